@@ -1189,12 +1189,12 @@ const file_tallystick_v1_admin_proto_rawDesc = "" +
 	"\x05clock\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x13\xbaH\x10\xc8\x01\x01\xb2\x01\n" +
 	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\x05clock\"Q\n" +
 	"\x11MoveClockResponse\x12<\n" +
-	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xc4\x04\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xcf\x04\n" +
 	"\x11RedateLotsRequest\x12G\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x12\x18\n" +
 	"\apreview\x18\x02 \x01(\bR\apreview\x129\n" +
-	"\tmember_id\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\bmemberId\x122\n" +
-	"\x04unit\x18\x04 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18@2\x13^[a-z][a-z0-9_.-]*$R\x04unit\x12Q\n" +
+	"\tmember_id\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\bmemberId\x12=\n" +
+	"\x04unit\x18\x04 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\x04unit\x12Q\n" +
 	"\rexpiring_from\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x10\xbaH\r\xb2\x01\n" +
 	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\fexpiringFrom\x12M\n" +
 	"\vexpiring_to\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x10\xbaH\r\xb2\x01\n" +

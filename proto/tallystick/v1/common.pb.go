@@ -18,8 +18,8 @@
 //   - Ranges of time are half-open: `from` belongs to the range, `to` does not.
 //   - Every error carries google.rpc.ErrorInfo with a stable `reason` in the domain "tallystick". Reasons that any
 //     call may answer, in order of precedence: CREDENTIAL_MISSING, CREDENTIAL_INVALID (unauthenticated), NOT_PERMITTED
-//     (permission_denied), RATE_LIMITED, TOO_MANY_IN_FLIGHT (resource_exhausted), INVALID_REQUEST (invalid_argument,
-//     with buf.validate.Violations where a field is at fault), then those of the call itself. CONTENTION (aborted),
+//     (permission_denied), RATE_LIMITED, TOO_MANY_IN_FLIGHT (resource_exhausted), INVALID_FIELD (invalid_argument,
+//     with buf.validate.Violations where the field is known), then those of the call itself. CONTENTION (aborted),
 //     OUTCOME_UNKNOWN and DATABASE_UNAVAILABLE (unavailable) and DEADLINE_EXCEEDED may come at any time and mean:
 //     send the same request with the same key again.
 
@@ -51,7 +51,7 @@ const (
 	Kind_KIND_ACCRUAL Kind = 1
 	// Pending units become spendable.
 	Kind_KIND_ACTIVATION Kind = 2
-	// Units are spent.
+	// Units are spent, or pay for a benefit whose right moves into a voucher.
 	Kind_KIND_REDEMPTION Kind = 3
 	// Units are set aside.
 	Kind_KIND_HOLD Kind = 4
@@ -71,26 +71,22 @@ const (
 	Kind_KIND_TRANSFER Kind = 11
 	// The legs of an earlier transaction, wholly or partly, the other way round.
 	Kind_KIND_REVERSAL Kind = 12
+	// An accrual is taken back: from its own lot first, then from the others, then as debt.
+	Kind_KIND_CLAWBACK Kind = 13
 	// Uses that a tier grants for a period.
-	Kind_KIND_ALLOTMENT_GRANT Kind = 13
-	// A right to a benefit moves into a voucher and is paid for.
-	Kind_KIND_CLAIM Kind = 14
-	// A merchant uses a voucher.
-	Kind_KIND_VOUCHER_REDEMPTION Kind = 15
-	// A voucher's time is over.
-	Kind_KIND_VOUCHER_EXPIRY Kind = 16
-	// Rights to a benefit are published as stock, or withdrawn.
-	Kind_KIND_STOCK Kind = 17
-	// What is owed to or by a partner is cleared.
-	Kind_KIND_SETTLEMENT Kind = 18
+	Kind_KIND_ALLOTMENT Kind = 14
+	// Rights to a benefit are published as stock.
+	Kind_KIND_PUBLICATION Kind = 15
+	// A merchant redeems a voucher.
+	Kind_KIND_USE Kind = 16
 	// A member's units may not leave any more. It has no legs.
-	Kind_KIND_FREEZE Kind = 19
+	Kind_KIND_FREEZE Kind = 17
 	// A member's units may leave again. It has no legs.
-	Kind_KIND_UNFREEZE Kind = 20
+	Kind_KIND_UNFREEZE Kind = 18
 	// The begin of the open period moved. It has no legs.
-	Kind_KIND_PERIOD Kind = 21
+	Kind_KIND_PERIOD Kind = 19
 	// A sandbox's clock moved. It has no legs.
-	Kind_KIND_CLOCK Kind = 22
+	Kind_KIND_CLOCK Kind = 20
 )
 
 // Enum value maps for Kind.
@@ -109,41 +105,37 @@ var (
 		10: "KIND_ADJUSTMENT",
 		11: "KIND_TRANSFER",
 		12: "KIND_REVERSAL",
-		13: "KIND_ALLOTMENT_GRANT",
-		14: "KIND_CLAIM",
-		15: "KIND_VOUCHER_REDEMPTION",
-		16: "KIND_VOUCHER_EXPIRY",
-		17: "KIND_STOCK",
-		18: "KIND_SETTLEMENT",
-		19: "KIND_FREEZE",
-		20: "KIND_UNFREEZE",
-		21: "KIND_PERIOD",
-		22: "KIND_CLOCK",
+		13: "KIND_CLAWBACK",
+		14: "KIND_ALLOTMENT",
+		15: "KIND_PUBLICATION",
+		16: "KIND_USE",
+		17: "KIND_FREEZE",
+		18: "KIND_UNFREEZE",
+		19: "KIND_PERIOD",
+		20: "KIND_CLOCK",
 	}
 	Kind_value = map[string]int32{
-		"KIND_UNSPECIFIED":        0,
-		"KIND_ACCRUAL":            1,
-		"KIND_ACTIVATION":         2,
-		"KIND_REDEMPTION":         3,
-		"KIND_HOLD":               4,
-		"KIND_CAPTURE":            5,
-		"KIND_VOID":               6,
-		"KIND_TIMEOUT":            7,
-		"KIND_EXPIRY":             8,
-		"KIND_REDATING":           9,
-		"KIND_ADJUSTMENT":         10,
-		"KIND_TRANSFER":           11,
-		"KIND_REVERSAL":           12,
-		"KIND_ALLOTMENT_GRANT":    13,
-		"KIND_CLAIM":              14,
-		"KIND_VOUCHER_REDEMPTION": 15,
-		"KIND_VOUCHER_EXPIRY":     16,
-		"KIND_STOCK":              17,
-		"KIND_SETTLEMENT":         18,
-		"KIND_FREEZE":             19,
-		"KIND_UNFREEZE":           20,
-		"KIND_PERIOD":             21,
-		"KIND_CLOCK":              22,
+		"KIND_UNSPECIFIED": 0,
+		"KIND_ACCRUAL":     1,
+		"KIND_ACTIVATION":  2,
+		"KIND_REDEMPTION":  3,
+		"KIND_HOLD":        4,
+		"KIND_CAPTURE":     5,
+		"KIND_VOID":        6,
+		"KIND_TIMEOUT":     7,
+		"KIND_EXPIRY":      8,
+		"KIND_REDATING":    9,
+		"KIND_ADJUSTMENT":  10,
+		"KIND_TRANSFER":    11,
+		"KIND_REVERSAL":    12,
+		"KIND_CLAWBACK":    13,
+		"KIND_ALLOTMENT":   14,
+		"KIND_PUBLICATION": 15,
+		"KIND_USE":         16,
+		"KIND_FREEZE":      17,
+		"KIND_UNFREEZE":    18,
+		"KIND_PERIOD":      19,
+		"KIND_CLOCK":       20,
 	}
 )
 
@@ -483,7 +475,7 @@ type LotLine struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// When the lot expires; absent: never.
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
-	// Who paid for the lot; empty: the programme.
+	// Who paid for the lot: "programme", or a partner.
 	Fund string `protobuf:"bytes,2,opt,name=fund,proto3" json:"fund,omitempty"`
 	// How much of the lot moved, in the leg's unit, above zero.
 	Amount        string `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
@@ -714,7 +706,7 @@ type Transaction struct {
 	Actor string `protobuf:"bytes,10,opt,name=actor,proto3" json:"actor,omitempty"`
 	// Where it came from, such as "app" or "billing".
 	Channel string `protobuf:"bytes,11,opt,name=channel,proto3" json:"channel,omitempty"`
-	// The version of the programme's rules that made it.
+	// The version of the programme's document that it was made under.
 	RuleVersion int64 `protobuf:"varint,12,opt,name=rule_version,json=ruleVersion,proto3" json:"rule_version,omitempty"`
 	// The transaction that this one continues: the one it reverses; the hold it captures, gives back or ends; the accrual
 	// it activates. Empty otherwise. A hold's id is the id of the transaction that made it.
@@ -726,7 +718,9 @@ type Transaction struct {
 	// The member's balances right after it, one per account that it moved.
 	BalancesAfter []*AccountBalance `protobuf:"bytes,16,rep,name=balances_after,json=balancesAfter,proto3" json:"balances_after,omitempty"`
 	// Why it was refused: the ErrorInfo reason of the answer it had. Set when the outcome is rejected.
-	Rejection     string `protobuf:"bytes,17,opt,name=rejection,proto3" json:"rejection,omitempty"`
+	Rejection string `protobuf:"bytes,17,opt,name=rejection,proto3" json:"rejection,omitempty"`
+	// The rule that decided it; empty when a caller did.
+	Rule          string `protobuf:"bytes,18,opt,name=rule,proto3" json:"rule,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -876,6 +870,13 @@ func (x *Transaction) GetBalancesAfter() []*AccountBalance {
 func (x *Transaction) GetRejection() string {
 	if x != nil {
 		return x.Rejection
+	}
+	return ""
+}
+
+func (x *Transaction) GetRule() string {
+	if x != nil {
+		return x.Rule
 	}
 	return ""
 }
@@ -1151,7 +1152,7 @@ const file_tallystick_v1_common_proto_rawDesc = "" +
 	"\x0eAccountBalance\x120\n" +
 	"\aaccount\x18\x01 \x01(\v2\x16.tallystick.v1.AccountR\aaccount\x12\x12\n" +
 	"\x04unit\x18\x02 \x01(\tR\x04unit\x12\x18\n" +
-	"\abalance\x18\x03 \x01(\tR\abalance\"\x92\x05\n" +
+	"\abalance\x18\x03 \x01(\tR\abalance\"\xa6\x05\n" +
 	"\vTransaction\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x13.tallystick.v1.KindR\x04kind\x120\n" +
@@ -1172,7 +1173,8 @@ const file_tallystick_v1_common_proto_rawDesc = "" +
 	"\x06amount\x18\x0e \x01(\tR\x06amount\x121\n" +
 	"\x06due_at\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x05dueAt\x12D\n" +
 	"\x0ebalances_after\x18\x10 \x03(\v2\x1d.tallystick.v1.AccountBalanceR\rbalancesAfter\x12\x1c\n" +
-	"\trejection\x18\x11 \x01(\tR\trejection\"\xce\x01\n" +
+	"\trejection\x18\x11 \x01(\tR\trejection\x12\x12\n" +
+	"\x04rule\x18\x12 \x01(\tR\x04rule\"\xce\x01\n" +
 	"\aFailure\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
@@ -1195,7 +1197,7 @@ const file_tallystick_v1_common_proto_rawDesc = "" +
 	"\x04debt\x18\x06 \x01(\tR\x04debt\x12@\n" +
 	"\x0enext_expiry_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\fnextExpiryAt\x12,\n" +
 	"\x12next_expiry_amount\x18\b \x01(\tR\x10nextExpiryAmount\x125\n" +
-	"\bexpiries\x18\t \x03(\v2\x19.tallystick.v1.ExpiryLineR\bexpiries*\xc3\x03\n" +
+	"\bexpiries\x18\t \x03(\v2\x19.tallystick.v1.ExpiryLineR\bexpiries*\x89\x03\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fKIND_ACCRUAL\x10\x01\x12\x13\n" +
@@ -1210,20 +1212,16 @@ const file_tallystick_v1_common_proto_rawDesc = "" +
 	"\x0fKIND_ADJUSTMENT\x10\n" +
 	"\x12\x11\n" +
 	"\rKIND_TRANSFER\x10\v\x12\x11\n" +
-	"\rKIND_REVERSAL\x10\f\x12\x18\n" +
-	"\x14KIND_ALLOTMENT_GRANT\x10\r\x12\x0e\n" +
+	"\rKIND_REVERSAL\x10\f\x12\x11\n" +
+	"\rKIND_CLAWBACK\x10\r\x12\x12\n" +
+	"\x0eKIND_ALLOTMENT\x10\x0e\x12\x14\n" +
+	"\x10KIND_PUBLICATION\x10\x0f\x12\f\n" +
+	"\bKIND_USE\x10\x10\x12\x0f\n" +
+	"\vKIND_FREEZE\x10\x11\x12\x11\n" +
+	"\rKIND_UNFREEZE\x10\x12\x12\x0f\n" +
+	"\vKIND_PERIOD\x10\x13\x12\x0e\n" +
 	"\n" +
-	"KIND_CLAIM\x10\x0e\x12\x1b\n" +
-	"\x17KIND_VOUCHER_REDEMPTION\x10\x0f\x12\x17\n" +
-	"\x13KIND_VOUCHER_EXPIRY\x10\x10\x12\x0e\n" +
-	"\n" +
-	"KIND_STOCK\x10\x11\x12\x13\n" +
-	"\x0fKIND_SETTLEMENT\x10\x12\x12\x0f\n" +
-	"\vKIND_FREEZE\x10\x13\x12\x11\n" +
-	"\rKIND_UNFREEZE\x10\x14\x12\x0f\n" +
-	"\vKIND_PERIOD\x10\x15\x12\x0e\n" +
-	"\n" +
-	"KIND_CLOCK\x10\x16*c\n" +
+	"KIND_CLOCK\x10\x14*c\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eOUTCOME_POSTED\x10\x01\x12\x14\n" +

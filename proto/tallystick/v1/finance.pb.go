@@ -583,9 +583,9 @@ const file_tallystick_v1_finance_proto_rawDesc = "" +
 	"\x05total\x18\x02 \x01(\tR\x05total\"\x8a\x01\n" +
 	"\x17GetTrialBalanceResponse\x125\n" +
 	"\x05lines\x18\x01 \x03(\v2\x1f.tallystick.v1.TrialBalanceLineR\x05lines\x128\n" +
-	"\x06totals\x18\x02 \x03(\v2 .tallystick.v1.TrialBalanceTotalR\x06totals\"\xd1\x01\n" +
-	"\x15GetRollForwardRequest\x122\n" +
-	"\x04unit\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18@2\x13^[a-z][a-z0-9_.-]*$R\x04unit\x12C\n" +
+	"\x06totals\x18\x02 \x03(\v2 .tallystick.v1.TrialBalanceTotalR\x06totals\"\xdc\x01\n" +
+	"\x15GetRollForwardRequest\x12=\n" +
+	"\x04unit\x18\x01 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\x04unit\x12C\n" +
 	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x13\xbaH\x10\xc8\x01\x01\xb2\x01\n" +
 	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\x04from\x12?\n" +
 	"\x02to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x13\xbaH\x10\xc8\x01\x01\xb2\x01\n" +

@@ -39,8 +39,10 @@ type AccrueRequest struct {
 	Amount string `protobuf:"bytes,5,opt,name=amount,proto3" json:"amount,omitempty"`
 	// When the units become spendable; absent: at once. Until then they are pending.
 	ActivateAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=activate_at,json=activateAt,proto3" json:"activate_at,omitempty"`
-	// When the units expire; absent: by the programme's expiry policy for the unit.
+	// When the units expire; absent: by the expiry policy.
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// The programme's expiry policy to use; empty: the unit's own. Not together with expires_at.
+	ExpiryPolicy string `protobuf:"bytes,13,opt,name=expiry_policy,json=expiryPolicy,proto3" json:"expiry_policy,omitempty"`
 	// Who pays for the units; empty: the programme.
 	Fund string `protobuf:"bytes,8,opt,name=fund,proto3" json:"fund,omitempty"`
 	// Why, in the caller's own words: at most 140 characters, none of them a control or a direction mark. No personal data.
@@ -132,6 +134,13 @@ func (x *AccrueRequest) GetExpiresAt() *timestamppb.Timestamp {
 		return x.ExpiresAt
 	}
 	return nil
+}
+
+func (x *AccrueRequest) GetExpiryPolicy() string {
+	if x != nil {
+		return x.ExpiryPolicy
+	}
+	return ""
 }
 
 func (x *AccrueRequest) GetFund() string {
@@ -2661,7 +2670,7 @@ type ExplainedLot struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// When it expires; absent: never.
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
-	// Who paid for it; empty: the programme.
+	// Who paid for it: "programme", or a partner.
 	Fund string `protobuf:"bytes,2,opt,name=fund,proto3" json:"fund,omitempty"`
 	// The amount that is explained; the shares sum to it.
 	Amount string `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
@@ -3173,19 +3182,20 @@ var File_tallystick_v1_ledger_proto protoreflect.FileDescriptor
 
 const file_tallystick_v1_ledger_proto_rawDesc = "" +
 	"\n" +
-	"\x1atallystick/v1/ledger.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atallystick/v1/common.proto\"\x9c\x06\n" +
+	"\x1atallystick/v1/ledger.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atallystick/v1/common.proto\"\xe8\x06\n" +
 	"\rAccrueRequest\x12G\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x12\x18\n" +
 	"\apreview\x18\x02 \x01(\bR\apreview\x129\n" +
-	"\tmember_id\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\bmemberId\x122\n" +
-	"\x04unit\x18\x04 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18@2\x13^[a-z][a-z0-9_.-]*$R\x04unit\x12I\n" +
+	"\tmember_id\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\bmemberId\x12=\n" +
+	"\x04unit\x18\x04 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\x04unit\x12I\n" +
 	"\x06amount\x18\x05 \x01(\tB1\xbaH.r,\x10\x01\x18 2&^(0|[1-9][0-9]{0,15})(\\.[0-9]{1,12})?$R\x06amount\x12M\n" +
 	"\vactivate_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x10\xbaH\r\xb2\x01\n" +
 	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\n" +
 	"activateAt\x12K\n" +
 	"\n" +
 	"expires_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x10\xbaH\r\xb2\x01\n" +
-	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\texpiresAt\x120\n" +
+	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\texpiresAt\x12?\n" +
+	"\rexpiry_policy\x18\r \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\fexpiryPolicy\x120\n" +
 	"\x04fund\x18\b \x01(\tB\x1c\xbaH\x19r\x17\x18@2\x13^[A-Za-z0-9_.:@-]*$R\x04fund\x12k\n" +
 	"\x06reason\x18\t \x01(\tBS\xbaHPrN\x18\x8c\x01(\xb0\x042F^[^\\p{Cc}\\x{061C}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\x120\n" +
 	"\treference\x18\n" +
@@ -3194,12 +3204,12 @@ const file_tallystick_v1_ledger_proto_rawDesc = "" +
 	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\veffectiveAt\x120\n" +
 	"\achannel\x18\f \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\"N\n" +
 	"\x0eAccrueResponse\x12<\n" +
-	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xce\x04\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xd9\x04\n" +
 	"\rRedeemRequest\x12G\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x12\x18\n" +
 	"\apreview\x18\x02 \x01(\bR\apreview\x129\n" +
-	"\tmember_id\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\bmemberId\x122\n" +
-	"\x04unit\x18\x04 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18@2\x13^[a-z][a-z0-9_.-]*$R\x04unit\x12I\n" +
+	"\tmember_id\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\bmemberId\x12=\n" +
+	"\x04unit\x18\x04 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\x04unit\x12I\n" +
 	"\x06amount\x18\x05 \x01(\tB1\xbaH.r,\x10\x01\x18 2&^(0|[1-9][0-9]{0,15})(\\.[0-9]{1,12})?$R\x06amount\x12k\n" +
 	"\x06reason\x18\x06 \x01(\tBS\xbaHPrN\x18\x8c\x01(\xb0\x042F^[^\\p{Cc}\\x{061C}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\x120\n" +
 	"\treference\x18\a \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x012\b^[!-~]*$R\treference\x12O\n" +
@@ -3207,12 +3217,12 @@ const file_tallystick_v1_ledger_proto_rawDesc = "" +
 	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\veffectiveAt\x120\n" +
 	"\achannel\x18\t \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\"N\n" +
 	"\x0eRedeemResponse\x12<\n" +
-	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\x97\x05\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xa2\x05\n" +
 	"\vHoldRequest\x12G\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x12\x18\n" +
 	"\apreview\x18\x02 \x01(\bR\apreview\x129\n" +
-	"\tmember_id\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\bmemberId\x122\n" +
-	"\x04unit\x18\x04 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18@2\x13^[a-z][a-z0-9_.-]*$R\x04unit\x12I\n" +
+	"\tmember_id\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\bmemberId\x12=\n" +
+	"\x04unit\x18\x04 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\x04unit\x12I\n" +
 	"\x06amount\x18\x05 \x01(\tB1\xbaH.r,\x10\x01\x18 2&^(0|[1-9][0-9]{0,15})(\\.[0-9]{1,12})?$R\x06amount\x12I\n" +
 	"\atimeout\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\x14\xbaH\x11\xc8\x01\x01\xaa\x01\v\"\x05\b\x80\xce\xda\x032\x02\b\x01R\atimeout\x12k\n" +
 	"\x06reason\x18\a \x01(\tBS\xbaHPrN\x18\x8c\x01(\xb0\x042F^[^\\p{Cc}\\x{061C}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\x120\n" +
@@ -3258,12 +3268,12 @@ const file_tallystick_v1_ledger_proto_rawDesc = "" +
 	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\veffectiveAt\x120\n" +
 	"\achannel\x18\b \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\"O\n" +
 	"\x0fReverseResponse\x12<\n" +
-	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xa1\x05\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xac\x05\n" +
 	"\rAdjustRequest\x12G\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x12\x18\n" +
 	"\apreview\x18\x02 \x01(\bR\apreview\x129\n" +
-	"\tmember_id\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\bmemberId\x122\n" +
-	"\x04unit\x18\x04 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18@2\x13^[a-z][a-z0-9_.-]*$R\x04unit\x12K\n" +
+	"\tmember_id\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\bmemberId\x12=\n" +
+	"\x04unit\x18\x04 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\x04unit\x12K\n" +
 	"\x06amount\x18\x05 \x01(\tB3\xbaH0r.\x10\x01\x18 2(^-?(0|[1-9][0-9]{0,15})(\\.[0-9]{1,12})?$R\x06amount\x12K\n" +
 	"\n" +
 	"expires_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x10\xbaH\r\xb2\x01\n" +
@@ -3277,14 +3287,14 @@ const file_tallystick_v1_ledger_proto_rawDesc = "" +
 	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\veffectiveAt\x120\n" +
 	"\achannel\x18\v \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\"N\n" +
 	"\x0eAdjustResponse\x12<\n" +
-	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\x99\x05\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xa4\x05\n" +
 	"\x0fTransferRequest\x12G\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x12\x18\n" +
 	"\apreview\x18\x02 \x01(\bR\apreview\x12B\n" +
 	"\x0efrom_member_id\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\ffromMemberId\x12>\n" +
 	"\fto_member_id\x18\x04 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\n" +
-	"toMemberId\x122\n" +
-	"\x04unit\x18\x05 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18@2\x13^[a-z][a-z0-9_.-]*$R\x04unit\x12I\n" +
+	"toMemberId\x12=\n" +
+	"\x04unit\x18\x05 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\x04unit\x12I\n" +
 	"\x06amount\x18\x06 \x01(\tB1\xbaH.r,\x10\x01\x18 2&^(0|[1-9][0-9]{0,15})(\\.[0-9]{1,12})?$R\x06amount\x12k\n" +
 	"\x06reason\x18\a \x01(\tBS\xbaHPrN\x18\x8c\x01(\xb0\x042F^[^\\p{Cc}\\x{061C}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\x120\n" +
 	"\treference\x18\b \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x012\b^[!-~]*$R\treference\x12O\n" +
@@ -3293,12 +3303,12 @@ const file_tallystick_v1_ledger_proto_rawDesc = "" +
 	"\achannel\x18\n" +
 	" \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\"P\n" +
 	"\x10TransferResponse\x12<\n" +
-	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xa6\x05\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xb1\x05\n" +
 	"\x15GrantAllotmentRequest\x12G\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x12\x18\n" +
 	"\apreview\x18\x02 \x01(\bR\apreview\x129\n" +
-	"\tmember_id\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\bmemberId\x122\n" +
-	"\x04unit\x18\x04 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18@2\x13^[a-z][a-z0-9_.-]*$R\x04unit\x12I\n" +
+	"\tmember_id\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\bmemberId\x12=\n" +
+	"\x04unit\x18\x04 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\x04unit\x12I\n" +
 	"\x06amount\x18\x05 \x01(\tB1\xbaH.r,\x10\x01\x18 2&^(0|[1-9][0-9]{0,15})(\\.[0-9]{1,12})?$R\x06amount\x12N\n" +
 	"\n" +
 	"expires_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x13\xbaH\x10\xc8\x01\x01\xb2\x01\n" +
@@ -3331,20 +3341,20 @@ const file_tallystick_v1_ledger_proto_rawDesc = "" +
 	"\afailure\x18\x02 \x01(\v2\x16.tallystick.v1.FailureH\x00R\afailureB\b\n" +
 	"\x06result\"I\n" +
 	"\x11PostBatchResponse\x124\n" +
-	"\aresults\x18\x01 \x03(\v2\x1a.tallystick.v1.BatchResultR\aresults\"\xb9\x02\n" +
+	"\aresults\x18\x01 \x03(\v2\x1a.tallystick.v1.BatchResultR\aresults\"\xc4\x02\n" +
 	"\x11GetBalanceRequest\x129\n" +
-	"\tmember_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\bmemberId\x122\n" +
-	"\x04unit\x18\x02 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18@2\x13^[a-z][a-z0-9_.-]*$R\x04unit\x12T\n" +
+	"\tmember_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\bmemberId\x12=\n" +
+	"\x04unit\x18\x02 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\x04unit\x12T\n" +
 	"\x0eas_of_recorded\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x10\xbaH\r\xb2\x01\n" +
 	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00H\x00R\fasOfRecorded\x12V\n" +
 	"\x0fas_of_effective\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x10\xbaH\r\xb2\x01\n" +
 	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00H\x00R\rasOfEffectiveB\a\n" +
 	"\x05as_of\"F\n" +
 	"\x12GetBalanceResponse\x120\n" +
-	"\abalance\x18\x01 \x01(\v2\x16.tallystick.v1.BalanceR\abalance\"\x9e\x03\n" +
+	"\abalance\x18\x01 \x01(\v2\x16.tallystick.v1.BalanceR\abalance\"\xa9\x03\n" +
 	"\x12ListEntriesRequest\x129\n" +
-	"\tmember_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\bmemberId\x122\n" +
-	"\x04unit\x18\x02 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18@2\x13^[a-z][a-z0-9_.-]*$R\x04unit\x128\n" +
+	"\tmember_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\bmemberId\x12=\n" +
+	"\x04unit\x18\x02 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\x04unit\x128\n" +
 	"\x05place\x18\x03 \x01(\x0e2\x14.tallystick.v1.PlaceB\f\xbaH\t\x82\x01\x06\x18\x00\x18\x01\x18\x05R\x05place\x12@\n" +
 	"\x04from\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x10\xbaH\r\xb2\x01\n" +
 	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\x04from\x12<\n" +
@@ -3395,10 +3405,10 @@ const file_tallystick_v1_ledger_proto_rawDesc = "" +
 	"expires_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x12\n" +
 	"\x04fund\x18\x02 \x01(\tR\x04fund\x12\x16\n" +
 	"\x06amount\x18\x03 \x01(\tR\x06amount\x123\n" +
-	"\x06shares\x18\x04 \x03(\v2\x1b.tallystick.v1.AccrualShareR\x06shares\"\x86\x01\n" +
+	"\x06shares\x18\x04 \x03(\v2\x1b.tallystick.v1.AccrualShareR\x06shares\"\x91\x01\n" +
 	"\x15ExplainBalanceRequest\x129\n" +
-	"\tmember_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\bmemberId\x122\n" +
-	"\x04unit\x18\x02 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18@2\x13^[a-z][a-z0-9_.-]*$R\x04unit\"a\n" +
+	"\tmember_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\bmemberId\x12=\n" +
+	"\x04unit\x18\x02 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\x04unit\"a\n" +
 	"\x16ExplainBalanceResponse\x12\x16\n" +
 	"\x06posted\x18\x01 \x01(\tR\x06posted\x12/\n" +
 	"\x04lots\x18\x02 \x03(\v2\x1b.tallystick.v1.ExplainedLotR\x04lots\"L\n" +
@@ -3406,10 +3416,10 @@ const file_tallystick_v1_ledger_proto_rawDesc = "" +
 	"\x0etransaction_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\rtransactionId\"\x8b\x01\n" +
 	"\x1aExplainTransactionResponse\x12<\n" +
 	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\x12/\n" +
-	"\x04lots\x18\x02 \x03(\v2\x1b.tallystick.v1.ExplainedLotR\x04lots\"\xe2\x01\n" +
+	"\x04lots\x18\x02 \x03(\v2\x1b.tallystick.v1.ExplainedLotR\x04lots\"\xed\x01\n" +
 	"\x10ListHoldsRequest\x129\n" +
-	"\tmember_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\bmemberId\x122\n" +
-	"\x04unit\x18\x02 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18@2\x13^[a-z][a-z0-9_.-]*$R\x04unit\x12$\n" +
+	"\tmember_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\bmemberId\x12=\n" +
+	"\x04unit\x18\x02 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\x04unit\x12$\n" +
 	"\tpage_size\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x129\n" +
 	"\n" +
 	"page_token\x18\x04 \x01(\tB\x1a\xbaH\x17r\x15\x18\x80\x042\x10^[A-Za-z0-9_-]*$R\tpageToken\"\xfb\x01\n" +

@@ -1330,20 +1330,20 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\x13ListBenefitsRequest\x127\n" +
 	"\tmember_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\"J\n" +
 	"\x14ListBenefitsResponse\x122\n" +
-	"\bbenefits\x18\x01 \x03(\v2\x16.tallystick.v1.BenefitR\bbenefits\"\xd1\x01\n" +
+	"\bbenefits\x18\x01 \x03(\v2\x16.tallystick.v1.BenefitR\bbenefits\"\xdc\x01\n" +
 	"\x18PreviewRedemptionRequest\x127\n" +
-	"\tmember_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\x12=\n" +
+	"\tmember_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\x12H\n" +
 	"\n" +
-	"benefit_id\x18\x02 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18@2\x13^[a-z][a-z0-9_.-]*$R\tbenefitId\x12=\n" +
+	"benefit_id\x18\x02 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\tbenefitId\x12=\n" +
 	"\bpay_with\x18\x03 \x01(\x0e2\x16.tallystick.v1.PayWithB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\apayWith\"Y\n" +
 	"\x19PreviewRedemptionResponse\x12<\n" +
-	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xc8\x02\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xd3\x02\n" +
 	"\x14RedeemBenefitRequest\x12G\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x127\n" +
-	"\tmember_id\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\x12=\n" +
+	"\tmember_id\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\x12H\n" +
 	"\n" +
-	"benefit_id\x18\x03 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18@2\x13^[a-z][a-z0-9_.-]*$R\tbenefitId\x12=\n" +
+	"benefit_id\x18\x03 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\tbenefitId\x12=\n" +
 	"\bpay_with\x18\x04 \x01(\x0e2\x16.tallystick.v1.PayWithB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\apayWith\x120\n" +
 	"\achannel\x18\x05 \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\"\x87\x01\n" +
@@ -1365,10 +1365,10 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\x1a\xbaH\x17r\x15\x18\x80\x042\x10^[A-Za-z0-9_-]*$R\tpageToken\"r\n" +
 	"\x14ListVouchersResponse\x122\n" +
 	"\bvouchers\x18\x01 \x03(\v2\x16.tallystick.v1.VoucherR\bvouchers\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xe4\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xef\x02\n" +
 	"\x14ListStatementRequest\x127\n" +
-	"\tmember_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\x122\n" +
-	"\x04unit\x18\x02 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18@2\x13^[a-z][a-z0-9_.-]*$R\x04unit\x12@\n" +
+	"\tmember_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\x12=\n" +
+	"\x04unit\x18\x02 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\x04unit\x12@\n" +
 	"\x04from\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x10\xbaH\r\xb2\x01\n" +
 	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\x04from\x12<\n" +
 	"\x02to\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x10\xbaH\r\xb2\x01\n" +

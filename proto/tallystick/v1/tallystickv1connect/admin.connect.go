@@ -69,10 +69,10 @@ type AdminServiceClient interface {
 	// Reasons: IDEMPOTENCY_KEY_REUSED, NOT_FROZEN (failed_precondition).
 	UnfreezeMember(context.Context, *v1.UnfreezeMemberRequest) (*v1.UnfreezeMemberResponse, error)
 	// MoveClock moves a sandbox's clock, forward only. Live programmes take time from the database.
-	// Reasons: IDEMPOTENCY_KEY_REUSED, NOT_A_SANDBOX, CLOCK_NOT_FORWARD (failed_precondition).
+	// Reasons: IDEMPOTENCY_KEY_REUSED, NOT_A_SANDBOX, CLOCK_BACKWARDS (failed_precondition).
 	MoveClock(context.Context, *v1.MoveClockRequest) (*v1.MoveClockResponse, error)
 	// RedateLots gives live lots of one member and unit another expiry: an extension, or a mass expiry's part.
-	// Reasons: UNIT_UNKNOWN, EXPIRY_INVALID (invalid_argument), IDEMPOTENCY_KEY_REUSED, NOTHING_TO_REDATE
+	// Reasons: UNKNOWN_UNIT, TIME_NOT_IN_FUTURE (invalid_argument), IDEMPOTENCY_KEY_REUSED, NOTHING_TO_REDATE
 	// (failed_precondition).
 	RedateLots(context.Context, *v1.RedateLotsRequest) (*v1.RedateLotsResponse, error)
 	// CreateWebhook registers an endpoint for the programme's events and answers its secret, this once.
@@ -81,13 +81,13 @@ type AdminServiceClient interface {
 	// ListWebhooks reads the endpoints and how far each has come.
 	ListWebhooks(context.Context, *v1.ListWebhooksRequest) (*v1.ListWebhooksResponse, error)
 	// ReplayWebhook sends everything from a position again.
-	// Reasons: WEBHOOK_NOT_FOUND (not_found), POSITION_INVALID (invalid_argument).
+	// Reasons: NOT_FOUND (not_found), INVALID_FIELD (invalid_argument).
 	ReplayWebhook(context.Context, *v1.ReplayWebhookRequest) (*v1.ReplayWebhookResponse, error)
 	// ResumeWebhook lets a parked endpoint go on where it stopped. Resuming one that runs changes nothing.
-	// Reasons: WEBHOOK_NOT_FOUND (not_found).
+	// Reasons: NOT_FOUND (not_found).
 	ResumeWebhook(context.Context, *v1.ResumeWebhookRequest) (*v1.ResumeWebhookResponse, error)
 	// DeleteWebhook ends an endpoint. Deleting it again is not_found.
-	// Reasons: WEBHOOK_NOT_FOUND (not_found).
+	// Reasons: NOT_FOUND (not_found).
 	DeleteWebhook(context.Context, *v1.DeleteWebhookRequest) (*v1.DeleteWebhookResponse, error)
 }
 
@@ -263,10 +263,10 @@ type AdminServiceHandler interface {
 	// Reasons: IDEMPOTENCY_KEY_REUSED, NOT_FROZEN (failed_precondition).
 	UnfreezeMember(context.Context, *v1.UnfreezeMemberRequest) (*v1.UnfreezeMemberResponse, error)
 	// MoveClock moves a sandbox's clock, forward only. Live programmes take time from the database.
-	// Reasons: IDEMPOTENCY_KEY_REUSED, NOT_A_SANDBOX, CLOCK_NOT_FORWARD (failed_precondition).
+	// Reasons: IDEMPOTENCY_KEY_REUSED, NOT_A_SANDBOX, CLOCK_BACKWARDS (failed_precondition).
 	MoveClock(context.Context, *v1.MoveClockRequest) (*v1.MoveClockResponse, error)
 	// RedateLots gives live lots of one member and unit another expiry: an extension, or a mass expiry's part.
-	// Reasons: UNIT_UNKNOWN, EXPIRY_INVALID (invalid_argument), IDEMPOTENCY_KEY_REUSED, NOTHING_TO_REDATE
+	// Reasons: UNKNOWN_UNIT, TIME_NOT_IN_FUTURE (invalid_argument), IDEMPOTENCY_KEY_REUSED, NOTHING_TO_REDATE
 	// (failed_precondition).
 	RedateLots(context.Context, *v1.RedateLotsRequest) (*v1.RedateLotsResponse, error)
 	// CreateWebhook registers an endpoint for the programme's events and answers its secret, this once.
@@ -275,13 +275,13 @@ type AdminServiceHandler interface {
 	// ListWebhooks reads the endpoints and how far each has come.
 	ListWebhooks(context.Context, *v1.ListWebhooksRequest) (*v1.ListWebhooksResponse, error)
 	// ReplayWebhook sends everything from a position again.
-	// Reasons: WEBHOOK_NOT_FOUND (not_found), POSITION_INVALID (invalid_argument).
+	// Reasons: NOT_FOUND (not_found), INVALID_FIELD (invalid_argument).
 	ReplayWebhook(context.Context, *v1.ReplayWebhookRequest) (*v1.ReplayWebhookResponse, error)
 	// ResumeWebhook lets a parked endpoint go on where it stopped. Resuming one that runs changes nothing.
-	// Reasons: WEBHOOK_NOT_FOUND (not_found).
+	// Reasons: NOT_FOUND (not_found).
 	ResumeWebhook(context.Context, *v1.ResumeWebhookRequest) (*v1.ResumeWebhookResponse, error)
 	// DeleteWebhook ends an endpoint. Deleting it again is not_found.
-	// Reasons: WEBHOOK_NOT_FOUND (not_found).
+	// Reasons: NOT_FOUND (not_found).
 	DeleteWebhook(context.Context, *v1.DeleteWebhookRequest) (*v1.DeleteWebhookResponse, error)
 }
 

@@ -50,10 +50,10 @@ type FinanceServiceClient interface {
 	// Reasons: AS_OF_TOO_RECENT (failed_precondition).
 	GetTrialBalance(context.Context, *v1.GetTrialBalanceRequest) (*v1.GetTrialBalanceResponse, error)
 	// GetRollForward explains how what members hold of a unit went from its opening to its closing balance.
-	// Reasons: UNIT_UNKNOWN, RANGE_INVALID, AS_OF_TOO_RECENT (failed_precondition).
+	// Reasons: INVALID_FIELD, UNKNOWN_UNIT (invalid_argument), AS_OF_TOO_RECENT (failed_precondition).
 	GetRollForward(context.Context, *v1.GetRollForwardRequest) (*v1.GetRollForwardResponse, error)
 	// SetOpenPeriod moves the begin of the open period forward: nothing is posted any more that counts before it.
-	// Reasons: IDEMPOTENCY_KEY_REUSED, PERIOD_NOT_FORWARD (failed_precondition), PERIOD_IN_FUTURE (failed_precondition).
+	// Reasons: INVALID_FIELD (invalid_argument), IDEMPOTENCY_KEY_REUSED, PERIOD_BACKWARDS (failed_precondition).
 	SetOpenPeriod(context.Context, *v1.SetOpenPeriodRequest) (*v1.SetOpenPeriodResponse, error)
 }
 
@@ -131,10 +131,10 @@ type FinanceServiceHandler interface {
 	// Reasons: AS_OF_TOO_RECENT (failed_precondition).
 	GetTrialBalance(context.Context, *v1.GetTrialBalanceRequest) (*v1.GetTrialBalanceResponse, error)
 	// GetRollForward explains how what members hold of a unit went from its opening to its closing balance.
-	// Reasons: UNIT_UNKNOWN, RANGE_INVALID, AS_OF_TOO_RECENT (failed_precondition).
+	// Reasons: INVALID_FIELD, UNKNOWN_UNIT (invalid_argument), AS_OF_TOO_RECENT (failed_precondition).
 	GetRollForward(context.Context, *v1.GetRollForwardRequest) (*v1.GetRollForwardResponse, error)
 	// SetOpenPeriod moves the begin of the open period forward: nothing is posted any more that counts before it.
-	// Reasons: IDEMPOTENCY_KEY_REUSED, PERIOD_NOT_FORWARD (failed_precondition), PERIOD_IN_FUTURE (failed_precondition).
+	// Reasons: INVALID_FIELD (invalid_argument), IDEMPOTENCY_KEY_REUSED, PERIOD_BACKWARDS (failed_precondition).
 	SetOpenPeriod(context.Context, *v1.SetOpenPeriodRequest) (*v1.SetOpenPeriodResponse, error)
 }
 

@@ -76,57 +76,57 @@ const (
 // LedgerServiceClient is a client for the tallystick.v1.LedgerService service.
 type LedgerServiceClient interface {
 	// Accrue gives units to a member, at once or pending until `activate_at`. Debt is paid first.
-	// Reasons: ACTIVATION_INVALID, EXPIRY_INVALID, UNIT_KIND_MISMATCH, BALANCE_CAP_EXCEEDED.
+	// Reasons: TIME_NOT_IN_FUTURE, UNKNOWN_POLICY (invalid_argument), BALANCE_CAP_REACHED.
 	Accrue(context.Context, *v1.AccrueRequest) (*v1.AccrueResponse, error)
 	// Redeem spends units, soonest expiry first.
-	// Reasons: UNIT_KIND_MISMATCH, INSUFFICIENT_UNITS.
+	// Reasons: INSUFFICIENT_POINTS.
 	Redeem(context.Context, *v1.RedeemRequest) (*v1.RedeemResponse, error)
 	// Hold sets units aside until they are captured, given back, or the timeout passes. What was alive when the hold was
 	// made may be captured until the timeout, even if it expires meanwhile.
-	// Reasons: UNIT_KIND_MISMATCH, INSUFFICIENT_UNITS.
+	// Reasons: INSUFFICIENT_POINTS.
 	Hold(context.Context, *v1.HoldRequest) (*v1.HoldResponse, error)
 	// Capture spends a hold, whole or in parts.
-	// Reasons: HOLD_NOT_FOUND (not_found), HOLD_TIMED_OUT, HOLD_CLOSED, CAPTURE_EXCEEDS_HOLD.
+	// Reasons: NOT_FOUND (not_found), HOLD_CLOSED, HOLD_EXPIRED, CAPTURE_EXCEEDS_HOLD.
 	Capture(context.Context, *v1.CaptureRequest) (*v1.CaptureResponse, error)
 	// Void gives back what is left of a hold; what lapsed meanwhile goes to breakage.
-	// Reasons: HOLD_NOT_FOUND (not_found), HOLD_CLOSED.
+	// Reasons: NOT_FOUND (not_found), HOLD_CLOSED.
 	Void(context.Context, *v1.VoidRequest) (*v1.VoidResponse, error)
 	// Reverse moves a transaction's legs the other way, in any number of parts, never more in total than it moved. Lots
 	// return to where they were drawn. A reversed accrual is a clawback: its own lot first, then the others in spending
 	// order, then debt.
-	// Reasons: TRANSACTION_NOT_FOUND (not_found), NOT_REVERSIBLE, ALREADY_REVERSED, REVERSAL_EXCEEDS_ORIGINAL,
-	// DEBT_LIMIT_EXCEEDED.
+	// Reasons: NOT_FOUND (not_found), NOT_REVERSIBLE, NOT_REVERSIBLE_IN_PARTS, ALREADY_REVERSED, REVERSAL_EXCEEDS_REST,
+	// DEBT_LIMIT_REACHED.
 	Reverse(context.Context, *v1.ReverseRequest) (*v1.ReverseResponse, error)
 	// Adjust corrects a wallet by a signed amount, with a reason code.
-	// Reasons: EXPIRY_INVALID, UNIT_KIND_MISMATCH, INSUFFICIENT_UNITS, BALANCE_CAP_EXCEEDED.
+	// Reasons: REASON_REQUIRED, TIME_NOT_IN_FUTURE (invalid_argument), INSUFFICIENT_POINTS, BALANCE_CAP_REACHED.
 	Adjust(context.Context, *v1.AdjustRequest) (*v1.AdjustResponse, error)
 	// Transfer moves units from one member to another; lots keep their expiry and fund.
-	// Reasons: SAME_MEMBER (invalid_argument), UNIT_KIND_MISMATCH, INSUFFICIENT_UNITS, BALANCE_CAP_EXCEEDED.
+	// Reasons: SAME_ACCOUNT (invalid_argument), INSUFFICIENT_POINTS, BALANCE_CAP_REACHED.
 	Transfer(context.Context, *v1.TransferRequest) (*v1.TransferResponse, error)
 	// GrantAllotment gives a member uses of a benefit for a period, in the allotment's own unit.
-	// Reasons: EXPIRY_INVALID, UNIT_KIND_MISMATCH.
+	// Reasons: TIME_NOT_IN_FUTURE (invalid_argument), BALANCE_CAP_REACHED.
 	GrantAllotment(context.Context, *v1.GrantAllotmentRequest) (*v1.GrantAllotmentResponse, error)
 	// PostBatch makes up to 1,000 writes. Not atomic: each item has its own outcome, and the call itself succeeds. Atomic:
-	// all are posted or none is; the first refused item answers the call, with its place as metadata `item`.
-	// Reasons: BATCH_ITEM_INVALID, DUPLICATE_KEY_IN_BATCH (invalid_argument), then the items' own.
+	// all are posted or none is; the refused items say why, and the others ATOMIC_BATCH_REJECTED.
+	// Reasons of the call itself: INVALID_FIELD (invalid_argument).
 	PostBatch(context.Context, *v1.PostBatchRequest) (*v1.PostBatchResponse, error)
 	// GetBalance reads what a member has of one unit, now or as of a time. Somebody who never had any has zero.
-	// Reasons: UNIT_UNKNOWN, AS_OF_TOO_RECENT (failed_precondition: a posting of that time may still be under way).
+	// Reasons: UNKNOWN_UNIT (invalid_argument), AS_OF_TOO_RECENT (failed_precondition: a posting of that time may still be under way).
 	GetBalance(context.Context, *v1.GetBalanceRequest) (*v1.GetBalanceResponse, error)
 	// ListEntries reads a statement: one row per logical movement with the running balance, oldest first.
-	// Reasons: UNIT_UNKNOWN, RANGE_INVALID, PAGE_TOKEN_INVALID.
+	// Reasons: INVALID_FIELD, PAGE_TOKEN_INVALID, UNKNOWN_UNIT (invalid_argument).
 	ListEntries(context.Context, *v1.ListEntriesRequest) (*v1.ListEntriesResponse, error)
 	// GetTransaction reads one transaction, refused ones included, and what reversed it.
-	// Reasons: TRANSACTION_NOT_FOUND (not_found).
+	// Reasons: NOT_FOUND (not_found).
 	GetTransaction(context.Context, *v1.GetTransactionRequest) (*v1.GetTransactionResponse, error)
 	// ExplainBalance derives a balance from the journal: which lots it stands on, and which accruals made each.
-	// Reasons: UNIT_UNKNOWN.
+	// Reasons: UNKNOWN_UNIT (invalid_argument).
 	ExplainBalance(context.Context, *v1.ExplainBalanceRequest) (*v1.ExplainBalanceResponse, error)
 	// ExplainTransaction derives what a transaction drew: for each lot, the accruals that were used up by it.
-	// Reasons: TRANSACTION_NOT_FOUND (not_found).
+	// Reasons: NOT_FOUND (not_found).
 	ExplainTransaction(context.Context, *v1.ExplainTransactionRequest) (*v1.ExplainTransactionResponse, error)
 	// ListHolds reads a member's open holds, soonest timeout first.
-	// Reasons: UNIT_UNKNOWN, PAGE_TOKEN_INVALID.
+	// Reasons: PAGE_TOKEN_INVALID, UNKNOWN_UNIT (invalid_argument).
 	ListHolds(context.Context, *v1.ListHoldsRequest) (*v1.ListHoldsResponse, error)
 }
 
@@ -413,57 +413,57 @@ func (c *ledgerServiceClient) ListHolds(ctx context.Context, req *v1.ListHoldsRe
 // LedgerServiceHandler is an implementation of the tallystick.v1.LedgerService service.
 type LedgerServiceHandler interface {
 	// Accrue gives units to a member, at once or pending until `activate_at`. Debt is paid first.
-	// Reasons: ACTIVATION_INVALID, EXPIRY_INVALID, UNIT_KIND_MISMATCH, BALANCE_CAP_EXCEEDED.
+	// Reasons: TIME_NOT_IN_FUTURE, UNKNOWN_POLICY (invalid_argument), BALANCE_CAP_REACHED.
 	Accrue(context.Context, *v1.AccrueRequest) (*v1.AccrueResponse, error)
 	// Redeem spends units, soonest expiry first.
-	// Reasons: UNIT_KIND_MISMATCH, INSUFFICIENT_UNITS.
+	// Reasons: INSUFFICIENT_POINTS.
 	Redeem(context.Context, *v1.RedeemRequest) (*v1.RedeemResponse, error)
 	// Hold sets units aside until they are captured, given back, or the timeout passes. What was alive when the hold was
 	// made may be captured until the timeout, even if it expires meanwhile.
-	// Reasons: UNIT_KIND_MISMATCH, INSUFFICIENT_UNITS.
+	// Reasons: INSUFFICIENT_POINTS.
 	Hold(context.Context, *v1.HoldRequest) (*v1.HoldResponse, error)
 	// Capture spends a hold, whole or in parts.
-	// Reasons: HOLD_NOT_FOUND (not_found), HOLD_TIMED_OUT, HOLD_CLOSED, CAPTURE_EXCEEDS_HOLD.
+	// Reasons: NOT_FOUND (not_found), HOLD_CLOSED, HOLD_EXPIRED, CAPTURE_EXCEEDS_HOLD.
 	Capture(context.Context, *v1.CaptureRequest) (*v1.CaptureResponse, error)
 	// Void gives back what is left of a hold; what lapsed meanwhile goes to breakage.
-	// Reasons: HOLD_NOT_FOUND (not_found), HOLD_CLOSED.
+	// Reasons: NOT_FOUND (not_found), HOLD_CLOSED.
 	Void(context.Context, *v1.VoidRequest) (*v1.VoidResponse, error)
 	// Reverse moves a transaction's legs the other way, in any number of parts, never more in total than it moved. Lots
 	// return to where they were drawn. A reversed accrual is a clawback: its own lot first, then the others in spending
 	// order, then debt.
-	// Reasons: TRANSACTION_NOT_FOUND (not_found), NOT_REVERSIBLE, ALREADY_REVERSED, REVERSAL_EXCEEDS_ORIGINAL,
-	// DEBT_LIMIT_EXCEEDED.
+	// Reasons: NOT_FOUND (not_found), NOT_REVERSIBLE, NOT_REVERSIBLE_IN_PARTS, ALREADY_REVERSED, REVERSAL_EXCEEDS_REST,
+	// DEBT_LIMIT_REACHED.
 	Reverse(context.Context, *v1.ReverseRequest) (*v1.ReverseResponse, error)
 	// Adjust corrects a wallet by a signed amount, with a reason code.
-	// Reasons: EXPIRY_INVALID, UNIT_KIND_MISMATCH, INSUFFICIENT_UNITS, BALANCE_CAP_EXCEEDED.
+	// Reasons: REASON_REQUIRED, TIME_NOT_IN_FUTURE (invalid_argument), INSUFFICIENT_POINTS, BALANCE_CAP_REACHED.
 	Adjust(context.Context, *v1.AdjustRequest) (*v1.AdjustResponse, error)
 	// Transfer moves units from one member to another; lots keep their expiry and fund.
-	// Reasons: SAME_MEMBER (invalid_argument), UNIT_KIND_MISMATCH, INSUFFICIENT_UNITS, BALANCE_CAP_EXCEEDED.
+	// Reasons: SAME_ACCOUNT (invalid_argument), INSUFFICIENT_POINTS, BALANCE_CAP_REACHED.
 	Transfer(context.Context, *v1.TransferRequest) (*v1.TransferResponse, error)
 	// GrantAllotment gives a member uses of a benefit for a period, in the allotment's own unit.
-	// Reasons: EXPIRY_INVALID, UNIT_KIND_MISMATCH.
+	// Reasons: TIME_NOT_IN_FUTURE (invalid_argument), BALANCE_CAP_REACHED.
 	GrantAllotment(context.Context, *v1.GrantAllotmentRequest) (*v1.GrantAllotmentResponse, error)
 	// PostBatch makes up to 1,000 writes. Not atomic: each item has its own outcome, and the call itself succeeds. Atomic:
-	// all are posted or none is; the first refused item answers the call, with its place as metadata `item`.
-	// Reasons: BATCH_ITEM_INVALID, DUPLICATE_KEY_IN_BATCH (invalid_argument), then the items' own.
+	// all are posted or none is; the refused items say why, and the others ATOMIC_BATCH_REJECTED.
+	// Reasons of the call itself: INVALID_FIELD (invalid_argument).
 	PostBatch(context.Context, *v1.PostBatchRequest) (*v1.PostBatchResponse, error)
 	// GetBalance reads what a member has of one unit, now or as of a time. Somebody who never had any has zero.
-	// Reasons: UNIT_UNKNOWN, AS_OF_TOO_RECENT (failed_precondition: a posting of that time may still be under way).
+	// Reasons: UNKNOWN_UNIT (invalid_argument), AS_OF_TOO_RECENT (failed_precondition: a posting of that time may still be under way).
 	GetBalance(context.Context, *v1.GetBalanceRequest) (*v1.GetBalanceResponse, error)
 	// ListEntries reads a statement: one row per logical movement with the running balance, oldest first.
-	// Reasons: UNIT_UNKNOWN, RANGE_INVALID, PAGE_TOKEN_INVALID.
+	// Reasons: INVALID_FIELD, PAGE_TOKEN_INVALID, UNKNOWN_UNIT (invalid_argument).
 	ListEntries(context.Context, *v1.ListEntriesRequest) (*v1.ListEntriesResponse, error)
 	// GetTransaction reads one transaction, refused ones included, and what reversed it.
-	// Reasons: TRANSACTION_NOT_FOUND (not_found).
+	// Reasons: NOT_FOUND (not_found).
 	GetTransaction(context.Context, *v1.GetTransactionRequest) (*v1.GetTransactionResponse, error)
 	// ExplainBalance derives a balance from the journal: which lots it stands on, and which accruals made each.
-	// Reasons: UNIT_UNKNOWN.
+	// Reasons: UNKNOWN_UNIT (invalid_argument).
 	ExplainBalance(context.Context, *v1.ExplainBalanceRequest) (*v1.ExplainBalanceResponse, error)
 	// ExplainTransaction derives what a transaction drew: for each lot, the accruals that were used up by it.
-	// Reasons: TRANSACTION_NOT_FOUND (not_found).
+	// Reasons: NOT_FOUND (not_found).
 	ExplainTransaction(context.Context, *v1.ExplainTransactionRequest) (*v1.ExplainTransactionResponse, error)
 	// ListHolds reads a member's open holds, soonest timeout first.
-	// Reasons: UNIT_UNKNOWN, PAGE_TOKEN_INVALID.
+	// Reasons: PAGE_TOKEN_INVALID, UNKNOWN_UNIT (invalid_argument).
 	ListHolds(context.Context, *v1.ListHoldsRequest) (*v1.ListHoldsResponse, error)
 }
 

@@ -58,27 +58,27 @@ const (
 // MemberServiceClient is a client for the tallystick.v1.MemberService service.
 type MemberServiceClient interface {
 	// GetWallet reads everything a member has, unit by unit, and the member's tier.
-	// Reasons: MEMBER_NOT_FOUND (not_found).
+	// Reasons: NOT_FOUND (not_found).
 	GetWallet(context.Context, *v1.GetWalletRequest) (*v1.GetWalletResponse, error)
 	// ListBenefits reads the catalog as the member sees it: what each benefit costs and whether the member may have it.
-	// Reasons: MEMBER_NOT_FOUND (not_found).
+	// Reasons: NOT_FOUND (not_found).
 	ListBenefits(context.Context, *v1.ListBenefitsRequest) (*v1.ListBenefitsResponse, error)
 	// PreviewRedemption tells what redeeming a benefit would do now, by the same code that does it. Nothing is recorded.
 	// Reasons: as RedeemBenefit.
 	PreviewRedemption(context.Context, *v1.PreviewRedemptionRequest) (*v1.PreviewRedemptionResponse, error)
 	// RedeemBenefit pays for a benefit and answers its voucher, in one transaction.
-	// Reasons: MEMBER_NOT_FOUND, BENEFIT_NOT_FOUND (not_found), PAYMENT_NOT_ACCEPTED, IDEMPOTENCY_KEY_REUSED,
-	// MEMBER_FROZEN, BENEFIT_NOT_ACTIVE, NOT_ELIGIBLE, OUT_OF_STOCK, INSUFFICIENT_UNITS (failed_precondition).
+	// Reasons: NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, MEMBER_FROZEN, NOT_ELIGIBLE, OUT_OF_STOCK,
+	// INSUFFICIENT_POINTS (failed_precondition).
 	RedeemBenefit(context.Context, *v1.RedeemBenefitRequest) (*v1.RedeemBenefitResponse, error)
 	// CancelRedemption gives back an unused voucher and what was paid for it.
-	// Reasons: MEMBER_NOT_FOUND, VOUCHER_NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, VOUCHER_REDEEMED,
-	// VOUCHER_EXPIRED, VOUCHER_CANCELED (failed_precondition).
+	// Reasons: NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, VOUCHER_USED, VOUCHER_EXPIRED, ALREADY_REVERSED
+	// (failed_precondition).
 	CancelRedemption(context.Context, *v1.CancelRedemptionRequest) (*v1.CancelRedemptionResponse, error)
 	// ListVouchers reads a member's vouchers, newest first.
-	// Reasons: MEMBER_NOT_FOUND (not_found), PAGE_TOKEN_INVALID.
+	// Reasons: NOT_FOUND (not_found), PAGE_TOKEN_INVALID.
 	ListVouchers(context.Context, *v1.ListVouchersRequest) (*v1.ListVouchersResponse, error)
 	// ListStatement reads a wallet's statement, oldest first.
-	// Reasons: MEMBER_NOT_FOUND (not_found), UNIT_UNKNOWN, RANGE_INVALID, PAGE_TOKEN_INVALID.
+	// Reasons: NOT_FOUND (not_found), INVALID_FIELD, PAGE_TOKEN_INVALID, UNKNOWN_UNIT (invalid_argument).
 	ListStatement(context.Context, *v1.ListStatementRequest) (*v1.ListStatementResponse, error)
 }
 
@@ -220,27 +220,27 @@ func (c *memberServiceClient) ListStatement(ctx context.Context, req *v1.ListSta
 // MemberServiceHandler is an implementation of the tallystick.v1.MemberService service.
 type MemberServiceHandler interface {
 	// GetWallet reads everything a member has, unit by unit, and the member's tier.
-	// Reasons: MEMBER_NOT_FOUND (not_found).
+	// Reasons: NOT_FOUND (not_found).
 	GetWallet(context.Context, *v1.GetWalletRequest) (*v1.GetWalletResponse, error)
 	// ListBenefits reads the catalog as the member sees it: what each benefit costs and whether the member may have it.
-	// Reasons: MEMBER_NOT_FOUND (not_found).
+	// Reasons: NOT_FOUND (not_found).
 	ListBenefits(context.Context, *v1.ListBenefitsRequest) (*v1.ListBenefitsResponse, error)
 	// PreviewRedemption tells what redeeming a benefit would do now, by the same code that does it. Nothing is recorded.
 	// Reasons: as RedeemBenefit.
 	PreviewRedemption(context.Context, *v1.PreviewRedemptionRequest) (*v1.PreviewRedemptionResponse, error)
 	// RedeemBenefit pays for a benefit and answers its voucher, in one transaction.
-	// Reasons: MEMBER_NOT_FOUND, BENEFIT_NOT_FOUND (not_found), PAYMENT_NOT_ACCEPTED, IDEMPOTENCY_KEY_REUSED,
-	// MEMBER_FROZEN, BENEFIT_NOT_ACTIVE, NOT_ELIGIBLE, OUT_OF_STOCK, INSUFFICIENT_UNITS (failed_precondition).
+	// Reasons: NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, MEMBER_FROZEN, NOT_ELIGIBLE, OUT_OF_STOCK,
+	// INSUFFICIENT_POINTS (failed_precondition).
 	RedeemBenefit(context.Context, *v1.RedeemBenefitRequest) (*v1.RedeemBenefitResponse, error)
 	// CancelRedemption gives back an unused voucher and what was paid for it.
-	// Reasons: MEMBER_NOT_FOUND, VOUCHER_NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, VOUCHER_REDEEMED,
-	// VOUCHER_EXPIRED, VOUCHER_CANCELED (failed_precondition).
+	// Reasons: NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, VOUCHER_USED, VOUCHER_EXPIRED, ALREADY_REVERSED
+	// (failed_precondition).
 	CancelRedemption(context.Context, *v1.CancelRedemptionRequest) (*v1.CancelRedemptionResponse, error)
 	// ListVouchers reads a member's vouchers, newest first.
-	// Reasons: MEMBER_NOT_FOUND (not_found), PAGE_TOKEN_INVALID.
+	// Reasons: NOT_FOUND (not_found), PAGE_TOKEN_INVALID.
 	ListVouchers(context.Context, *v1.ListVouchersRequest) (*v1.ListVouchersResponse, error)
 	// ListStatement reads a wallet's statement, oldest first.
-	// Reasons: MEMBER_NOT_FOUND (not_found), UNIT_UNKNOWN, RANGE_INVALID, PAGE_TOKEN_INVALID.
+	// Reasons: NOT_FOUND (not_found), INVALID_FIELD, PAGE_TOKEN_INVALID, UNKNOWN_UNIT (invalid_argument).
 	ListStatement(context.Context, *v1.ListStatementRequest) (*v1.ListStatementResponse, error)
 }
 

@@ -47,14 +47,14 @@ const (
 // MerchantServiceClient is a client for the tallystick.v1.MerchantService service.
 type MerchantServiceClient interface {
 	// ValidateVoucher looks at a voucher without using it. Only RedeemVoucher decides.
-	// Reasons: CODE_MALFORMED (invalid_argument), VOUCHER_NOT_FOUND (not_found).
+	// Reasons: CODE_MALFORMED (invalid_argument), NOT_FOUND (not_found).
 	ValidateVoucher(context.Context, *v1.ValidateVoucherRequest) (*v1.ValidateVoucherResponse, error)
 	// RedeemVoucher uses a voucher, once.
-	// Reasons: CODE_MALFORMED (invalid_argument), VOUCHER_NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED,
-	// VOUCHER_REDEEMED, VOUCHER_EXPIRED, VOUCHER_CANCELED (failed_precondition).
+	// Reasons: CODE_MALFORMED (invalid_argument), NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED,
+	// VOUCHER_USED, VOUCHER_EXPIRED (failed_precondition).
 	RedeemVoucher(context.Context, *v1.RedeemVoucherRequest) (*v1.RedeemVoucherResponse, error)
 	// ReverseVoucher takes a redemption back: the voucher can be redeemed again, and nothing is owed for it.
-	// Reasons: REDEMPTION_NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, ALREADY_REVERSED (failed_precondition).
+	// Reasons: NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, ALREADY_REVERSED (failed_precondition).
 	ReverseVoucher(context.Context, *v1.ReverseVoucherRequest) (*v1.ReverseVoucherResponse, error)
 }
 
@@ -127,14 +127,14 @@ func (c *merchantServiceClient) ReverseVoucher(ctx context.Context, req *v1.Reve
 // MerchantServiceHandler is an implementation of the tallystick.v1.MerchantService service.
 type MerchantServiceHandler interface {
 	// ValidateVoucher looks at a voucher without using it. Only RedeemVoucher decides.
-	// Reasons: CODE_MALFORMED (invalid_argument), VOUCHER_NOT_FOUND (not_found).
+	// Reasons: CODE_MALFORMED (invalid_argument), NOT_FOUND (not_found).
 	ValidateVoucher(context.Context, *v1.ValidateVoucherRequest) (*v1.ValidateVoucherResponse, error)
 	// RedeemVoucher uses a voucher, once.
-	// Reasons: CODE_MALFORMED (invalid_argument), VOUCHER_NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED,
-	// VOUCHER_REDEEMED, VOUCHER_EXPIRED, VOUCHER_CANCELED (failed_precondition).
+	// Reasons: CODE_MALFORMED (invalid_argument), NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED,
+	// VOUCHER_USED, VOUCHER_EXPIRED (failed_precondition).
 	RedeemVoucher(context.Context, *v1.RedeemVoucherRequest) (*v1.RedeemVoucherResponse, error)
 	// ReverseVoucher takes a redemption back: the voucher can be redeemed again, and nothing is owed for it.
-	// Reasons: REDEMPTION_NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, ALREADY_REVERSED (failed_precondition).
+	// Reasons: NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, ALREADY_REVERSED (failed_precondition).
 	ReverseVoucher(context.Context, *v1.ReverseVoucherRequest) (*v1.ReverseVoucherResponse, error)
 }
 
