@@ -1,0 +1,142 @@
+package ledger
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
+)
+
+// Accrual gives a member units. With ActivateAt they wait in a pending place until then.
+type Accrual struct {
+	Member string
+	Unit   string
+	Amount decimal.Decimal
+	// ActivateAt is zero for an accrual that is spendable at once.
+	ActivateAt time.Time
+	// ExpiresAt overrides Policy, which overrides the unit's policy.
+	ExpiresAt time.Time
+	Policy    string
+	// Fund is who pays; empty is the programme.
+	Fund string
+}
+
+// Into completes the request with an accrual's legs. Refusals: UNKNOWN_UNIT, AMOUNT_OUT_OF_RANGE, UNKNOWN_POLICY,
+// TIME_NOT_IN_FUTURE, EFFECTIVE_IN_FUTURE, PERIOD_CLOSED, BACK_DATING_LIMIT, REFERENCE_USED, BALANCE_CAP_REACHED.
+func (a Accrual) Into(programme uuid.UUID, r Request) Request {
+	r.Kind, r.Member, r.Policy, r.DueAt = KindAccrual, a.Member, a.Policy, a.ActivateAt
+	to := walletOf(a.Member, a.Unit)
+	if !a.ActivateAt.IsZero() {
+		to.Place, to.Of = Pending, TransactionID(programme, r.Client, r.Key)
+	}
+	r.Legs = []Leg{{
+		From: Account{Unit: a.Unit, Owner: ProgrammeOwner, Place: Issuance}, To: to,
+		Unit: a.Unit, Amount: a.Amount, ExpiresAt: a.ExpiresAt, Fund: a.Fund,
+	}}
+	return r
+}
+
+// GrantAllotment gives a member the uses of an allotment that expire with its period.
+// Refusals are those of an accrual.
+func GrantAllotment(member, unit string, amount decimal.Decimal, expiresAt time.Time, r Request) Request {
+	r.Kind, r.Member = KindAllotment, member
+	r.Legs = []Leg{{
+		From: Account{Unit: unit, Owner: ProgrammeOwner, Place: Issuance}, To: walletOf(member, unit),
+		Unit: unit, Amount: amount, ExpiresAt: expiresAt,
+	}}
+	return r
+}
+
+// accrue posts the legs of an accrual or an allotment. Each leg into a wallet or a pending place makes one lot.
+func (b *Book) accrue(tx *Transaction, r *Request) *Refusal {
+	if !r.DueAt.IsZero() && !r.DueAt.After(b.now) {
+		return refuse(TimeNotInFuture, "field", "activate_at")
+	}
+	for _, leg := range r.Legs {
+		var draws []Draw
+		if leg.To.Place.bearsLots() {
+			expiresAt, refusal := b.expiryOf(tx, r, leg)
+			if refusal != nil {
+				return refusal
+			}
+			draws = []Draw{{ExpiresAt: expiresAt, Fund: fundOf(leg), Amount: leg.Amount}}
+		}
+		if leg.To.Place == Pending {
+			b.edit(leg.To).dueAt = r.DueAt
+		}
+		if refusal := b.move(tx, leg.From, leg.To, leg.Amount, draws); refusal != nil {
+			return refusal
+		}
+	}
+	for _, leg := range r.Legs {
+		if leg.To.Place != Wallet {
+			continue
+		}
+		if refusal := b.settle(tx, leg.To); refusal != nil {
+			return refusal
+		}
+		if refusal := b.extendByActivity(tx, leg.To); refusal != nil {
+			return refusal
+		}
+	}
+	return nil
+}
+
+// expiryOf finds when a new lot expires: the request's own time, else its policy, else the unit's. Pending units count
+// from their activation.
+func (b *Book) expiryOf(tx *Transaction, r *Request, leg Leg) (time.Time, *Refusal) {
+	if !leg.ExpiresAt.IsZero() {
+		if !leg.ExpiresAt.After(b.now) {
+			return time.Time{}, refuse(TimeNotInFuture, "field", "expires_at")
+		}
+		return leg.ExpiresAt, nil
+	}
+	name := r.Policy
+	if name == "" {
+		name = b.programme.Units[leg.Unit].Expiry
+	}
+	if name == "" {
+		return Never, nil
+	}
+	policy, declared := b.programme.Policies[name]
+	if !declared {
+		return time.Time{}, refuse(UnknownPolicy, "policy", name)
+	}
+	from := tx.EffectiveAt
+	if !r.DueAt.IsZero() {
+		from = r.DueAt
+	}
+	return policy.ExpiresAt(from, b.programme.Zone), nil
+}
+
+func fundOf(leg Leg) string {
+	if leg.Fund == "" {
+		return ProgrammeFund
+	}
+	return leg.Fund
+}
+
+// activate moves a pending accrual, whole, to the member's wallet once its time has come.
+func (b *Book) activate(tx *Transaction) *Refusal {
+	for _, leg := range b.originals[tx.Original].tx.Legs {
+		if leg.To.Account.Place != Pending {
+			continue
+		}
+		pending := b.account(leg.To.Account)
+		switch {
+		case pending.balance.IsZero():
+			return refuse(NotPending)
+		case pending.dueAt.After(b.now):
+			return refuse(HoldNotDue)
+		}
+		wallet := walletOf(tx.Member, leg.Unit)
+		draws, _ := pending.lots.pick(pending.balance, time.Time{})
+		if refusal := b.move(tx, pending.Account, wallet, pending.balance, draws); refusal != nil {
+			return refusal
+		}
+		if refusal := b.settle(tx, wallet); refusal != nil {
+			return refusal
+		}
+	}
+	return nil
+}

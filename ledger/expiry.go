@@ -1,0 +1,64 @@
+package ledger
+
+import "time"
+
+// touch is the kind of the sweep's requests: it posts what has lapsed in a wallet and is no transaction itself.
+const touch Kind = "touch"
+
+// expireOnTouch posts the expiry of every lapsed lot of each wallet that the request touches, before the request is
+// decided: so nothing expired is ever spendable, swept or not (L7). Each is a transaction of its own whose id follows
+// from account, expires_at and fund; a lot cannot come back under the same three, because what arrives lapsed leaves
+// in the transaction that brought it.
+func (b *Book) expireOnTouch(r *Request) {
+	for _, wallet := range b.walletsOf(r) {
+		acc := b.account(wallet)
+		for _, lapsed := range acc.lots.lapsed(b.now) {
+			b.expire(acc, lapsed)
+		}
+	}
+}
+
+func (b *Book) expire(acc *account, lapsed Draw) {
+	member, _ := acc.Owner.MemberRef()
+	r := Request{
+		Client: systemClient, Kind: KindExpiry, Member: member, Amount: lapsed.Amount, EffectiveAt: b.expiredAt(lapsed),
+		Key: "expiry/" + acc.id.String() + "/" + lapsed.ExpiresAt.UTC().Format(drawTime) + "/" + lapsed.Fund,
+	}
+	mark := b.mark()
+	tx := b.open(TransactionID(b.programme.ID, r.Client, r.Key), &r)
+	tx.Amount = lapsed.Amount
+	if refusal := b.move(tx, acc.Account, breakageOf(acc.Unit), lapsed.Amount, []Draw{lapsed}); refusal != nil {
+		b.rollback(mark) // only the cap on breakage can refuse; the lot stays lapsed, hence unspendable
+		return
+	}
+	b.record(tx)
+}
+
+// lapse ends a voucher that nobody used in time: its rights go to breakage.
+func (b *Book) lapse(tx *Transaction) *Refusal {
+	for _, leg := range b.originals[tx.Original].tx.Legs {
+		if leg.To.Account.Place != Voucher {
+			continue
+		}
+		voucher := b.account(leg.To.Account)
+		switch {
+		case voucher.balance.IsZero():
+			return refuse(VoucherUsed)
+		case voucher.dueAt.After(b.now):
+			return refuse(HoldNotDue)
+		}
+		draws := voucher.lots.lapsed(b.now)
+		if refusal := b.move(tx, voucher.Account, breakageOf(leg.Unit), sumDraws(draws), draws); refusal != nil {
+			return refusal
+		}
+	}
+	return nil
+}
+
+// expiredAt is when an expiry counts: at the lot's own time, unless that period is closed by now.
+func (b *Book) expiredAt(d Draw) time.Time {
+	if d.ExpiresAt.Before(b.openFrom) {
+		return b.openFrom
+	}
+	return d.ExpiresAt
+}

@@ -1,0 +1,91 @@
+package ledger
+
+import (
+	"fmt"
+	"time"
+)
+
+// PolicyKind is how an expiry policy finds the moment at which a lot expires.
+type PolicyKind string
+
+// The kinds of expiry policy.
+const (
+	// RollingPolicy keeps a lot to the end of the month that lies Months after the accrual's month.
+	RollingPolicy PolicyKind = "rolling"
+	// NaturalYearPolicy keeps what is accrued in a calendar year to the end of the year that lies Years later.
+	NaturalYearPolicy PolicyKind = "natural_year"
+	// FixedDayPolicy keeps a lot to the end of the next Month and Day after the accrual.
+	FixedDayPolicy PolicyKind = "fixed_day"
+	// ActivityPolicy is RollingPolicy counted from the member's last accrual or redemption in the unit.
+	ActivityPolicy PolicyKind = "activity"
+	// NeverPolicy keeps a lot for ever.
+	NeverPolicy PolicyKind = "never"
+)
+
+// Policy says when lots expire. Instants are computed once, in the programme's zone, and stored on the lot.
+type Policy struct {
+	Kind   PolicyKind `yaml:"kind"`
+	Months int        `yaml:"months,omitempty"`
+	Years  int        `yaml:"years,omitempty"`
+	Month  int        `yaml:"month,omitempty"`
+	Day    int        `yaml:"day,omitempty"`
+}
+
+// ExpiresAt returns the first instant at which a lot that counts from the given time is expired. The result is a local
+// midnight of zone, so daylight saving and the length of months cannot shift it.
+func (p Policy) ExpiresAt(from time.Time, zone *time.Location) time.Time {
+	local := from.In(zone)
+	year, month, _ := local.Date()
+	var end time.Time
+	switch p.Kind {
+	case RollingPolicy, ActivityPolicy:
+		end = firstInstant(year, month+time.Month(p.Months)+1, 1, zone)
+	case NaturalYearPolicy:
+		end = firstInstant(year+p.Years+1, time.January, 1, zone)
+	case FixedDayPolicy:
+		end = dayAfter(year, time.Month(p.Month), p.Day, zone)
+		if !end.After(from) {
+			end = dayAfter(year+1, time.Month(p.Month), p.Day, zone)
+		}
+	default:
+		return Never
+	}
+	return end.UTC()
+}
+
+// dayAfter is the end of a fixed day; 29 February falls on the 28th in a common year.
+func dayAfter(year int, month time.Month, day int, zone *time.Location) time.Time {
+	last := time.Date(year, month+1, 0, 0, 0, 0, 0, time.UTC).Day()
+	return firstInstant(year, month, min(day, last)+1, zone)
+}
+
+// firstInstant is the first instant of a local day. In zones that skip midnight when summer time begins, time.Date may
+// answer an instant of the day before; the day then begins at the end of the gap.
+func firstInstant(year int, month time.Month, day int, zone *time.Location) time.Time {
+	noon := time.Date(year, month, day, 12, 0, 0, 0, zone)
+	start := time.Date(year, month, day, 0, 0, 0, 0, zone)
+	for start.Day() != noon.Day() {
+		start = start.Add(15 * time.Minute).Truncate(15 * time.Minute)
+	}
+	return start
+}
+
+func (p Policy) validate() error {
+	ok := true
+	switch p.Kind {
+	case RollingPolicy, ActivityPolicy:
+		ok = p.Months >= 0 && p.Months <= 1200
+	case NaturalYearPolicy:
+		ok = p.Years >= 0 && p.Years <= 100
+	case FixedDayPolicy:
+		ok = p.Month >= 1 && p.Month <= 12 && p.Day >= 1 &&
+			p.Day <= time.Date(2000, time.Month(p.Month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
+	case NeverPolicy:
+	default:
+		return fmt.Errorf("unknown kind %q: use rolling, natural_year, fixed_day, activity or never", p.Kind)
+	}
+	if !ok {
+		return fmt.Errorf("a %s policy has a number out of range", p.Kind)
+	}
+	return nil
+}

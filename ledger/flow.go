@@ -1,0 +1,112 @@
+package ledger
+
+// flow is one way in which units may move. Whatever is not in the table is refused, even if it balances.
+type flow struct {
+	kind     Kind
+	from, to Place
+	unit     UnitKind
+}
+
+var anyExpiring = []UnitKind{PointsUnit, QualifyingUnit, AllotmentUnit}
+
+// flows is the chart of what may happen. Reversals are added by reversed: the same legs backwards.
+var flows = reversed(table(
+	rows(KindAccrual, anyExpiring, Issuance, Wallet, Issuance, Pending),
+	rows(KindAccrual, []UnitKind{MoneyUnit}, Receivable, Deferred),
+	rows(KindAllotment, []UnitKind{AllotmentUnit}, Issuance, Wallet),
+	rows(KindActivation, anyExpiring, Pending, Wallet),
+	rows(KindRedemption, anyExpiring, Wallet, Redeemed),
+	rows(KindRedemption, []UnitKind{RightUnit}, Stock, Voucher, Issuance, Voucher),
+	rows(KindRedemption, []UnitKind{MoneyUnit}, Deferred, Payable, BenefitCost, Payable),
+	rows(KindHold, anyExpiring, Wallet, Hold),
+	rows(KindCapture, anyExpiring, Hold, Redeemed, Hold, Wallet),
+	rows(KindVoid, anyExpiring, Hold, Wallet),
+	rows(KindTimeout, anyExpiring, Hold, Wallet),
+	rows(KindExpiry, append(anyExpiring, RightUnit), Wallet, Breakage, Voucher, Breakage),
+	rows(KindRedating, anyExpiring, Wallet, Wallet),
+	rows(KindAdjustment, anyExpiring, Issuance, Wallet, Wallet, Issuance, Budget, Wallet),
+	rows(KindAdjustment, []UnitKind{PointsUnit}, Issuance, Budget),
+	rows(KindTransfer, anyExpiring, Wallet, Wallet),
+	rows(KindClawback, anyExpiring, Wallet, Issuance, Pending, Issuance, Debt, Issuance),
+	rows(KindClawback, []UnitKind{MoneyUnit}, Deferred, Receivable),
+	rows(KindPublication, []UnitKind{RightUnit}, Issuance, Stock, Stock, Issuance),
+	rows(KindUse, []UnitKind{RightUnit}, Voucher, Redeemed),
+	rows(KindUse, []UnitKind{MoneyUnit}, BenefitCost, Payable),
+	arrivals(KindAccrual, KindAllotment, KindActivation, KindCapture, KindVoid, KindTimeout, KindAdjustment,
+		KindTransfer, KindReversal),
+	rows(KindAccrual, anyExpiring, Wallet, Wallet),    // an activity policy re-dates the member's lots
+	rows(KindRedemption, anyExpiring, Wallet, Wallet), // the same
+))
+
+// rows pairs up places: from, to, from, to, …
+func rows(kind Kind, units []UnitKind, places ...Place) []flow {
+	var list []flow
+	for _, unit := range units {
+		for i := 0; i+1 < len(places); i += 2 {
+			list = append(list, flow{kind, places[i], places[i+1], unit})
+		}
+	}
+	return list
+}
+
+// arrivals are the legs that any credit to a wallet may bring with it: lapsed lots expire at once, debt is paid first.
+func arrivals(kinds ...Kind) []flow {
+	var list []flow
+	for _, kind := range kinds {
+		list = append(list, rows(kind, anyExpiring, Wallet, Breakage, Wallet, Debt)...)
+	}
+	return list
+}
+
+func table(groups ...[]flow) map[flow]bool {
+	set := make(map[flow]bool)
+	for _, group := range groups {
+		for _, f := range group {
+			set[f] = true
+		}
+	}
+	return set
+}
+
+// reversed adds, for every kind that Reverse takes back leg by leg, the same flow backwards. What a capture took from a
+// hold goes back to the wallet that the hold was drawn from.
+func reversed(set map[flow]bool) map[flow]bool {
+	var back []flow
+	for f := range set {
+		if !f.kind.reversible() || derived(f.kind, f.from, f.to) {
+			continue
+		}
+		home := f.from
+		if home == Hold {
+			home = Wallet
+		}
+		back = append(back, flow{KindReversal, f.to, home, f.unit})
+	}
+	for _, f := range back {
+		set[f] = true
+	}
+	return set
+}
+
+// reversible reports whether Reverse takes the kind back leg by leg. Accruals, allotments and credits by adjustment are
+// clawed back instead; the rest cannot be reversed.
+func (k Kind) reversible() bool {
+	switch k {
+	case KindRedemption, KindCapture, KindTransfer, KindAdjustment, KindPublication, KindUse:
+		return true
+	default:
+		return false
+	}
+}
+
+// derived reports whether a leg followed from the others when it was posted, so that a reversal does not undo it.
+func derived(kind Kind, from, to Place) bool {
+	switch {
+	case to == Breakage || to == Debt:
+		return true
+	case from == Wallet && to == Wallet:
+		return kind != KindTransfer
+	default:
+		return from == Hold && to == Wallet
+	}
+}

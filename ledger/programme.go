@@ -1,0 +1,126 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
+	"go.yaml.in/yaml/v3"
+)
+
+// Programme is the part of a programme's document that the journal needs: one immutable version of it.
+type Programme struct {
+	ID       uuid.UUID
+	Name     string
+	Version  int64
+	Sandbox  bool
+	Zone     *time.Location
+	Units    map[string]Unit
+	Policies map[string]Policy
+	// BackDating is how far effective_at may lie before recorded_at; a sandbox has no limit.
+	BackDating time.Duration
+	// RefundGrace is how long a lot lives at least when a reversal brings it back after it expired; zero lets it expire
+	// again at once.
+	RefundGrace time.Duration
+}
+
+// ProgrammeID is the UUIDv5 of a programme's name.
+func ProgrammeID(name string) uuid.UUID {
+	return uuid.NewSHA1(uuid.NameSpaceURL, []byte("tallystick:programme:"+name))
+}
+
+type programmeDocument struct {
+	Programme   string            `yaml:"programme"`
+	Zone        string            `yaml:"zone"`
+	Sandbox     bool              `yaml:"sandbox"`
+	BackDating  string            `yaml:"back_dating"`
+	RefundGrace string            `yaml:"refund_grace"`
+	Policies    map[string]Policy `yaml:"expiry"`
+	Units       []struct {
+		Code      string   `yaml:"code"`
+		Kind      UnitKind `yaml:"kind"`
+		Scale     int32    `yaml:"scale"`
+		Expiry    string   `yaml:"expiry"`
+		DebtLimit string   `yaml:"debt_limit"`
+	} `yaml:"units"`
+}
+
+// ParseProgramme reads the journal's part of a programme document: its name, zone, units and expiry policies. What the
+// benefits and partners packages declare in the same document is theirs to read.
+func ParseProgramme(document []byte, version int64) (*Programme, error) {
+	var doc programmeDocument
+	if err := yaml.Unmarshal(document, &doc); err != nil {
+		return nil, fmt.Errorf("ledger: programme document: %w", err)
+	}
+	if doc.Programme == "" {
+		return nil, errors.New("ledger: programme document: programme: give it a name")
+	}
+	p := &Programme{
+		ID: ProgrammeID(doc.Programme), Name: doc.Programme, Version: version, Sandbox: doc.Sandbox,
+		Policies: doc.Policies, Units: make(map[string]Unit, len(doc.Units)),
+	}
+	var err error
+	if p.Zone, err = time.LoadLocation(doc.Zone); err != nil || doc.Zone == "" {
+		return nil, fmt.Errorf("ledger: programme document: zone %q: use an IANA name such as Asia/Shanghai", doc.Zone)
+	}
+	if p.BackDating, err = days(doc.BackDating, 31); err != nil {
+		return nil, fmt.Errorf("ledger: programme document: back_dating: %w", err)
+	}
+	if p.RefundGrace, err = days(doc.RefundGrace, 0); err != nil {
+		return nil, fmt.Errorf("ledger: programme document: refund_grace: %w", err)
+	}
+	for name, policy := range p.Policies {
+		if err := policy.validate(); err != nil {
+			return nil, fmt.Errorf("ledger: programme document: expiry %s: %w", name, err)
+		}
+	}
+	for _, u := range doc.Units {
+		unit := Unit{Code: u.Code, Kind: u.Kind, Scale: u.Scale, Expiry: u.Expiry, DebtLimit: maxBalance}
+		if u.DebtLimit != "" {
+			if unit.DebtLimit, err = decimal.NewFromString(u.DebtLimit); err != nil {
+				return nil, fmt.Errorf("ledger: programme document: unit %s: debt_limit: %w", u.Code, err)
+			}
+		}
+		if err := p.declare(unit); err != nil {
+			return nil, fmt.Errorf("ledger: programme document: unit %s: %w", u.Code, err)
+		}
+	}
+	return p, nil
+}
+
+func (p *Programme) declare(u Unit) error {
+	_, declared := p.Units[u.Code]
+	_, policy := p.Policies[u.Expiry]
+	switch {
+	case u.Code == "" || len(u.Code) > 64:
+		return errors.New("a unit's code has 1 to 64 characters")
+	case declared:
+		return errors.New("declared twice")
+	case u.Scale < 0 || u.Scale > 9:
+		return errors.New("scale is 0 to 9 decimal places")
+	case u.Expiry != "" && !policy:
+		return fmt.Errorf("expiry policy %q is not declared", u.Expiry)
+	case u.DebtLimit.IsNegative() || u.DebtLimit.GreaterThan(maxBalance):
+		return errors.New("debt_limit is 0 to 1000000000000000")
+	}
+	switch u.Kind {
+	case PointsUnit, QualifyingUnit, AllotmentUnit, RightUnit, MoneyUnit:
+	default:
+		return fmt.Errorf("unknown kind %q: use points, qualifying, allotment, right or money", u.Kind)
+	}
+	p.Units[u.Code] = u
+	return nil
+}
+
+func days(text string, otherwise int) (time.Duration, error) {
+	if text == "" {
+		return time.Duration(otherwise) * 24 * time.Hour, nil
+	}
+	var n int
+	if _, err := fmt.Sscanf(text, "%dd", &n); err != nil || n < 0 || n > 36500 {
+		return 0, fmt.Errorf("%q is not a number of days such as 30d", text)
+	}
+	return time.Duration(n) * 24 * time.Hour, nil
+}

@@ -1,0 +1,79 @@
+package ledger
+
+import (
+	"github.com/google/uuid"
+)
+
+// require lists the accounts that may decide a request or be moved by it, so that they are locked and loaded. It may
+// list more than apply uses, never less.
+func (b *Book) require(r *Request) {
+	for _, leg := range r.Legs {
+		b.want(leg.From)
+		b.want(leg.To)
+	}
+	o := b.originals[r.Original]
+	if o == nil {
+		return
+	}
+	for _, leg := range o.tx.Legs {
+		b.want(leg.From.Account)
+		b.want(leg.To.Account)
+	}
+}
+
+// want adds an account and those that go with it: a place that bears lots belongs to a wallet, whose lapsed lots go to
+// breakage and whose debt is paid first.
+func (b *Book) want(a Account) {
+	if b.add(a) || !a.Place.bearsLots() {
+		return
+	}
+	b.add(breakageOf(a.Unit))
+	if a.Place == Voucher {
+		return
+	}
+	wallet := Account{Unit: a.Unit, Owner: a.Owner, Place: Wallet}
+	b.add(wallet)
+	b.add(debtOf(wallet))
+	b.add(Account{Unit: a.Unit, Owner: ProgrammeOwner, Place: Redeemed})
+}
+
+// add puts an account into the book as one that does not exist yet; loading fills in what is stored. It reports whether
+// the account was there before.
+func (b *Book) add(a Account) bool {
+	a = b.onStripe(a)
+	if b.accounts[a] != nil {
+		return true
+	}
+	acc := &account{Account: a, id: a.ID(b.programme.ID)}
+	acc.floor, acc.floored = a.floor(b.programme.Units[a.Unit])
+	b.accounts[a] = acc
+	return false
+}
+
+// walletsOf lists the wallets that a request touches, each once.
+func (b *Book) walletsOf(r *Request) []Account {
+	var wallets []Account
+	note := func(a Account) {
+		if a.Place != Wallet && a.Place != Hold && a.Place != Pending {
+			return
+		}
+		a.Place, a.Of = Wallet, uuid.Nil
+		for _, w := range wallets {
+			if w == a {
+				return
+			}
+		}
+		wallets = append(wallets, a)
+	}
+	for _, leg := range r.Legs {
+		note(leg.From)
+		note(leg.To)
+	}
+	if o := b.originals[r.Original]; o != nil {
+		for _, leg := range o.tx.Legs {
+			note(leg.From.Account)
+			note(leg.To.Account)
+		}
+	}
+	return wallets
+}

@@ -1,0 +1,169 @@
+package ledger
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
+)
+
+// Kind is the reason class of a transaction.
+type Kind string
+
+// The kinds of transaction. Freeze, unfreeze, period and clock move nothing; they are journal rows because they decide
+// postings, and are numbered and sealed like them.
+const (
+	KindAccrual     Kind = "accrual"
+	KindActivation  Kind = "activation"
+	KindRedemption  Kind = "redemption"
+	KindHold        Kind = "hold"
+	KindCapture     Kind = "capture"
+	KindVoid        Kind = "void"
+	KindTimeout     Kind = "timeout"
+	KindExpiry      Kind = "expiry"
+	KindRedating    Kind = "redating"
+	KindAdjustment  Kind = "adjustment"
+	KindTransfer    Kind = "transfer"
+	KindReversal    Kind = "reversal"
+	KindClawback    Kind = "clawback"
+	KindAllotment   Kind = "allotment"
+	KindPublication Kind = "publication" // rights of a benefit put into stock
+	KindUse         Kind = "use"         // a merchant redeems a voucher
+	KindFreeze      Kind = "freeze"
+	KindUnfreeze    Kind = "unfreeze"
+	KindPeriod      Kind = "period"
+	KindClock       Kind = "clock"
+)
+
+// control reports whether the kind changes what decides other postings, so that the programme row is locked for update.
+func (k Kind) control() bool {
+	return k == KindFreeze || k == KindUnfreeze || k == KindPeriod || k == KindClock
+}
+
+// Leg moves a positive amount of one unit between two accounts.
+type Leg struct {
+	From, To Account
+	Unit     string
+	Amount   decimal.Decimal
+	// ExpiresAt is set by requests that create a lot with an expiry of its own; zero leaves it to the unit's policy.
+	ExpiresAt time.Time
+	// Fund is set by requests that create a lot that somebody other than the programme pays for.
+	Fund string
+}
+
+// Request is one intent of a caller. The constructors (Accrue, Redeem, …) fill in what their kind needs.
+type Request struct {
+	// Client and Key make the transaction's id: a retry with the same two gets the first answer.
+	Client string
+	Key    string
+	Kind   Kind
+	// Member is the reference of the member whose books it is about; empty for programme and partner matters.
+	Member string
+	Legs   []Leg
+	// Original is the earlier transaction that a capture, void, timeout, activation or reversal is about.
+	Original uuid.UUID
+	// Amount is the part that a capture or reversal settles; zero means all that is left.
+	Amount decimal.Decimal
+	// Release returns to the wallet what a capture leaves in the hold.
+	Release bool
+	// Timeout is how long a hold lasts.
+	Timeout time.Duration
+	// DueAt is when a pending accrual activates, what a clock or period is set to, and the new expiry of a redating.
+	DueAt time.Time
+	// RedateFrom and RedateTo choose the lots of a redating: RedateFrom <= expires_at < RedateTo.
+	RedateFrom, RedateTo time.Time
+	// Policy overrides the unit's expiry policy for what is accrued.
+	Policy string
+	// EffectiveAt is when it counts; zero means when it is recorded.
+	EffectiveAt time.Time
+	// Reason is the caller's reason code, Reference its business reference, Rule the id of the rule that decided it.
+	Reason, Reference, Rule string
+	// Actor is who asked, Channel through what.
+	Actor, Channel string
+	// Companions are rows of other packages' tables, written only when this is posted.
+	Companions []Companion
+}
+
+// Companion is a row of a declared table that is saved with the transaction it belongs to.
+type Companion struct {
+	Table *CompanionTable
+	Row   []any
+}
+
+// CompanionTable declares a table that takes companion rows. Insert selects from unnest of one array parameter a column,
+// in the order of Row; its statement is given the batch's rows column by column.
+type CompanionTable struct {
+	Name   string
+	Insert string
+	// Columns turns rows into one typed slice a column.
+	Columns func(rows [][]any) []any
+}
+
+// Transaction is what the journal says of a request, for ever. Rejection is empty when it was posted.
+type Transaction struct {
+	ID          uuid.UUID
+	Programme   uuid.UUID
+	Client, Key string
+	Kind        Kind
+	RequestHash []byte
+	Rejection   Reason
+	Detail      map[string]string
+	Member      string
+	// Amount is the principal: the first leg's amount, or the part that a capture or reversal settled.
+	Amount      decimal.Decimal
+	Original    uuid.UUID
+	DueAt       time.Time
+	Reason      string
+	Reference   string
+	Actor       string
+	Channel     string
+	Rule        string
+	RuleVersion int64
+	EffectiveAt time.Time
+	RecordedAt  time.Time
+	Hash        []byte
+	Legs        []PostedLeg
+}
+
+// Posted reports whether the transaction moved what it says; the alternative is that it was rejected.
+func (t *Transaction) Posted() bool { return t.Rejection == "" }
+
+// Err is nil for a posted transaction and its *Refusal for a rejected one.
+func (t *Transaction) Err() error {
+	if t.Posted() {
+		return nil
+	}
+	return &Refusal{Reason: t.Rejection, Detail: t.Detail}
+}
+
+// PostedLeg is a leg with the two entries it made.
+type PostedLeg struct {
+	Unit   string
+	Amount decimal.Decimal
+	From   Entry
+	To     Entry
+}
+
+// Entry is one account's side of a leg.
+type Entry struct {
+	Account     Account
+	AccountID   uuid.UUID
+	Seq         int64
+	Transaction uuid.UUID
+	Leg         int16
+	Kind        Kind
+	Amount      decimal.Decimal // negative on the leg's From side
+	Balance     decimal.Decimal // after this entry
+	EffectiveAt time.Time
+	RecordedAt  time.Time
+	Draws       []Draw // the lot lines, with the sign of Amount
+	Hash        []byte
+}
+
+// TransactionID is the UUIDv5 of (programme, client, idempotency key): the primary key is the idempotency guard (L6).
+func TransactionID(programme uuid.UUID, client, key string) uuid.UUID {
+	name := make([]byte, 0, len(client)+len(key)+1)
+	name = append(name, client...)
+	name = append(name, 0)
+	return uuid.NewSHA1(programme, append(name, key...))
+}

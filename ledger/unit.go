@@ -1,0 +1,38 @@
+package ledger
+
+import (
+	"github.com/shopspring/decimal"
+)
+
+// UnitKind says what a unit counts; the table of allowed flows uses it.
+type UnitKind string
+
+// The kinds of unit.
+const (
+	PointsUnit     UnitKind = "points"
+	QualifyingUnit UnitKind = "qualifying" // counts for a tier only
+	AllotmentUnit  UnitKind = "allotment"  // uses that a tier grants for a period
+	RightUnit      UnitKind = "right"      // one unit of a benefit
+	MoneyUnit      UnitKind = "money"
+)
+
+// Unit is something that is counted. Amounts of it have at most Scale decimal places.
+type Unit struct {
+	Code  string
+	Kind  UnitKind
+	Scale int32
+	// Expiry names the programme's expiry policy for what is accrued; empty means never.
+	Expiry string
+	// DebtLimit is how far below zero a clawback may take a member.
+	DebtLimit decimal.Decimal
+}
+
+var (
+	maxAmount  = decimal.New(1, 12) // one leg; sums stay far from any overflow
+	maxBalance = decimal.New(1, 15) // one account; accounts_within_cap says the same
+)
+
+// fits reports whether amount is positive, within bounds and has no more decimal places than the unit's scale.
+func (u Unit) fits(amount decimal.Decimal) bool {
+	return amount.IsPositive() && amount.LessThanOrEqual(maxAmount) && amount.Equal(amount.Truncate(u.Scale))
+}

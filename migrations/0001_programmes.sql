@@ -1,0 +1,14 @@
+-- A programme is the tenant boundary. Postings take this row FOR SHARE; whoever moves the clock, the open period or
+-- freezes a member takes it FOR UPDATE, so that a posting sees either all or nothing of such a change.
+-- +goose NO TRANSACTION
+-- +goose Up
+CREATE TABLE IF NOT EXISTS programmes (
+    id UUID NOT NULL,
+    name TEXT NOT NULL,
+    sandbox BOOL NOT NULL,
+    clock TIMESTAMPTZ NOT NULL,
+    open_from TIMESTAMPTZ NOT NULL,
+    version INT8 NOT NULL,
+    CONSTRAINT programmes_pkey PRIMARY KEY (id),
+    CONSTRAINT programmes_name_unique UNIQUE (name)
+);
