@@ -34,6 +34,7 @@ const (
 type Keys struct {
 	pool        *db.Pool
 	environment string
+	now         func() time.Time
 	asking      singleflight.Group
 
 	mu         sync.RWMutex
@@ -53,7 +54,9 @@ func (v *verified) believed(now time.Time) bool {
 
 // NewKeys returns the keys kept in pool. The environment, such as "live" or "dev", is part of every token.
 func NewKeys(pool *db.Pool, environment string) *Keys {
-	return &Keys{pool: pool, environment: environment, remembered: make(map[[sha256.Size]byte]*verified)}
+	return &Keys{
+		pool: pool, environment: environment, now: time.Now, remembered: make(map[[sha256.Size]byte]*verified),
+	}
 }
 
 // Grant is what a new key is for.
@@ -159,7 +162,7 @@ func (k *Keys) Verify(ctx context.Context, token string) (*Principal, error) {
 	k.mu.RLock()
 	v := k.remembered[sum]
 	k.mu.RUnlock()
-	if v != nil && v.believed(time.Now()) {
+	if v != nil && v.believed(k.now()) {
 		return v.principal, nil
 	}
 	// Callers that arrive together share one question, which none of them can cancel for the others.
@@ -199,7 +202,7 @@ func (k *Keys) remember(sum [sha256.Size]byte, v *verified, err error) {
 // ask reads the key from the database. The time of the check is taken before the answer, so that it is never believed
 // for too long.
 func (k *Keys) ask(ctx context.Context, id string, sum [sha256.Size]byte) (*verified, error) {
-	v := &verified{principal: &Principal{KeyID: id}, checkedAt: time.Now()}
+	v := &verified{principal: &Principal{KeyID: id}, checkedAt: k.now()}
 	var hash []byte
 	err := k.pool.QueryRow(ctx, sqlKey, id).Scan(
 		&v.principal.Programme, &hash, &v.principal.Role, &v.principal.Client, &v.principal.Subject, &v.expiresAt)

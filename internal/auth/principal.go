@@ -6,7 +6,6 @@
 package auth
 
 import (
-	"context"
 	"strings"
 
 	"github.com/google/uuid"
@@ -43,16 +42,4 @@ type Principal struct {
 func (p *Principal) Partner() (partner, outlet string) {
 	partner, outlet, _ = strings.Cut(p.Subject, "/")
 	return partner, outlet
-}
-
-type principalKey struct{}
-
-// With returns a context that carries the principal.
-func With(ctx context.Context, p *Principal) context.Context {
-	return context.WithValue(ctx, principalKey{}, p)
-}
-
-// From returns the principal that ctx carries. It panics without one: only code behind the API's front door asks.
-func From(ctx context.Context) *Principal {
-	return ctx.Value(principalKey{}).(*Principal) //nolint:forcetypeassert // see above: a missing one is our own bug
 }

@@ -82,4 +82,3 @@ func digest(token string) [sha256.Size]byte {
 	var buf [maxToken]byte
 	return sha256.Sum256(buf[:copy(buf[:], token)])
 }
-
