@@ -7,55 +7,44 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// registerUUID teaches m to carry uuid.UUID in binary. Without it pgx writes each one as text and parses that again,
-// because the type can print itself for database/sql.
+// registerUUID teaches m to carry uuid.UUID as its sixteen bytes, alone and in arrays. Without it pgx writes each one
+// as text and parses that again on both ways, because the type can print and scan itself for database/sql.
 func registerUUID(m *pgtype.Map) {
-	m.TryWrapEncodePlanFuncs = append([]pgtype.TryWrapEncodePlanFunc{wrapUUIDEncode}, m.TryWrapEncodePlanFuncs...)
-	m.TryWrapScanPlanFuncs = append([]pgtype.TryWrapScanPlanFunc{wrapUUIDScan}, m.TryWrapScanPlanFuncs...)
+	element := &pgtype.Type{Name: "uuid", OID: pgtype.UUIDOID, Codec: uuidCodec{}}
+	m.RegisterType(element)
+	m.RegisterType(&pgtype.Type{Name: "_uuid", OID: pgtype.UUIDArrayOID, Codec: &pgtype.ArrayCodec{ElementType: element}})
 	m.RegisterDefaultPgType(uuid.UUID{}, "uuid")
 	m.RegisterDefaultPgType([]uuid.UUID{}, "_uuid")
 }
 
-type uuidValue uuid.UUID
+// uuidCodec is pgx's own for everything but our type in binary.
+type uuidCodec struct{ pgtype.UUIDCodec }
 
-func (v uuidValue) UUIDValue() (pgtype.UUID, error) {
-	return pgtype.UUID{Bytes: v, Valid: true}, nil
+func (c uuidCodec) PlanEncode(m *pgtype.Map, oid uint32, format int16, value any) pgtype.EncodePlan {
+	if _, ours := value.(uuid.UUID); ours && format == pgtype.BinaryFormatCode {
+		return uuidPlan{}
+	}
+	return c.UUIDCodec.PlanEncode(m, oid, format, value)
 }
 
-func (v *uuidValue) ScanUUID(src pgtype.UUID) error {
-	if !src.Valid {
-		return fmt.Errorf("cannot scan NULL into *uuid.UUID")
+func (c uuidCodec) PlanScan(m *pgtype.Map, oid uint32, format int16, target any) pgtype.ScanPlan {
+	if _, ours := target.(*uuid.UUID); ours && format == pgtype.BinaryFormatCode {
+		return uuidPlan{}
 	}
-	*v = src.Bytes
+	return c.UUIDCodec.PlanScan(m, oid, format, target)
+}
+
+type uuidPlan struct{}
+
+func (uuidPlan) Encode(value any, buf []byte) ([]byte, error) {
+	id := value.(uuid.UUID) //nolint:forcetypeassert // the plan was made for this type
+	return append(buf, id[:]...), nil
+}
+
+func (uuidPlan) Scan(src []byte, dst any) error {
+	if len(src) != len(uuid.UUID{}) { // NULL is nil here
+		return fmt.Errorf("cannot scan %d bytes into a uuid.UUID", len(src))
+	}
+	copy(dst.(*uuid.UUID)[:], src) //nolint:forcetypeassert // the plan was made for this type
 	return nil
-}
-
-func wrapUUIDEncode(value any) (pgtype.WrappedEncodePlanNextSetter, any, bool) {
-	if id, ok := value.(uuid.UUID); ok {
-		return &encodeUUID{}, uuidValue(id), true
-	}
-	return nil, nil, false
-}
-
-type encodeUUID struct{ next pgtype.EncodePlan }
-
-func (p *encodeUUID) SetNext(next pgtype.EncodePlan) { p.next = next }
-
-func (p *encodeUUID) Encode(value any, buf []byte) ([]byte, error) {
-	return p.next.Encode(uuidValue(value.(uuid.UUID)), buf) //nolint:forcetypeassert // planned for this type only
-}
-
-func wrapUUIDScan(target any) (pgtype.WrappedScanPlanNextSetter, any, bool) {
-	if id, ok := target.(*uuid.UUID); ok {
-		return &scanUUID{}, (*uuidValue)(id), true
-	}
-	return nil, nil, false
-}
-
-type scanUUID struct{ next pgtype.ScanPlan }
-
-func (p *scanUUID) SetNext(next pgtype.ScanPlan) { p.next = next }
-
-func (p *scanUUID) Scan(src []byte, dst any) error {
-	return p.next.Scan(src, (*uuidValue)(dst.(*uuid.UUID))) //nolint:forcetypeassert // planned for this type only
 }
