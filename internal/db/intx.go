@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,12 +65,10 @@ func attempt(ctx context.Context, p *Pool, level Isolation, fn func(tx pgx.Tx) e
 	began, lost, committing := false, false, false
 	err := pgx.BeginTxFunc(ctx, p, txOptions(p.dialect, level), func(tx pgx.Tx) error {
 		began = true
-		if err := fn(tx); err != nil {
-			lost = tx.Conn().IsClosed()
-			return err
-		}
-		committing = true
-		return nil
+		err := cmp.Or(fn(tx), ctx.Err()) // a COMMIT that cannot leave any more is not sent, and so not unknown
+		lost = err != nil && tx.Conn().IsClosed()
+		committing = err == nil
+		return err
 	})
 	switch {
 	case err == nil:

@@ -77,8 +77,9 @@ func isGone(err error) bool {
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 
-// unanswered reports that a COMMIT which failed with err may have taken effect all the same. Everything that is not
-// the server's clear "no", and was not stopped before it left, counts as that.
+// unanswered reports that a COMMIT which failed with err may have taken effect all the same, as everything may that is
+// not the server's clear "no". pgconn.SafeToRetry is no help: when the answer to COMMIT is lost, pgx reports "conn
+// closed", and calls that safe.
 func unanswered(err error) bool {
 	switch state := State(err); {
 	case state == stateCompletion:
@@ -86,7 +87,7 @@ func unanswered(err error) bool {
 	case state != "":
 		return isGone(err)
 	}
-	return !errors.Is(err, pgx.ErrTxCommitRollback) && !pgconn.SafeToRetry(err)
+	return !errors.Is(err, pgx.ErrTxCommitRollback)
 }
 
 // unavailable wraps the error of reaching the database, unless the caller gave up himself.
