@@ -1,0 +1,140 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tallystick/internal/db"
+)
+
+// Ledger posts to and reads from one database. It is safe for concurrent use; several processes may share a database.
+type Ledger struct {
+	posting    *db.Pool // postings and reads by key: plans by index only
+	reports    *db.Pool // long reads
+	lanes      []*lane
+	programmes sync.Map // programmeVersion → *Programme
+}
+
+type programmeVersion struct {
+	id      uuid.UUID
+	version int64
+}
+
+// lanesPerProcess follows a measurement: on two cores a second lane raises the rate by a half, a third lowers it.
+const lanesPerProcess = 2
+
+// New returns a ledger and starts its lanes. posting must have been opened with db.Options.Poster; reports is for
+// statements that take long. Close stops the lanes; the pools stay the caller's.
+func New(posting, reports *db.Pool) *Ledger {
+	l := &Ledger{posting: posting, reports: reports}
+	for range lanesPerProcess {
+		l.lanes = append(l.lanes, startLane(l))
+	}
+	return l
+}
+
+// Close waits for what is queued and stops the lanes. Posting afterwards answers db.ErrUnavailable.
+func (l *Ledger) Close() {
+	for _, lane := range l.lanes {
+		lane.stop()
+	}
+}
+
+// Answer is what became of one request.
+type Answer struct {
+	// Transaction is set when the request was recorded, posted or rejected. It is the same for every retry.
+	Transaction *Transaction
+	// Replayed says that an earlier request with the same key was answered, and this one changed nothing.
+	Replayed bool
+	// Err is a *Refusal when the request was rejected or could not be decided.
+	Err error
+}
+
+// Post records one request and answers after COMMIT. The error is a *Refusal, or says what became of the database
+// transaction: db.ErrContention, db.ErrUnavailable and db.ErrOutcomeUnknown are safe to retry with the same key.
+// A recorded rejection returns both the answer's transaction and its refusal.
+func (l *Ledger) Post(ctx context.Context, programme uuid.UUID, r Request) (Answer, error) {
+	answers, err := l.post(ctx, programme, Item{Requests: []Request{r}})
+	if err != nil {
+		return Answer{}, err
+	}
+	return answers[0], answers[0].Err
+}
+
+// PostBatch records up to MaxBatch requests in one database transaction. With atomic, all are posted or all are
+// rejected; without, each has a result of its own. Every request keeps its own key. The error is that of the database
+// transaction; refusals are in the answers.
+func (l *Ledger) PostBatch(ctx context.Context, programme uuid.UUID, requests []Request, atomic bool) ([]Answer, error) {
+	if len(requests) == 0 || len(requests) > MaxBatch {
+		return nil, refuse(InvalidField, "field", "items", "most", fmt.Sprint(MaxBatch))
+	}
+	return l.post(ctx, programme, Item{Requests: requests, Atomic: atomic})
+}
+
+// MaxBatch is the most requests that PostBatch takes.
+const MaxBatch = 1000
+
+func (l *Ledger) post(ctx context.Context, programme uuid.UUID, item Item) ([]Answer, error) {
+	for i := range item.Requests {
+		item.Requests[i].truncate()
+	}
+	return l.laneOf(&item.Requests[0]).post(ctx, programme, item)
+}
+
+// truncate cuts times to what both databases keep, so that a hash made now verifies later.
+func (r *Request) truncate() {
+	for _, t := range [...]*time.Time{&r.DueAt, &r.RedateFrom, &r.RedateTo, &r.EffectiveAt} {
+		*t = t.UTC().Truncate(time.Microsecond)
+	}
+	for i := range r.Legs {
+		r.Legs[i].ExpiresAt = r.Legs[i].ExpiresAt.UTC().Truncate(time.Microsecond)
+	}
+}
+
+// Preview decides a request by the same code on the same state and records nothing. The transaction is what would be
+// posted; the error is the *Refusal that would be answered.
+func (l *Ledger) Preview(ctx context.Context, programme uuid.UUID, r Request) (*Transaction, error) {
+	r.truncate()
+	items := []*Item{{Requests: []Request{r}}}
+	var out [][]outcome
+	err := db.InTx(ctx, l.posting, db.Locked, func(tx dbTx) error {
+		work, err := l.load(ctx, tx, programme, items, noStripe)
+		if err != nil {
+			return err
+		}
+		out = work.apply(items)
+		return errPreview
+	})
+	if !errors.Is(err, errPreview) {
+		return nil, err
+	}
+	switch o := out[0][0]; {
+	case o.recorded != uuid.Nil:
+		return l.Transaction(ctx, programme, o.recorded)
+	case o.err != nil:
+		return nil, o.err
+	default:
+		return o.tx, o.tx.Err()
+	}
+}
+
+// errPreview ends a preview's transaction, which must not commit.
+var errPreview = errors.New("ledger: preview")
+
+// Transaction reads a transaction of the journal, posted or rejected, with its legs and entries. It answers a *Refusal
+// with NOT_FOUND when the programme has none with that id.
+func (l *Ledger) Transaction(ctx context.Context, programme, id uuid.UUID) (*Transaction, error) {
+	found, err := readTransactions(ctx, l.posting, programme, []uuid.UUID{id})
+	if err != nil {
+		return nil, err
+	}
+	if found[id] == nil {
+		return nil, refuse(NotFoundReason)
+	}
+	return found[id], nil
+}

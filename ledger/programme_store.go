@@ -1,0 +1,170 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"tallystick/internal/db"
+)
+
+const (
+	sqlReadVersion = `
+SELECT v.document
+FROM programme_versions AS v
+WHERE v.programme_id = $1 AND v.version = $2`
+
+	sqlInsertProgramme = `
+INSERT INTO programmes (id, name, sandbox, clock, open_from, version)
+VALUES ($1, $2, $3, $4, $5, 0)
+ON CONFLICT (id) DO NOTHING`
+
+	sqlInsertStripes = `
+INSERT INTO stripes (programme_id, stripe, seals, events, head, lease_owner, lease_until)
+SELECT $1, u.stripe, 0, 0, ''::bytea, $3, $4
+FROM unnest($2::int2[]) AS u (stripe)
+ON CONFLICT (programme_id, stripe) DO NOTHING`
+
+	sqlInsertVersion = `
+INSERT INTO programme_versions (programme_id, version, document, applied_at)
+VALUES ($1, $2, $3, now())`
+
+	sqlUpdateVersion = `
+UPDATE programmes SET version = $2 WHERE id = $1`
+)
+
+// sandboxEpoch is where a new sandbox's clock stands, before any event that anybody would want to play.
+var sandboxEpoch = time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// ApplyProgramme makes the document the programme's current version, atomically, and returns it. A document that is
+// already current changes nothing. Whether a programme is a sandbox is decided once, when it is first applied.
+func (l *Ledger) ApplyProgramme(ctx context.Context, document []byte) (*Programme, error) {
+	p, err := ParseProgramme(document, 0)
+	if err != nil {
+		return nil, err
+	}
+	err = db.InTx(ctx, l.posting, db.Locked, func(tx dbTx) error {
+		current, sandbox, err := lockProgramme(ctx, tx, p)
+		if err != nil {
+			return err
+		}
+		if sandbox != p.Sandbox {
+			return refuse(NotSandbox, "programme", p.Name, "sandbox", fmt.Sprint(sandbox))
+		}
+		before, err := readDocument(ctx, tx, p.ID, current)
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		p.Version = current
+		if before == string(document) {
+			return nil
+		}
+		p.Version++
+		if _, err := tx.Exec(ctx, sqlInsertVersion, p.ID, p.Version, string(document)); err != nil {
+			return fmt.Errorf("insert programme version: %w", err)
+		}
+		_, err = tx.Exec(ctx, sqlUpdateVersion, p.ID, p.Version)
+		return err
+	})
+	return p, err
+}
+
+// lockProgramme makes sure that the programme exists and locks all of its stripes, as every change of it does.
+func lockProgramme(ctx context.Context, tx dbTx, p *Programme) (version int64, sandbox bool, err error) {
+	stripes := make([]int16, Stripes)
+	for i := range stripes {
+		stripes[i] = int16(i)
+	}
+	if _, err := tx.Exec(ctx, sqlInsertProgramme, p.ID, p.Name, p.Sandbox, sandboxEpoch, sandboxEpoch); err != nil {
+		return 0, false, fmt.Errorf("insert programme: %w", err)
+	}
+	if _, err := tx.Exec(ctx, sqlInsertStripes, p.ID, stripes, uuid.Nil, sandboxEpoch); err != nil {
+		return 0, false, fmt.Errorf("insert stripes: %w", err)
+	}
+	if _, err := tx.Exec(ctx, sqlLockStripes, p.ID, stripes); err != nil {
+		return 0, false, fmt.Errorf("lock stripes: %w", err)
+	}
+	var clock, openFrom time.Time
+	err = tx.QueryRow(ctx, sqlReadProgramme, p.ID).Scan(&version, &sandbox, &clock, &openFrom)
+	return version, sandbox, err
+}
+
+// rower reads one row: a pool or a transaction.
+type rower interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+func readDocument(ctx context.Context, q rower, id uuid.UUID, version int64) (string, error) {
+	var document string
+	err := q.QueryRow(ctx, sqlReadVersion, id, version).Scan(&document)
+	return document, err
+}
+
+// programmeAt returns one version of a programme, which never changes, and remembers it.
+func (l *Ledger) programmeAt(ctx context.Context, q rower, id uuid.UUID, version int64) (*Programme, error) {
+	key := programmeVersion{id, version}
+	if p, cached := l.programmes.Load(key); cached {
+		return p.(*Programme), nil
+	}
+	document, err := readDocument(ctx, q, id, version)
+	if err != nil {
+		return nil, fmt.Errorf("read programme version %d: %w", version, err)
+	}
+	p, err := ParseProgramme([]byte(document), version)
+	if err != nil {
+		return nil, err
+	}
+	l.programmes.Store(key, p)
+	return p, nil
+}
+
+// Document returns the current document of a programme and its version, or NOT_FOUND.
+func (l *Ledger) Document(ctx context.Context, id uuid.UUID) (document []byte, version int64, err error) {
+	state, err := l.State(ctx, id)
+	if err != nil {
+		return nil, 0, err
+	}
+	text, err := readDocument(ctx, l.posting, id, state.Version)
+	return []byte(text), state.Version, err
+}
+
+// Programme returns the current version of a programme, or NOT_FOUND.
+func (l *Ledger) Programme(ctx context.Context, id uuid.UUID) (*Programme, error) {
+	state, err := l.State(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return l.programmeAt(ctx, l.posting, id, state.Version)
+}
+
+// State is what decides postings of a programme besides its document.
+type State struct {
+	Version  int64
+	Sandbox  bool
+	Now      time.Time // the sandbox's clock, or the database's
+	OpenFrom time.Time
+}
+
+// State reads a programme's state, or NOT_FOUND.
+func (l *Ledger) State(ctx context.Context, id uuid.UUID) (State, error) {
+	var s State
+	var clock time.Time
+	err := l.posting.QueryRow(ctx, sqlReadState, id).Scan(&s.Version, &s.Sandbox, &clock, &s.OpenFrom, &s.Now)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return s, refuse(NotFoundReason, "programme", id.String())
+	}
+	if s.Sandbox {
+		s.Now = clock
+	}
+	s.Now, s.OpenFrom = s.Now.UTC(), s.OpenFrom.UTC()
+	return s, err
+}
+
+const sqlReadState = `
+SELECT p.version, p.sandbox, p.clock, p.open_from, clock_timestamp()
+FROM programmes AS p
+WHERE p.id = $1`
