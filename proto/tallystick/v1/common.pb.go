@@ -18,7 +18,8 @@
 //   - Ranges of time are half-open: `from` belongs to the range, `to` does not.
 //   - Every error carries google.rpc.ErrorInfo with a stable `reason` in the domain "tallystick". Reasons that any
 //     call may answer, in order of precedence: CREDENTIAL_MISSING, CREDENTIAL_INVALID (unauthenticated), NOT_PERMITTED
-//     (permission_denied), RATE_LIMITED, TOO_MANY_IN_FLIGHT (resource_exhausted), INVALID_FIELD (invalid_argument,
+//     (permission_denied), RATE_LIMITED, TOO_MANY_IN_FLIGHT, REQUEST_TOO_LARGE (resource_exhausted),
+//     REQUEST_MALFORMED, INVALID_FIELD (invalid_argument,
 //     with buf.validate.Violations where the field is known), then those of the call itself. CONTENTION (aborted),
 //     OUTCOME_UNKNOWN and DATABASE_UNAVAILABLE (unavailable) and DEADLINE_EXCEEDED may come at any time and mean:
 //     send the same request with the same key again.
@@ -470,7 +471,7 @@ func (x *Account) GetPlaceId() string {
 	return ""
 }
 
-// LotLine is the part of a lot that a leg moved: its draw.
+// LotLine is the part of a lot that a leg moved.
 type LotLine struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// When the lot expires; absent: never.
@@ -545,8 +546,10 @@ type Leg struct {
 	Unit string `protobuf:"bytes,3,opt,name=unit,proto3" json:"unit,omitempty"`
 	// How much moves, above zero.
 	Amount string `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
-	// The lots that moved, in spending order; empty for units without lots.
-	Draws         []*LotLine `protobuf:"bytes,5,rep,name=draws,proto3" json:"draws,omitempty"`
+	// The lots that the amount was taken from, in spending order; empty when it left a place without lots.
+	Draws []*LotLine `protobuf:"bytes,5,rep,name=draws,proto3" json:"draws,omitempty"`
+	// The lots that it became part of, where they are not those that it was taken from.
+	Lots          []*LotLine `protobuf:"bytes,6,rep,name=lots,proto3" json:"lots,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -612,6 +615,13 @@ func (x *Leg) GetAmount() string {
 func (x *Leg) GetDraws() []*LotLine {
 	if x != nil {
 		return x.Draws
+	}
+	return nil
+}
+
+func (x *Leg) GetLots() []*LotLine {
+	if x != nil {
+		return x.Lots
 	}
 	return nil
 }
@@ -684,7 +694,7 @@ func (x *AccountBalance) GetBalance() string {
 // reads of one transaction are equal.
 type Transaction struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUID, derived from the programme, the caller and the idempotency key. Empty in a preview.
+	// UUID, derived from the programme, the caller and the idempotency key.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Why it was made.
 	Kind Kind `protobuf:"varint,2,opt,name=kind,proto3,enum=tallystick.v1.Kind" json:"kind,omitempty"`
@@ -1142,13 +1152,14 @@ const file_tallystick_v1_common_proto_rawDesc = "" +
 	"\n" +
 	"expires_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x12\n" +
 	"\x04fund\x18\x02 \x01(\tR\x04fund\x12\x16\n" +
-	"\x06amount\x18\x03 \x01(\tR\x06amount\"\xb3\x01\n" +
+	"\x06amount\x18\x03 \x01(\tR\x06amount\"\xdf\x01\n" +
 	"\x03Leg\x12*\n" +
 	"\x04from\x18\x01 \x01(\v2\x16.tallystick.v1.AccountR\x04from\x12&\n" +
 	"\x02to\x18\x02 \x01(\v2\x16.tallystick.v1.AccountR\x02to\x12\x12\n" +
 	"\x04unit\x18\x03 \x01(\tR\x04unit\x12\x16\n" +
 	"\x06amount\x18\x04 \x01(\tR\x06amount\x12,\n" +
-	"\x05draws\x18\x05 \x03(\v2\x16.tallystick.v1.LotLineR\x05draws\"p\n" +
+	"\x05draws\x18\x05 \x03(\v2\x16.tallystick.v1.LotLineR\x05draws\x12*\n" +
+	"\x04lots\x18\x06 \x03(\v2\x16.tallystick.v1.LotLineR\x04lots\"p\n" +
 	"\x0eAccountBalance\x120\n" +
 	"\aaccount\x18\x01 \x01(\v2\x16.tallystick.v1.AccountR\aaccount\x12\x12\n" +
 	"\x04unit\x18\x02 \x01(\tR\x04unit\x12\x18\n" +
@@ -1293,23 +1304,24 @@ var file_tallystick_v1_common_proto_depIdxs = []int32{
 	4,  // 3: tallystick.v1.Leg.from:type_name -> tallystick.v1.Account
 	4,  // 4: tallystick.v1.Leg.to:type_name -> tallystick.v1.Account
 	5,  // 5: tallystick.v1.Leg.draws:type_name -> tallystick.v1.LotLine
-	4,  // 6: tallystick.v1.AccountBalance.account:type_name -> tallystick.v1.Account
-	0,  // 7: tallystick.v1.Transaction.kind:type_name -> tallystick.v1.Kind
-	1,  // 8: tallystick.v1.Transaction.outcome:type_name -> tallystick.v1.Outcome
-	6,  // 9: tallystick.v1.Transaction.legs:type_name -> tallystick.v1.Leg
-	13, // 10: tallystick.v1.Transaction.effective_at:type_name -> google.protobuf.Timestamp
-	13, // 11: tallystick.v1.Transaction.recorded_at:type_name -> google.protobuf.Timestamp
-	13, // 12: tallystick.v1.Transaction.due_at:type_name -> google.protobuf.Timestamp
-	7,  // 13: tallystick.v1.Transaction.balances_after:type_name -> tallystick.v1.AccountBalance
-	12, // 14: tallystick.v1.Failure.metadata:type_name -> tallystick.v1.Failure.MetadataEntry
-	13, // 15: tallystick.v1.ExpiryLine.expires_at:type_name -> google.protobuf.Timestamp
-	13, // 16: tallystick.v1.Balance.next_expiry_at:type_name -> google.protobuf.Timestamp
-	10, // 17: tallystick.v1.Balance.expiries:type_name -> tallystick.v1.ExpiryLine
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	5,  // 6: tallystick.v1.Leg.lots:type_name -> tallystick.v1.LotLine
+	4,  // 7: tallystick.v1.AccountBalance.account:type_name -> tallystick.v1.Account
+	0,  // 8: tallystick.v1.Transaction.kind:type_name -> tallystick.v1.Kind
+	1,  // 9: tallystick.v1.Transaction.outcome:type_name -> tallystick.v1.Outcome
+	6,  // 10: tallystick.v1.Transaction.legs:type_name -> tallystick.v1.Leg
+	13, // 11: tallystick.v1.Transaction.effective_at:type_name -> google.protobuf.Timestamp
+	13, // 12: tallystick.v1.Transaction.recorded_at:type_name -> google.protobuf.Timestamp
+	13, // 13: tallystick.v1.Transaction.due_at:type_name -> google.protobuf.Timestamp
+	7,  // 14: tallystick.v1.Transaction.balances_after:type_name -> tallystick.v1.AccountBalance
+	12, // 15: tallystick.v1.Failure.metadata:type_name -> tallystick.v1.Failure.MetadataEntry
+	13, // 16: tallystick.v1.ExpiryLine.expires_at:type_name -> google.protobuf.Timestamp
+	13, // 17: tallystick.v1.Balance.next_expiry_at:type_name -> google.protobuf.Timestamp
+	10, // 18: tallystick.v1.Balance.expiries:type_name -> tallystick.v1.ExpiryLine
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_tallystick_v1_common_proto_init() }

@@ -1044,7 +1044,7 @@ type AdjustRequest struct {
 	// Who pays for units that are given; empty: the programme. Not with an amount below zero.
 	Fund string `protobuf:"bytes,7,opt,name=fund,proto3" json:"fund,omitempty"`
 	// Why, as a code, such as "goodwill" or "migration". Required.
-	ReasonCode string `protobuf:"bytes,8,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
+	Reason string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The caller's business reference, such as an order number; unique per caller and kind. Printable ASCII without blanks.
 	Reference string `protobuf:"bytes,9,opt,name=reference,proto3" json:"reference,omitempty"`
 	// When it counts; absent: when it is recorded. Not in the future, and not before the open period.
@@ -1134,9 +1134,9 @@ func (x *AdjustRequest) GetFund() string {
 	return ""
 }
 
-func (x *AdjustRequest) GetReasonCode() string {
+func (x *AdjustRequest) GetReason() string {
 	if x != nil {
-		return x.ReasonCode
+		return x.Reason
 	}
 	return ""
 }
@@ -1766,9 +1766,7 @@ type PostBatchRequest struct {
 	// The writes, in the order in which they take effect for one member. One to 1,000.
 	Items []*BatchItem `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
 	// Whether all are posted or none.
-	Atomic bool `protobuf:"varint,2,opt,name=atomic,proto3" json:"atomic,omitempty"`
-	// Whether to try only: nothing is recorded.
-	Preview       bool `protobuf:"varint,3,opt,name=preview,proto3" json:"preview,omitempty"`
+	Atomic        bool `protobuf:"varint,2,opt,name=atomic,proto3" json:"atomic,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1813,13 +1811,6 @@ func (x *PostBatchRequest) GetItems() []*BatchItem {
 func (x *PostBatchRequest) GetAtomic() bool {
 	if x != nil {
 		return x.Atomic
-	}
-	return false
-}
-
-func (x *PostBatchRequest) GetPreview() bool {
-	if x != nil {
-		return x.Preview
 	}
 	return false
 }
@@ -2124,7 +2115,7 @@ type ListEntriesRequest struct {
 	// How many rows a page has; 0 means 50, more than 200 means 200.
 	PageSize int32 `protobuf:"varint,6,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The last answer's next_page_token; empty: the first page. It is bound to the caller's programme and to the other
-	// fields of the request: with any of them changed it is refused.
+	// fields of the request, page_size excepted: with any of them changed it is refused.
 	PageToken     string `protobuf:"bytes,7,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2959,7 +2950,7 @@ type ListHoldsRequest struct {
 	// How many rows a page has; 0 means 50, more than 200 means 200.
 	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The last answer's next_page_token; empty: the first page. It is bound to the caller's programme and to the other
-	// fields of the request: with any of them changed it is refused.
+	// fields of the request, page_size excepted: with any of them changed it is refused.
 	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3268,7 +3259,7 @@ const file_tallystick_v1_ledger_proto_rawDesc = "" +
 	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\veffectiveAt\x120\n" +
 	"\achannel\x18\b \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\"O\n" +
 	"\x0fReverseResponse\x12<\n" +
-	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xac\x05\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xa3\x05\n" +
 	"\rAdjustRequest\x12G\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x12\x18\n" +
 	"\apreview\x18\x02 \x01(\bR\apreview\x129\n" +
@@ -3278,9 +3269,8 @@ const file_tallystick_v1_ledger_proto_rawDesc = "" +
 	"\n" +
 	"expires_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x10\xbaH\r\xb2\x01\n" +
 	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\texpiresAt\x120\n" +
-	"\x04fund\x18\a \x01(\tB\x1c\xbaH\x19r\x17\x18@2\x13^[A-Za-z0-9_.:@-]*$R\x04fund\x12=\n" +
-	"\vreason_code\x18\b \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\n" +
-	"reasonCode\x120\n" +
+	"\x04fund\x18\a \x01(\tB\x1c\xbaH\x19r\x17\x18@2\x13^[A-Za-z0-9_.:@-]*$R\x04fund\x124\n" +
+	"\x06reason\x18\b \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\x06reason\x120\n" +
 	"\treference\x18\t \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x012\b^[!-~]*$R\treference\x12O\n" +
 	"\feffective_at\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampB\x10\xbaH\r\xb2\x01\n" +
@@ -3331,11 +3321,10 @@ const file_tallystick_v1_ledger_proto_rawDesc = "" +
 	"\x06adjust\x18\a \x01(\v2\x1c.tallystick.v1.AdjustRequestH\x00R\x06adjust\x12<\n" +
 	"\btransfer\x18\b \x01(\v2\x1e.tallystick.v1.TransferRequestH\x00R\btransfer\x12O\n" +
 	"\x0fgrant_allotment\x18\t \x01(\v2$.tallystick.v1.GrantAllotmentRequestH\x00R\x0egrantAllotmentB\x0e\n" +
-	"\x05write\x12\x05\xbaH\x02\b\x01\"\x81\x01\n" +
+	"\x05write\x12\x05\xbaH\x02\b\x01\"g\n" +
 	"\x10PostBatchRequest\x12;\n" +
 	"\x05items\x18\x01 \x03(\v2\x18.tallystick.v1.BatchItemB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x05items\x12\x16\n" +
-	"\x06atomic\x18\x02 \x01(\bR\x06atomic\x12\x18\n" +
-	"\apreview\x18\x03 \x01(\bR\apreview\"\x8b\x01\n" +
+	"\x06atomic\x18\x02 \x01(\bR\x06atomic\"\x8b\x01\n" +
 	"\vBatchResult\x12>\n" +
 	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionH\x00R\vtransaction\x122\n" +
 	"\afailure\x18\x02 \x01(\v2\x16.tallystick.v1.FailureH\x00R\afailureB\b\n" +

@@ -1033,7 +1033,7 @@ type ListVouchersRequest struct {
 	// How many rows a page has; 0 means 50, more than 200 means 200.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The last answer's next_page_token; empty: the first page. It is bound to the caller's programme and to the other
-	// fields of the request: with any of them changed it is refused.
+	// fields of the request, page_size excepted: with any of them changed it is refused.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1159,7 +1159,7 @@ type ListStatementRequest struct {
 	// How many rows a page has; 0 means 50, more than 200 means 200.
 	PageSize int32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The last answer's next_page_token; empty: the first page. It is bound to the caller's programme and to the other
-	// fields of the request: with any of them changed it is refused.
+	// fields of the request, page_size excepted: with any of them changed it is refused.
 	PageToken     string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -63,10 +63,10 @@ const (
 // AdminServiceClient is a client for the tallystick.v1.AdminService service.
 type AdminServiceClient interface {
 	// FreezeMember stops every unit from leaving a member's wallet and holds, except to breakage.
-	// Reasons: IDEMPOTENCY_KEY_REUSED, ALREADY_FROZEN (failed_precondition).
+	// Reasons: REASON_REQUIRED (invalid_argument), IDEMPOTENCY_KEY_REUSED, ALREADY_FROZEN (failed_precondition).
 	FreezeMember(context.Context, *v1.FreezeMemberRequest) (*v1.FreezeMemberResponse, error)
 	// UnfreezeMember ends a freeze.
-	// Reasons: IDEMPOTENCY_KEY_REUSED, NOT_FROZEN (failed_precondition).
+	// Reasons: REASON_REQUIRED (invalid_argument), IDEMPOTENCY_KEY_REUSED, NOT_FROZEN (failed_precondition).
 	UnfreezeMember(context.Context, *v1.UnfreezeMemberRequest) (*v1.UnfreezeMemberResponse, error)
 	// MoveClock moves a sandbox's clock, forward only. Live programmes take time from the database.
 	// Reasons: IDEMPOTENCY_KEY_REUSED, NOT_A_SANDBOX, CLOCK_BACKWARDS (failed_precondition).
@@ -257,10 +257,10 @@ func (c *adminServiceClient) DeleteWebhook(ctx context.Context, req *v1.DeleteWe
 // AdminServiceHandler is an implementation of the tallystick.v1.AdminService service.
 type AdminServiceHandler interface {
 	// FreezeMember stops every unit from leaving a member's wallet and holds, except to breakage.
-	// Reasons: IDEMPOTENCY_KEY_REUSED, ALREADY_FROZEN (failed_precondition).
+	// Reasons: REASON_REQUIRED (invalid_argument), IDEMPOTENCY_KEY_REUSED, ALREADY_FROZEN (failed_precondition).
 	FreezeMember(context.Context, *v1.FreezeMemberRequest) (*v1.FreezeMemberResponse, error)
 	// UnfreezeMember ends a freeze.
-	// Reasons: IDEMPOTENCY_KEY_REUSED, NOT_FROZEN (failed_precondition).
+	// Reasons: REASON_REQUIRED (invalid_argument), IDEMPOTENCY_KEY_REUSED, NOT_FROZEN (failed_precondition).
 	UnfreezeMember(context.Context, *v1.UnfreezeMemberRequest) (*v1.UnfreezeMemberResponse, error)
 	// MoveClock moves a sandbox's clock, forward only. Live programmes take time from the database.
 	// Reasons: IDEMPOTENCY_KEY_REUSED, NOT_A_SANDBOX, CLOCK_BACKWARDS (failed_precondition).

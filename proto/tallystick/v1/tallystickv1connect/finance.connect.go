@@ -53,7 +53,7 @@ type FinanceServiceClient interface {
 	// Reasons: INVALID_FIELD, UNKNOWN_UNIT (invalid_argument), AS_OF_TOO_RECENT (failed_precondition).
 	GetRollForward(context.Context, *v1.GetRollForwardRequest) (*v1.GetRollForwardResponse, error)
 	// SetOpenPeriod moves the begin of the open period forward: nothing is posted any more that counts before it.
-	// Reasons: INVALID_FIELD (invalid_argument), IDEMPOTENCY_KEY_REUSED, PERIOD_BACKWARDS (failed_precondition).
+	// Reasons: EFFECTIVE_IN_FUTURE (invalid_argument), IDEMPOTENCY_KEY_REUSED, PERIOD_BACKWARDS (failed_precondition).
 	SetOpenPeriod(context.Context, *v1.SetOpenPeriodRequest) (*v1.SetOpenPeriodResponse, error)
 }
 
@@ -134,7 +134,7 @@ type FinanceServiceHandler interface {
 	// Reasons: INVALID_FIELD, UNKNOWN_UNIT (invalid_argument), AS_OF_TOO_RECENT (failed_precondition).
 	GetRollForward(context.Context, *v1.GetRollForwardRequest) (*v1.GetRollForwardResponse, error)
 	// SetOpenPeriod moves the begin of the open period forward: nothing is posted any more that counts before it.
-	// Reasons: INVALID_FIELD (invalid_argument), IDEMPOTENCY_KEY_REUSED, PERIOD_BACKWARDS (failed_precondition).
+	// Reasons: EFFECTIVE_IN_FUTURE (invalid_argument), IDEMPOTENCY_KEY_REUSED, PERIOD_BACKWARDS (failed_precondition).
 	SetOpenPeriod(context.Context, *v1.SetOpenPeriodRequest) (*v1.SetOpenPeriodResponse, error)
 }
 
