@@ -65,13 +65,15 @@ const (
 	AtomicBatchRejected  Reason = "ATOMIC_BATCH_REJECTED"
 	AsOfTooRecent        Reason = "AS_OF_TOO_RECENT"
 	NotEligible          Reason = "NOT_ELIGIBLE"
+	CodeMalformed        Reason = "CODE_MALFORMED"
+	VoucherCanceled      Reason = "VOUCHER_CANCELED"
 )
 
 // Reasons gives the class of every reason that this package and those above it refuse with.
 var Reasons = map[Reason]Class{
 	InvalidField: Malformed, UnknownUnit: Malformed, AmountOutOfRange: Malformed, FlowNotAllowed: Malformed,
 	SameAccount: Malformed, EffectiveInFuture: Malformed, TimeNotInFuture: Malformed, ReasonRequired: Malformed,
-	UnknownPolicy: Malformed, NotFoundReason: NotFound,
+	UnknownPolicy: Malformed, CodeMalformed: Malformed, NotFoundReason: NotFound,
 	InsufficientPoints: Precondition, OutOfStock: Precondition, BudgetExhausted: Precondition,
 	PrepaidExhausted: Precondition, DebtLimitReached: Precondition, BalanceCapReached: Precondition,
 	MemberFrozen: Precondition, PeriodClosed: Precondition, BackDatingLimit: Precondition, HoldClosed: Precondition,
@@ -81,7 +83,7 @@ var Reasons = map[Reason]Class{
 	NotSandbox: Precondition, ClockBackwards: Precondition, PeriodBackwards: Precondition,
 	AlreadyFrozen: Precondition, NotFrozen: Precondition, NothingToRedate: Precondition,
 	AtomicBatchRejected: Precondition, NotEligible: Precondition, IdempotencyKeyReused: Precondition,
-	AsOfTooRecent: Precondition, ReferenceUsed: Conflict,
+	AsOfTooRecent: Precondition, VoucherCanceled: Precondition, ReferenceUsed: Conflict,
 }
 
 // Refusal is a "no" with its reason. Its text may be shown to a caller: it names no SQL, host or other member.

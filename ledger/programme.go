@@ -19,6 +19,8 @@ type Programme struct {
 	Zone     *time.Location
 	Units    map[string]Unit
 	Policies map[string]Policy
+	// Document is the whole document that this was read from; other packages read sections of their own in it.
+	Document []byte
 	// BackDating is how far effective_at may lie before recorded_at; a sandbox has no limit.
 	BackDating time.Duration
 	// RefundGrace is how long a lot lives at least when a reversal brings it back after it expired; zero lets it expire
@@ -59,6 +61,7 @@ func ParseProgramme(document []byte, version int64) (*Programme, error) {
 	}
 	p := &Programme{
 		ID: ProgrammeID(doc.Programme), Name: doc.Programme, Version: version, Sandbox: doc.Sandbox,
+		Document: document,
 		Policies: doc.Policies, Units: make(map[string]Unit, len(doc.Units)),
 	}
 	var err error

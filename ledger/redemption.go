@@ -26,7 +26,8 @@ func redemptionLeg(member, unit string, amount decimal.Decimal) Leg {
 	}
 }
 
-// redeem posts the legs of a redemption. A right that goes into a voucher becomes a lot that expires with the voucher.
+// redeem posts the legs of a redemption. A right that goes into a voucher becomes a lot that expires with the voucher: at
+// the leg's own time, else by the policy of the right's unit.
 func (b *Book) redeem(tx *Transaction, r *Request) *Refusal {
 	for _, leg := range r.Legs {
 		var draws []Draw
@@ -38,9 +39,9 @@ func (b *Book) redeem(tx *Transaction, r *Request) *Refusal {
 			}
 			draws = picked
 		case leg.To.Place == Voucher:
-			expiresAt := leg.ExpiresAt
-			if expiresAt.IsZero() {
-				expiresAt = Never
+			expiresAt, refusal := b.expiryOf(tx, r, leg)
+			if refusal != nil {
+				return refusal
 			}
 			if !expiresAt.After(b.now) {
 				return refuse(TimeNotInFuture, "field", "expires_at")
