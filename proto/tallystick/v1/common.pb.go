@@ -16,13 +16,13 @@
 //   - A write carries an idempotency key. The same key with the same content answers the first answer again, for ever,
 //     refusals included; with other content it is refused with IDEMPOTENCY_KEY_REUSED.
 //   - Ranges of time are half-open: `from` belongs to the range, `to` does not.
-//   - Every error carries google.rpc.ErrorInfo with a stable `reason` in the domain "tallystick". Reasons that any
-//     call may answer, in order of precedence: CREDENTIAL_MISSING, CREDENTIAL_INVALID (unauthenticated), NOT_PERMITTED
-//     (permission_denied), RATE_LIMITED, TOO_MANY_IN_FLIGHT, REQUEST_TOO_LARGE (resource_exhausted),
-//     REQUEST_MALFORMED, INVALID_FIELD (invalid_argument,
-//     with buf.validate.Violations where the field is known), then those of the call itself. CONTENTION (aborted),
-//     OUTCOME_UNKNOWN and DATABASE_UNAVAILABLE (unavailable) and DEADLINE_EXCEEDED may come at any time and mean:
-//     send the same request with the same key again.
+//   - Every error of a call carries google.rpc.ErrorInfo with a stable `reason` in the domain "tallystick". Reasons that
+//     any call may answer, in order of precedence: TOO_MANY_IN_FLIGHT (resource_exhausted), CREDENTIAL_MISSING,
+//     CREDENTIAL_INVALID (unauthenticated), NOT_PERMITTED (permission_denied), RATE_LIMITED, REQUEST_TOO_LARGE
+//     (resource_exhausted), REQUEST_MALFORMED, INVALID_FIELD (invalid_argument; with buf.validate.Violations where a
+//     rule of this contract is broken), then those of the call itself. CONTENTION (aborted), OUTCOME_UNKNOWN,
+//     DATABASE_UNAVAILABLE (unavailable) and DEADLINE_EXCEEDED (deadline_exceeded) may come at any time and mean: send
+//     the same request with the same key again.
 
 package tallystickv1
 

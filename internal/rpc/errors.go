@@ -1,0 +1,127 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"connectrpc.com/connect"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/protobuf/proto"
+
+	"tallystick/internal/db"
+	"tallystick/ledger"
+)
+
+// Domain is the domain of every ErrorInfo.
+const Domain = "tallystick"
+
+// Reasons of this package: what stops a call before, or instead of, the books' answer.
+const (
+	reasonCredentialMissing   = "CREDENTIAL_MISSING"
+	reasonCredentialInvalid   = "CREDENTIAL_INVALID"
+	reasonNotPermitted        = "NOT_PERMITTED"
+	reasonRateLimited         = "RATE_LIMITED"
+	reasonTooManyInFlight     = "TOO_MANY_IN_FLIGHT"
+	reasonRequestTooLarge     = "REQUEST_TOO_LARGE"
+	reasonRequestMalformed    = "REQUEST_MALFORMED"
+	reasonInvalidField        = string(ledger.InvalidField)
+	reasonPageTokenInvalid    = "PAGE_TOKEN_INVALID"
+	reasonContention          = "CONTENTION"
+	reasonOutcomeUnknown      = "OUTCOME_UNKNOWN"
+	reasonDatabaseUnavailable = "DATABASE_UNAVAILABLE"
+	reasonDeadlineExceeded    = "DEADLINE_EXCEEDED"
+	reasonCanceled            = "CANCELED"
+	reasonInternal            = "INTERNAL"
+)
+
+// codes gives the Connect code of each class of refusal.
+var codes = map[ledger.Class]connect.Code{
+	ledger.Malformed:    connect.CodeInvalidArgument,
+	ledger.NotFound:     connect.CodeNotFound,
+	ledger.Precondition: connect.CodeFailedPrecondition,
+	ledger.Conflict:     connect.CodeAlreadyExists,
+}
+
+// refusal is an answer other than success. It becomes a Connect error, or a Failure in a batch.
+type refusal struct {
+	code     connect.Code
+	reason   string
+	message  string
+	metadata map[string]string
+	detail   proto.Message // besides the ErrorInfo; nil for most
+	cause    error         // for the log only
+}
+
+func (r *refusal) Error() string { return r.message }
+
+func refuse(code connect.Code, reason, message string) *refusal {
+	return &refusal{code: code, reason: reason, message: message}
+}
+
+// toRefusal decides what a caller is told of an error. It is the only place that does; what it does not know is our own
+// bug, and the caller learns nothing of it but the request id.
+func toRefusal(err error) *refusal {
+	if own, ok := errors.AsType[*refusal](err); ok {
+		return own
+	}
+	if no, ok := errors.AsType[*ledger.Refusal](err); ok {
+		if code, known := codes[ledger.Reasons[no.Reason]]; known {
+			return &refusal{code: code, reason: string(no.Reason), message: no.Error(), metadata: no.Detail}
+		}
+	}
+	switch state := db.State(err); {
+	case errors.Is(err, db.ErrOutcomeUnknown):
+		return because(err, connect.CodeUnavailable, reasonOutcomeUnknown,
+			"whether it was recorded is unknown: send the same request again")
+	case errors.Is(err, db.ErrContention), state == "55P03": // lock_timeout
+		return because(err, connect.CodeAborted, reasonContention, "others were faster: send the same request again")
+	case errors.Is(err, context.DeadlineExceeded):
+		return because(err, connect.CodeDeadlineExceeded, reasonDeadlineExceeded,
+			"time is up and the outcome unknown: send the same request again")
+	case errors.Is(err, context.Canceled):
+		return because(err, connect.CodeCanceled, reasonCanceled, "the caller gave up")
+	case db.IsRetryable(err), state == "57014": // statement_timeout
+		return because(err, connect.CodeUnavailable, reasonDatabaseUnavailable,
+			"the database cannot be reached: send the same request again")
+	}
+	return because(err, connect.CodeInternal, reasonInternal, "internal error: quote the request id to the operators")
+}
+
+func because(cause error, code connect.Code, reason, message string) *refusal {
+	return &refusal{code: code, reason: reason, message: message, cause: cause}
+}
+
+// connectError is the refusal as every protocol sends it.
+func (r *refusal) connectError() *connect.Error {
+	err := connect.NewError(r.code, r)
+	info := &errdetails.ErrorInfo{Reason: r.reason, Domain: Domain, Metadata: r.metadata}
+	for _, message := range []proto.Message{info, r.detail} {
+		if message == nil {
+			continue
+		}
+		if detail, marshalErr := connect.NewErrorDetail(message); marshalErr == nil {
+			err.AddDetail(detail)
+		}
+	}
+	return err
+}
+
+// with adds facts to the metadata, as pairs of name and value.
+func (r *refusal) with(pairs ...string) *refusal {
+	metadata := maps.Clone(r.metadata)
+	if metadata == nil {
+		metadata = make(map[string]string, len(pairs)/2)
+	}
+	for pair := range slices.Chunk(pairs, 2) {
+		metadata[pair[0]] = pair[1]
+	}
+	r.metadata = metadata
+	return r
+}
+
+// invalidField is the refusal of one field for what a rule on it cannot say.
+func invalidField(field, message string) *refusal {
+	return refuse(connect.CodeInvalidArgument, reasonInvalidField, field+": "+message).with("field", field)
+}

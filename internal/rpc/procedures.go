@@ -1,0 +1,85 @@
+package rpc
+
+import (
+	"slices"
+	"time"
+
+	"tallystick/internal/auth"
+	api "tallystick/proto/tallystick/v1/tallystickv1connect"
+)
+
+const (
+	callTime   = 10 * time.Second
+	reportTime = 60 * time.Second
+
+	callBytes  = 64 << 10
+	batchBytes = 1 << 20
+)
+
+// procedure is what the front door knows of a method.
+type procedure struct {
+	roles []auth.Role
+	// deadline ends the call; a client may ask for less.
+	deadline time.Duration
+	// maxBytes is the largest request message.
+	maxBytes int
+}
+
+func (p procedure) permits(role auth.Role) bool { return slices.Contains(p.roles, role) }
+
+func open(roles ...auth.Role) procedure {
+	return procedure{roles: roles, deadline: callTime, maxBytes: callBytes}
+}
+
+func report(roles ...auth.Role) procedure {
+	return procedure{roles: roles, deadline: reportTime, maxBytes: callBytes}
+}
+
+// procedures says who may call what. What has no row is refused to everybody, and a test fails.
+var procedures = map[string]procedure{
+	api.LedgerServiceAccrueProcedure:         open(auth.System),
+	api.LedgerServiceRedeemProcedure:         open(auth.System),
+	api.LedgerServiceHoldProcedure:           open(auth.System),
+	api.LedgerServiceCaptureProcedure:        open(auth.System),
+	api.LedgerServiceVoidProcedure:           open(auth.System),
+	api.LedgerServiceReverseProcedure:        open(auth.System, auth.Operator),
+	api.LedgerServiceAdjustProcedure:         open(auth.System, auth.Operator),
+	api.LedgerServiceTransferProcedure:       open(auth.System, auth.Operator),
+	api.LedgerServiceGrantAllotmentProcedure: open(auth.System, auth.Operator),
+	api.LedgerServicePostBatchProcedure: {
+		roles: []auth.Role{auth.System}, deadline: callTime, maxBytes: batchBytes,
+	},
+
+	api.LedgerServiceGetBalanceProcedure:         open(auth.System, auth.Finance, auth.Operator),
+	api.LedgerServiceListEntriesProcedure:        open(auth.System, auth.Finance, auth.Operator),
+	api.LedgerServiceGetTransactionProcedure:     open(auth.System, auth.Finance, auth.Operator),
+	api.LedgerServiceExplainBalanceProcedure:     report(auth.System, auth.Finance, auth.Operator),
+	api.LedgerServiceExplainTransactionProcedure: report(auth.System, auth.Finance, auth.Operator),
+	api.LedgerServiceListHoldsProcedure:          open(auth.System, auth.Finance, auth.Operator),
+
+	api.MemberServiceGetWalletProcedure:         open(auth.Member, auth.System),
+	api.MemberServiceListBenefitsProcedure:      open(auth.Member, auth.System),
+	api.MemberServicePreviewRedemptionProcedure: open(auth.Member, auth.System),
+	api.MemberServiceRedeemBenefitProcedure:     open(auth.Member, auth.System),
+	api.MemberServiceCancelRedemptionProcedure:  open(auth.Member, auth.System),
+	api.MemberServiceListVouchersProcedure:      open(auth.Member, auth.System),
+	api.MemberServiceListStatementProcedure:     open(auth.Member, auth.System),
+
+	api.MerchantServiceValidateVoucherProcedure: open(auth.Merchant),
+	api.MerchantServiceRedeemVoucherProcedure:   open(auth.Merchant),
+	api.MerchantServiceReverseVoucherProcedure:  open(auth.Merchant),
+
+	api.FinanceServiceGetTrialBalanceProcedure: report(auth.Finance),
+	api.FinanceServiceGetRollForwardProcedure:  report(auth.Finance),
+	api.FinanceServiceSetOpenPeriodProcedure:   open(auth.Finance),
+
+	api.AdminServiceFreezeMemberProcedure:   open(auth.Operator),
+	api.AdminServiceUnfreezeMemberProcedure: open(auth.Operator),
+	api.AdminServiceMoveClockProcedure:      open(auth.Operator),
+	api.AdminServiceRedateLotsProcedure:     open(auth.Operator),
+	api.AdminServiceCreateWebhookProcedure:  open(auth.Operator),
+	api.AdminServiceListWebhooksProcedure:   open(auth.Operator),
+	api.AdminServiceReplayWebhookProcedure:  open(auth.Operator),
+	api.AdminServiceResumeWebhookProcedure:  open(auth.Operator),
+	api.AdminServiceDeleteWebhookProcedure:  open(auth.Operator),
+}

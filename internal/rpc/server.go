@@ -1,0 +1,136 @@
+// Package rpc is the API: Connect, gRPC and gRPC-Web on one port, for everything that proto/tallystick/v1 describes.
+//
+// A call passes the front door (front.go: name, limits, credential, body), the interceptor (intercept.go: validation,
+// errors) and a handler, which translates the message, calls the domain and translates back. Rules live in the domain.
+package rpc
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"buf.build/go/protovalidate"
+	"connectrpc.com/connect"
+	"connectrpc.com/grpcreflect"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"tallystick/internal/auth"
+	"tallystick/ledger"
+	api "tallystick/proto/tallystick/v1/tallystickv1connect"
+)
+
+// DefaultMaxInFlight is how many calls are served at a time; more are refused at once rather than made to wait.
+const DefaultMaxInFlight = 512
+
+// Config is what a server is made of.
+type Config struct {
+	Ledger *ledger.Ledger
+	Keys   *auth.Keys
+	// PageKey signs page tokens. Servers behind one address share it; empty means a random one.
+	PageKey []byte
+	// MaxInFlight is DefaultMaxInFlight when it is zero.
+	MaxInFlight int
+	// Rates are DefaultRates when they are nil.
+	Rates Rates
+	// ExemptClients are the clients without a rate, such as the benchmark's.
+	ExemptClients []string
+	// Checks decide whether the server is ready.
+	Checks []Check
+	Log    *slog.Logger
+	// Registry gets the metrics and is what /metrics shows.
+	Registry *prometheus.Registry
+	// Tracing is nil unless traces go somewhere.
+	Tracing connect.Interceptor
+}
+
+// server has the methods of every service.
+type server struct {
+	ledger *ledger.Ledger
+	pages  pages
+
+	api.UnimplementedLedgerServiceHandler
+	api.UnimplementedMemberServiceHandler
+	api.UnimplementedMerchantServiceHandler
+	api.UnimplementedFinanceServiceHandler
+	api.UnimplementedAdminServiceHandler
+}
+
+// New returns the handler of everything that the server answers.
+func New(cfg Config) (http.Handler, error) {
+	validator, err := protovalidate.New(protovalidate.WithMessages(requests()...))
+	if err != nil {
+		return nil, fmt.Errorf("compile the rules of the contract: %w", err)
+	}
+	s := &server{ledger: cfg.Ledger, pages: newPages(cfg.PageKey)}
+	calls := s.mount(handlerOptions(cfg.Tracing, validator))
+
+	f := &front{
+		next: calls, keys: cfg.Keys, limits: newLimiters(cfg.Rates, cfg.ExemptClients), log: cfg.Log,
+		errors: connect.NewErrorWriter(), maxInFlight: int64(cfg.MaxInFlight),
+	}
+	if f.maxInFlight == 0 {
+		f.maxInFlight = DefaultMaxInFlight
+	}
+	f.metrics = newMetrics(cfg.Registry, func() float64 { return float64(f.inFlight.Load()) })
+
+	mux := http.NewServeMux()
+	// Keys are sent in a header, never in a cookie, so another site cannot use them. It is refused all the same: a
+	// browser that calls from elsewhere is a mistake or an attempt.
+	mux.Handle("/", http.NewCrossOriginProtection().Handler(f))
+	mux.HandleFunc("GET /livez", live)
+	mux.Handle("GET /readyz", ready(cfg.Checks))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Registry, promhttp.HandlerOpts{}))
+	return mux, nil
+}
+
+func handlerOptions(tracing connect.Interceptor, validator protovalidate.Validator) []connect.HandlerOption {
+	interceptors := []connect.Interceptor{interceptor(validator)}
+	if tracing != nil {
+		interceptors = append([]connect.Interceptor{tracing}, interceptors...)
+	}
+	return []connect.HandlerOption{
+		connect.WithInterceptors(interceptors...),
+		connect.WithCodec(protoCodec{}),
+		connect.WithCodec(jsonCodec{name: "json"}),
+		connect.WithCodec(jsonCodec{name: "json; charset=utf-8"}),
+		// A compressed request of 64 KiB may unpack to 60 MiB; nothing that we take is worth compressing.
+		connect.WithCompression("gzip", nil, nil),
+		// The front door bounds what is sent in a body; this bounds what is sent in the address of a GET.
+		connect.WithReadMaxBytes(batchBytes),
+	}
+}
+
+// mount puts every service and its description on one mux.
+func (s *server) mount(options []connect.HandlerOption) *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.Handle(api.NewLedgerServiceHandler(s, options...))
+	mux.Handle(api.NewMemberServiceHandler(s, options...))
+	mux.Handle(api.NewMerchantServiceHandler(s, options...))
+	mux.Handle(api.NewFinanceServiceHandler(s, options...))
+	mux.Handle(api.NewAdminServiceHandler(s, options...))
+	reflector := grpcreflect.NewStaticReflector(
+		api.LedgerServiceName, api.MemberServiceName, api.MerchantServiceName, api.FinanceServiceName, api.AdminServiceName)
+	small := connect.WithReadMaxBytes(callBytes)
+	mux.Handle(grpcreflect.NewHandlerV1(reflector, small))
+	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector, small))
+	return mux
+}
+
+// HTTPServer is the listener's side: HTTP/1.1 and, for gRPC, HTTP/2 without TLS, with a limit for everything that a
+// client may make us wait for or keep.
+func HTTPServer(handler http.Handler) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler:           handler,
+		Protocols:         protocols,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      reportTime + 10*time.Second,
+		IdleTimeout:       60 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+	}
+}

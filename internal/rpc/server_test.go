@@ -1,0 +1,199 @@
+package rpc_test
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tallystick/internal/auth"
+	"tallystick/internal/db"
+	"tallystick/internal/devdb"
+	"tallystick/internal/rpc"
+	"tallystick/ledger"
+	v1 "tallystick/proto/tallystick/v1"
+	api "tallystick/proto/tallystick/v1/tallystickv1connect"
+)
+
+const document = `
+programme: rpc-test
+zone: Asia/Shanghai
+sandbox: true
+expiry:
+  year: {kind: rolling, months: 12}
+units:
+  - {code: points, kind: points, scale: 0, expiry: year}
+  - {code: cents, kind: points, scale: 2}
+  - {code: visits, kind: allotment, scale: 0}
+  - {code: CNY, kind: money, scale: 2}
+`
+
+// world is a running server on a real listener and a real database, with a credential of every role.
+type world struct {
+	t         testing.TB
+	pool      *db.Pool
+	owner     *db.Pool
+	ledger    *ledger.Ledger
+	keys      *auth.Keys
+	programme uuid.UUID
+	url       string
+	tokens    map[auth.Role]string
+	log       *logBuffer
+}
+
+// newWorld starts a server; change, when not nil, alters its configuration first.
+func newWorld(t testing.TB, change func(*rpc.Config)) *world {
+	t.Helper()
+	database := devdb.NewDatabase(t)
+	w := &world{t: t, tokens: make(map[auth.Role]string), log: &logBuffer{}}
+	w.pool = devdb.Open(t, database.URL, db.Options{Poster: true})
+	w.owner = devdb.Open(t, database.OwnerURL, db.Options{})
+	w.ledger = ledger.New(w.pool, w.owner)
+	t.Cleanup(w.ledger.Close)
+	w.programme = w.apply(document)
+	w.keys = auth.NewKeys(w.pool, "test")
+	for _, role := range auth.Roles {
+		w.tokens[role] = w.issue(w.grant(role))
+	}
+	cfg := rpc.Config{
+		Ledger: w.ledger, Keys: w.keys, Registry: prometheus.NewRegistry(), ExemptClients: []string{"tests"},
+		Log:    slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Checks: []rpc.Check{{Name: "database", Run: w.pool.Ping}},
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	w.url = serve(t, cfg)
+	return w
+}
+
+func serve(t testing.TB, cfg rpc.Config) string {
+	t.Helper()
+	handler, err := rpc.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := rpc.HTTPServer(handler)
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { _ = server.Close() })
+	return "http://" + listener.Addr().String()
+}
+
+func (w *world) apply(document string) uuid.UUID {
+	w.t.Helper()
+	p, err := w.ledger.ApplyProgramme(w.t.Context(), []byte(document))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r := ledger.SetClock(clockStart, ledger.Request{Client: "setup", Actor: "setup", Key: "clock"})
+	if _, err := w.ledger.Post(w.t.Context(), p.ID, r); err != nil {
+		w.t.Fatal(err)
+	}
+	return p.ID
+}
+
+// clockStart is where the sandbox's clock stands when a test begins.
+var clockStart = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+
+func (w *world) grant(role auth.Role) auth.Grant {
+	g := auth.Grant{Programme: w.programme, Role: role, Client: "tests", Life: time.Hour}
+	switch role {
+	case auth.Member:
+		g.Subject = "m1"
+	case auth.Merchant:
+		g.Subject = "lounge-one"
+	}
+	return g
+}
+
+func (w *world) issue(g auth.Grant) string {
+	w.t.Helper()
+	token, err := w.keys.Issue(w.t.Context(), g)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return token
+}
+
+// bearer puts a token on every request.
+type bearer struct {
+	token string
+	next  http.RoundTripper
+}
+
+func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+b.token)
+	return b.next.RoundTrip(r)
+}
+
+func (w *world) client(role auth.Role) *http.Client {
+	return &http.Client{Transport: bearer{w.tokens[role], http.DefaultTransport}}
+}
+
+func (w *world) ledgerClient(options ...connect.ClientOption) api.LedgerServiceClient {
+	return api.NewLedgerServiceClient(w.client(auth.System), w.url, options...)
+}
+
+func (w *world) accrue(member, amount string) *v1.Transaction {
+	w.t.Helper()
+	res, err := w.ledgerClient().Accrue(w.t.Context(), &v1.AccrueRequest{
+		IdempotencyKey: uuid.NewString(), MemberId: member, Unit: "points", Amount: amount,
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return res.Transaction
+}
+
+func TestMain(m *testing.M) { os.Exit(m.Run()) }
+
+func TestAccrueOverEveryProtocolMovesUnits(t *testing.T) {
+	w := newWorld(t, nil)
+	protocols := map[string][]connect.ClientOption{
+		"connect": nil, "json": {connect.WithProtoJSON()}, "grpc-web": {connect.WithGRPCWeb()},
+	}
+	for name, options := range protocols {
+		res, err := w.ledgerClient(options...).Accrue(t.Context(), &v1.AccrueRequest{
+			IdempotencyKey: name, MemberId: "m-" + name, Unit: "points", Amount: "100", Reason: "order", Channel: "app",
+		})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		tx := res.Transaction
+		if tx.Outcome != v1.Outcome_OUTCOME_POSTED || tx.Kind != v1.Kind_KIND_ACCRUAL || len(tx.Legs) != 1 ||
+			len(tx.BalancesAfter) != 1 || tx.BalancesAfter[0].Balance != "100" || len(tx.Legs[0].Lots) != 1 {
+			t.Errorf("%s: %v", name, tx)
+		}
+	}
+}
+
+func BenchmarkAccrue(b *testing.B) {
+	w := newWorld(b, nil)
+	client := w.ledgerClient()
+	b.SetParallelism(16)
+	b.RunParallel(func(p *testing.PB) {
+		ctx := context.Background()
+		for p.Next() {
+			id := uuid.NewString()
+			if _, err := client.Accrue(ctx, &v1.AccrueRequest{IdempotencyKey: id, MemberId: id, Unit: "points", Amount: "5"}); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
+
+// logBuffer collects the log, to look for what must not be in it.
+type logBuffer struct{ strings.Builder }
