@@ -24,7 +24,7 @@ var durable = []string{
 // fast is for data that nobody will miss.
 var fast = []string{
 	"fsync=off", "synchronous_commit=off", "full_page_writes=off",
-	"shared_buffers=128MB", "wal_level=minimal", "max_wal_senders=0",
+	"shared_buffers=128MB", "wal_level=minimal", "max_wal_senders=0", "max_wal_size=256MB",
 }
 
 // cluster is one PostgreSQL server with its folder:
@@ -59,11 +59,12 @@ func newCluster(cfg Config) (*cluster, error) {
 	c := &cluster{user: user, bin: bin, dir: cfg.Dir, throwAway: cfg.Dir == "", settings: durable}
 	if c.throwAway {
 		sweep()
-		if c.dir, err = os.MkdirTemp("", throwAwayPrefix+"*"); err != nil {
-			return nil, fmt.Errorf("throw-away database: %w", err)
-		}
+		parent := os.TempDir()
 		if !cfg.Durable {
-			c.settings = fast
+			c.settings, parent = fast, fastDir()
+		}
+		if c.dir, err = os.MkdirTemp(parent, throwAwayPrefix+"*"); err != nil {
+			return nil, fmt.Errorf("throw-away database: %w", err)
 		}
 	}
 	if c.dir, err = filepath.Abs(c.dir); err != nil {

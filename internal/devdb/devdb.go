@@ -1,8 +1,9 @@
 // Package devdb starts one local database for run, demo, bench and the tests.
 //
 // It takes the first of these that it finds: the server that DATABASE_URL names; a cockroach binary (COCKROACH_BINARY
-// or PATH), for throw-away databases only; PostgreSQL's own binaries (newest under /usr/lib/postgresql, or PATH). A
-// server that it starts listens on a private Unix socket alone, and ends when this process does, however it ends.
+// or PATH), in memory, unless the data must be kept or be durable; PostgreSQL's own binaries (newest under
+// /usr/lib/postgresql, or PATH). A PostgreSQL that it starts listens on a private Unix socket alone, and ends when this
+// process does, however it ends.
 package devdb
 
 import (
@@ -50,7 +51,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if external := os.Getenv("DATABASE_URL"); external != "" {
 		return useExternal(ctx, external)
 	}
-	if bin := cockroachBinary(); bin != "" && cfg.Dir == "" {
+	if bin := cockroachBinary(); bin != "" && cfg == (Config{}) {
 		return startCockroach(ctx, bin)
 	}
 	c, err := newCluster(cfg)

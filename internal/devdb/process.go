@@ -53,10 +53,26 @@ func (r *reaper) dismiss() {
 
 const throwAwayPrefix = "tallystick-db-"
 
+// memory is a file system that makes a database's three hundred files ten times as fast as a disk does.
+const memory = "/dev/shm"
+
+// fastDir is where throw-aways go that need not be durable: memory, where there is plenty.
+func fastDir() string {
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(memory, &fs); err == nil && fs.Bavail*uint64(fs.Bsize) > 4<<30 { //nolint:gosec,unconvert // sizes are positive, and of other types elsewhere
+		return memory
+	}
+	return os.TempDir()
+}
+
 // sweep removes throw-away folders whose process and reaper were both killed. A folder is locked as soon as it is
 // there; the minute is for one that is being made right now.
 func sweep() {
-	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), throwAwayPrefix+"*")) // the pattern is right
+	var dirs []string
+	for _, parent := range []string{os.TempDir(), memory} {
+		found, _ := filepath.Glob(filepath.Join(parent, throwAwayPrefix+"*")) // the pattern is right
+		dirs = append(dirs, found...)
+	}
 	for _, dir := range dirs {
 		info, err := os.Stat(dir)
 		if err != nil || time.Since(info.ModTime()) < time.Minute {

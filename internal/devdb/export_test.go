@@ -1,0 +1,4 @@
+package devdb
+
+// Children is for the tests that leave a server without anybody to end it.
+var Children = children
