@@ -1,0 +1,118 @@
+package migrations_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"tallystick/internal/db"
+	"tallystick/internal/devdb"
+	"tallystick/migrations"
+)
+
+func TestConcurrentMigrationsApplyOnce(t *testing.T) {
+	url := devdb.NewEmpty(t).OwnerURL
+	var wg sync.WaitGroup
+	applied := make([]int, 4)
+	for i := range applied {
+		pool := devdb.Open(t, url, db.Options{StatementTimeout: time.Minute})
+		wg.Go(func() {
+			var err error
+			if applied[i], err = migrations.Apply(t.Context(), pool); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	once := 0
+	for _, n := range applied {
+		if n > 0 {
+			once++
+		}
+	}
+	if once != 1 {
+		t.Errorf("applied by %v", applied)
+	}
+	if err := migrations.Check(t.Context(), devdb.Open(t, url, db.Options{})); err != nil {
+		t.Error(err)
+	}
+}
+
+// A migration that was killed before its version was noted is run once more, and must not mind.
+func TestMigrationsMayRunTwice(t *testing.T) {
+	owner := devdb.Open(t, devdb.NewDatabase(t).OwnerURL, db.Options{})
+	if _, err := owner.Exec(t.Context(), `DELETE FROM goose_db_version WHERE version_id > 0`); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := migrations.Apply(t.Context(), owner); err != nil || n == 0 {
+		t.Errorf("%d applied: %v", n, err)
+	}
+}
+
+func TestOlderSchemaIsPending(t *testing.T) {
+	d := devdb.NewEmpty(t)
+	owner := devdb.Open(t, d.OwnerURL, db.Options{})
+	if err := migrations.Check(t.Context(), owner); !errors.Is(err, migrations.ErrPending) {
+		t.Errorf("an empty database: %v", err)
+	}
+	if _, err := migrations.Apply(t.Context(), owner); err != nil {
+		t.Fatal(err)
+	}
+	runtime := devdb.Open(t, d.URL, db.Options{})
+	if err := migrations.Check(t.Context(), runtime); err != nil {
+		t.Error(err)
+	}
+	_, err := owner.Exec(t.Context(), `DELETE FROM goose_db_version WHERE version_id = (SELECT max(v.version_id) FROM goose_db_version AS v)`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := migrations.Check(t.Context(), runtime); !errors.Is(err, migrations.ErrPending) {
+		t.Errorf("without its last migration: %v", err)
+	}
+}
+
+func TestRuntimeRoleCannotChangeTheJournal(t *testing.T) {
+	runtime := devdb.New(t)
+	for _, table := range []string{"transactions", "legs", "entries", "seals"} {
+		for _, cheat := range []string{"UPDATE %s SET hash = NULL", "DELETE FROM %s", "TRUNCATE %s", "DROP TABLE %s", "ALTER TABLE %s ADD COLUMN x INT8"} {
+			if table == "legs" && cheat == "UPDATE %s SET hash = NULL" {
+				cheat = "UPDATE %s SET amount = 1" // a leg has no hash of its own
+			}
+			_, err := runtime.Exec(t.Context(), fmt.Sprintf(cheat, table))
+			if db.State(err) != "42501" {
+				t.Errorf(cheat+": %v", table, err)
+			}
+		}
+	}
+	if err := migrations.CheckRuntimeRole(t.Context(), runtime); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStrongerRolesAreRefused(t *testing.T) {
+	d := devdb.NewDatabase(t)
+	owner := devdb.Open(t, d.OwnerURL, db.Options{})
+	if err := migrations.CheckRuntimeRole(t.Context(), owner); !errors.Is(err, migrations.ErrRoleTooStrong) {
+		t.Errorf("the owner may serve: %v", err)
+	}
+	for _, privilege := range []string{"UPDATE", "DELETE", "TRUNCATE"} {
+		if privilege == "TRUNCATE" && owner.Dialect() != db.PostgreSQL {
+			continue // CockroachDB has no such privilege
+		}
+		statement(t, owner, fmt.Sprintf("GRANT %s ON TABLE entries TO tallystick_app", privilege))
+		runtime := devdb.Open(t, d.URL, db.Options{})
+		if err := migrations.CheckRuntimeRole(t.Context(), runtime); !errors.Is(err, migrations.ErrRoleTooStrong) {
+			t.Errorf("a role that may %s serves: %v", privilege, err)
+		}
+		statement(t, owner, fmt.Sprintf("REVOKE %s ON TABLE entries FROM tallystick_app", privilege))
+	}
+}
+
+func statement(t *testing.T, owner *db.Pool, sql string) {
+	t.Helper()
+	if _, err := owner.Exec(t.Context(), sql); err != nil {
+		t.Fatal(err)
+	}
+}
