@@ -184,6 +184,7 @@ func BenchmarkAccrue(b *testing.B) {
 	w := newWorld(b, nil)
 	client := w.ledgerClient()
 	b.SetParallelism(16)
+	b.ResetTimer()
 	b.RunParallel(func(p *testing.PB) {
 		ctx := context.Background()
 		for p.Next() {
