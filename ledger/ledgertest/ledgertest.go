@@ -79,3 +79,20 @@ func (b *Books) Post(t testing.TB, r ledger.Request) *ledger.Transaction {
 	}
 	return answer.Transaction
 }
+
+const sqlPlaceBalance = `
+SELECT coalesce(sum(a.balance), 0)
+FROM accounts AS a
+WHERE a.programme_id = $1 AND a.unit = $2 AND (a.place = $3 OR a.place LIKE $3 || '/%')`
+
+// WantBalance fails the test unless all accounts of a place and unit add up to want.
+func (b *Books) WantBalance(t testing.TB, place, unit string, want decimal.Decimal) {
+	t.Helper()
+	var got decimal.Decimal
+	if err := b.Pool.QueryRow(context.Background(), sqlPlaceBalance, b.Programme, unit, place).Scan(&got); err != nil {
+		t.Fatal(err)
+	}
+	if !got.Equal(want) {
+		t.Errorf("%s of %s: %s, want %s", unit, place, got, want)
+	}
+}

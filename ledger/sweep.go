@@ -1,0 +1,252 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/shopspring/decimal"
+	"golang.org/x/sync/errgroup"
+)
+
+// Due is one thing that time has made necessary: a lot that expired, a hold that timed out, a pending accrual that
+// activates, a voucher that nobody used.
+type Due struct {
+	Kind   Kind
+	Owner  Owner
+	Unit   string
+	Amount decimal.Decimal
+	At     time.Time
+
+	account uuid.UUID
+	fund    string
+	of      uuid.UUID // the transaction that opened the place; nil for a wallet's lot
+}
+
+// Both queries page by key, so that a sweep ends even when something it meets cannot be posted.
+const (
+	sqlDueLots = `
+SELECT l.expires_at, l.account_id, l.fund, a.owner, a.unit, l.remaining, 'wallet', 'expiry'
+FROM lots AS l
+JOIN accounts AS a ON a.id = l.account_id
+WHERE l.programme_id = $1 AND l.bucket = $2 AND l.expires_at <= $3 AND (l.expires_at, l.account_id, l.fund) > ($4, $5, $6)
+ORDER BY l.expires_at, l.account_id, l.fund
+LIMIT $7`
+
+	sqlDuePlaces = `
+SELECT o.due_at, o.account_id, '', o.owner, o.unit, a.balance, o.place, o.due_kind
+FROM open_places AS o
+JOIN accounts AS a ON a.id = o.account_id
+WHERE o.programme_id = $1 AND o.bucket = $2 AND o.due_at <= $3 AND (o.due_at, o.account_id, '') > ($4, $5, $6::text)
+ORDER BY o.due_at, o.account_id
+LIMIT $7`
+
+	sqlCountDue = `
+SELECT (SELECT count(*) FROM lots AS l WHERE l.programme_id = $1 AND l.bucket = ANY($3::int2[]) AND l.expires_at <= $2)
+     + (SELECT count(*) FROM open_places AS o WHERE o.programme_id = $1 AND o.due_at <= $2)`
+
+	sqlOldestDue = `
+SELECT least(
+    (SELECT min(l.expires_at) FROM lots AS l WHERE l.programme_id = $1 AND l.bucket = ANY($3::int2[]) AND l.expires_at <= $2),
+    (SELECT min(o.due_at) FROM open_places AS o WHERE o.programme_id = $1 AND o.due_at <= $2))`
+)
+
+const (
+	sweepPage    = 500 // what one database transaction takes on
+	sweepWorkers = lanesPerProcess
+)
+
+// Sweep posts everything that is due in a programme: expired lots, timed-out holds, activations, unused vouchers. It may
+// be stopped at any moment and run by any number of processes at once: what is posted twice is posted once. Nothing
+// depends on it for being exact, because postings and reads leave out what is due; it only brings the books up to date.
+// visit, when given, is called for each thing that is posted, by one goroutine at a time.
+func (l *Ledger) Sweep(ctx context.Context, programme uuid.UUID, visit func(Due)) error {
+	var mu sync.Mutex
+	return l.eachDue(ctx, programme, func(ctx context.Context, page []Due) error {
+		if err := l.settleDue(ctx, programme, page); err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for i := 0; visit != nil && i < len(page); i++ {
+			visit(page[i])
+		}
+		return nil
+	})
+}
+
+// DueNow lists what Sweep would post, without posting it. visit is called by one goroutine at a time.
+func (l *Ledger) DueNow(ctx context.Context, programme uuid.UUID, visit func(Due)) error {
+	var mu sync.Mutex
+	return l.eachDue(ctx, programme, func(_ context.Context, page []Due) error {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, due := range page {
+			visit(due)
+		}
+		return nil
+	})
+}
+
+// CountDue is how many things a sweep would find now.
+func (l *Ledger) CountDue(ctx context.Context, programme uuid.UUID) (int64, error) {
+	state, err := l.State(ctx, programme)
+	if err != nil {
+		return 0, err
+	}
+	var n int64
+	err = l.posting.QueryRow(ctx, sqlCountDue, programme, state.Now, allBuckets()).Scan(&n)
+	return n, err
+}
+
+// SweepLag is how long the oldest due thing has been waiting, in the programme's time; zero when nothing is due.
+func (l *Ledger) SweepLag(ctx context.Context, programme uuid.UUID) (time.Duration, error) {
+	state, err := l.State(ctx, programme)
+	if err != nil {
+		return 0, err
+	}
+	var oldest *time.Time
+	err = l.posting.QueryRow(ctx, sqlOldestDue, programme, state.Now, allBuckets()).Scan(&oldest)
+	if err != nil || oldest == nil {
+		return 0, err
+	}
+	return state.Now.Sub(*oldest), nil
+}
+
+func allBuckets() []int16 {
+	list := make([]int16, buckets)
+	for i := range list {
+		list[i] = int16(i)
+	}
+	return list
+}
+
+// eachDue goes through the buckets with a few workers, a page at a time.
+func (l *Ledger) eachDue(ctx context.Context, programme uuid.UUID, do func(context.Context, []Due) error) error {
+	state, err := l.State(ctx, programme)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	var next atomic.Int32
+	for range sweepWorkers {
+		group.Go(func() error {
+			for bucket := next.Add(1) - 1; bucket < buckets; bucket = next.Add(1) - 1 {
+				for _, sql := range [...]string{sqlDuePlaces, sqlDueLots} {
+					if err := l.sweepBucket(ctx, programme, int16(bucket), state.Now, sql, do); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// sweepBucket goes through what is due in one bucket, in order of time.
+func (l *Ledger) sweepBucket(ctx context.Context, programme uuid.UUID, bucket int16, now time.Time, sql string, do func(context.Context, []Due) error) error {
+	var last Due
+	for {
+		rows, err := l.posting.Query(ctx, sql, programme, bucket, now, last.At, last.account, last.fund, sweepPage)
+		if err != nil {
+			return fmt.Errorf("read what is due: %w", err)
+		}
+		page, err := pgx.CollectRows(rows, scanDue)
+		if err != nil {
+			return fmt.Errorf("read what is due: %w", err)
+		}
+		if len(page) == 0 {
+			return nil
+		}
+		if err := do(ctx, page); err != nil {
+			return err
+		}
+		last = page[len(page)-1]
+	}
+}
+
+func scanDue(row pgx.CollectableRow) (Due, error) {
+	var d Due
+	var place string
+	if err := row.Scan(&d.At, &d.account, &d.fund, &d.Owner, &d.Unit, &d.Amount, &place, &d.Kind); err != nil {
+		return d, err
+	}
+	var err error
+	_, d.of, err = ParsePlace(place)
+	d.At = d.At.UTC()
+	return d, err
+}
+
+// settleDue posts a page of due things in one database transaction. What another process posted meanwhile is refused
+// without a record, or is a replay; both are fine.
+func (l *Ledger) settleDue(ctx context.Context, programme uuid.UUID, page []Due) error {
+	var requests []Request
+	for i, d := range page {
+		member, _ := d.Owner.MemberRef()
+		switch {
+		case d.of != uuid.Nil:
+			requests = append(requests, Request{
+				Client: systemClient, Key: string(d.Kind) + "/" + d.of.String(), Kind: d.Kind, Original: d.of,
+			})
+		case i == 0 || d.account != page[i-1].account:
+			wallet := walletOf(member, d.Unit)
+			requests = append(requests, Request{
+				Client: systemClient, Key: "touch", Kind: touch, Member: member, Legs: []Leg{{From: wallet, To: wallet, Unit: d.Unit}},
+			})
+		}
+	}
+	answers, err := l.post(ctx, programme, Item{Requests: requests})
+	if err != nil {
+		return err
+	}
+	for _, a := range answers {
+		var refusal *Refusal
+		if a.Err != nil && !errors.As(a.Err, &refusal) {
+			return a.Err
+		}
+	}
+	return nil
+}
+
+// SweepForever sweeps every programme again and again until ctx ends, and tells of what went wrong. A failure is met
+// again in the next round.
+func (l *Ledger) SweepForever(ctx context.Context, pause time.Duration, failed func(error)) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		if err := l.sweepAll(ctx); err != nil && ctx.Err() == nil {
+			failed(err)
+		}
+		timer.Reset(pause)
+	}
+}
+
+const sqlListProgrammes = `SELECT p.id FROM programmes AS p ORDER BY p.id`
+
+// Programmes lists the ids of all programmes.
+func (l *Ledger) Programmes(ctx context.Context) ([]uuid.UUID, error) {
+	rows, err := l.posting.Query(ctx, sqlListProgrammes)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+}
+
+func (l *Ledger) sweepAll(ctx context.Context) error {
+	ids, err := l.Programmes(ctx)
+	for _, id := range ids {
+		err = errors.Join(err, l.Sweep(ctx, id, nil))
+	}
+	return err
+}
