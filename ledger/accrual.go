@@ -118,6 +118,7 @@ func fundOf(leg Leg) string {
 
 // activate moves a pending accrual, whole, to the member's wallet once its time has come.
 func (b *Book) activate(tx *Transaction) *Refusal {
+	refusal := refuse(NotFoundReason) // the original is no pending accrual
 	for _, leg := range b.originals[tx.Original].tx.Legs {
 		if leg.To.Account.Place != Pending {
 			continue
@@ -131,12 +132,12 @@ func (b *Book) activate(tx *Transaction) *Refusal {
 		}
 		wallet := walletOf(tx.Member, leg.Unit)
 		draws, _ := pending.lots.pick(pending.balance, time.Time{})
-		if refusal := b.move(tx, pending.Account, wallet, pending.balance, draws); refusal != nil {
+		if refusal = b.move(tx, pending.Account, wallet, pending.balance, draws); refusal != nil {
 			return refusal
 		}
-		if refusal := b.settle(tx, wallet); refusal != nil {
+		if refusal = b.settle(tx, wallet); refusal != nil {
 			return refusal
 		}
 	}
-	return nil
+	return refusal
 }

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -59,9 +60,13 @@ func (b *Book) applyOne(r *Request) outcome {
 // applyTogether posts all requests or none. When one is refused, every one is recorded as rejected, so that a retry of
 // any of them gets the same answer.
 func (b *Book) applyTogether(requests []Request, outcomes []outcome) []outcome {
-	seen := 0
+	seen, ids := 0, make(map[uuid.UUID]bool, len(requests))
 	for i := range requests {
 		id := TransactionID(b.programme.ID, requests[i].Client, requests[i].Key)
+		if ids[id] {
+			return refuseAll(outcomes, refuse(InvalidField, "field", "idempotency_key"))
+		}
+		ids[id] = true
 		if o, was := b.replay(id, &requests[i]); was {
 			outcomes[i] = o
 			seen++
@@ -169,7 +174,8 @@ func (b *Book) admit(tx *Transaction, r *Request) *Refusal {
 	if tx.Kind.leavesMember() && b.frozen[tx.Member] {
 		return refuse(MemberFrozen)
 	}
-	if r.Original != uuid.Nil && b.originals[r.Original] == nil {
+	o := b.originals[r.Original]
+	if o == nil && (r.Original != uuid.Nil || r.Kind.follows()) || o != nil && o.tx.Member != tx.Member {
 		return refuse(NotFoundReason)
 	}
 	if first, taken := b.used[reference{r.Client, r.Reference, r.Kind}]; taken && r.Reference != "" {
@@ -180,6 +186,9 @@ func (b *Book) admit(tx *Transaction, r *Request) *Refusal {
 
 // admitLegs refuses legs that no state of the books could make right.
 func (b *Book) admitLegs(r *Request) *Refusal {
+	if len(r.Legs) == 0 && !r.Kind.follows() && !r.Kind.control() {
+		return refuse(InvalidField, "field", "legs")
+	}
 	for _, leg := range r.Legs {
 		unit, declared := b.programme.Units[leg.Unit]
 		switch {
@@ -187,6 +196,8 @@ func (b *Book) admitLegs(r *Request) *Refusal {
 			return refuse(UnknownUnit, "unit", leg.Unit)
 		case leg.From.Unit != leg.Unit || leg.To.Unit != leg.Unit:
 			return refuse(InvalidField, "field", "unit")
+		case strings.ContainsAny(leg.Fund, drawMarks):
+			return refuse(InvalidField, "field", "fund")
 		case r.Kind != KindRedating && !unit.fits(leg.Amount):
 			return refuse(AmountOutOfRange, "amount", leg.Amount.String(), "unit", unit.Code)
 		}
@@ -212,6 +223,16 @@ func (b *Book) admitTime(effective time.Time) *Refusal {
 // and what was taken is still given back while a member is frozen.
 func (k Kind) leavesMember() bool {
 	return k == KindRedemption || k == KindHold || k == KindCapture || k == KindTransfer || k == KindUse
+}
+
+// follows reports whether the kind is about an earlier transaction.
+func (k Kind) follows() bool {
+	switch k {
+	case KindActivation, KindCapture, KindVoid, KindTimeout, KindReversal, KindExpiry:
+		return true
+	default:
+		return false
+	}
 }
 
 // rule dispatches to the rule of the request's kind.

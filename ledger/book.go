@@ -166,7 +166,7 @@ func (b *Book) move(tx *Transaction, from, to Account, amount decimal.Decimal, d
 	if !flows[flow{tx.Kind, from.Place, to.Place, unit.Kind}] {
 		return refuse(FlowNotAllowed, "kind", string(tx.Kind), "from", string(from.Place), "to", string(to.Place))
 	}
-	if !unit.fits(amount) {
+	if !unit.counts(amount) {
 		return refuse(AmountOutOfRange, "amount", amount.String(), "unit", unit.Code)
 	}
 	fromEntry, refusal := b.enter(tx, from, amount.Neg(), draws)
@@ -255,14 +255,11 @@ func (b *Book) spend(wallet Account, amount decimal.Decimal) ([]Draw, *Refusal) 
 
 // settle finishes a credit to a wallet: what arrived already expired goes to breakage, and debt is paid first.
 func (b *Book) settle(tx *Transaction, wallet Account) *Refusal {
-	acc := b.account(wallet)
-	if lapsed := acc.lots.lapsed(b.now); len(lapsed) > 0 {
-		if r := b.move(tx, wallet, breakageOf(wallet.Unit), sumDraws(lapsed), lapsed); r != nil {
-			return r
-		}
+	if r := b.dropLapsed(tx, wallet); r != nil {
+		return r
 	}
 	owed := b.account(debtOf(wallet)).balance.Neg()
-	payment := decimal.Min(owed, acc.lots.live(b.now))
+	payment := decimal.Min(owed, b.account(wallet).lots.live(b.now))
 	if !payment.IsPositive() {
 		return nil
 	}
@@ -271,6 +268,15 @@ func (b *Book) settle(tx *Transaction, wallet Account) *Refusal {
 		return r
 	}
 	return b.move(tx, wallet, debtOf(wallet), payment, draws)
+}
+
+// dropLapsed moves what has expired in a wallet or a voucher to breakage, within the transaction that brought it.
+func (b *Book) dropLapsed(tx *Transaction, place Account) *Refusal {
+	lapsed := b.account(place).lots.lapsed(b.now)
+	if len(lapsed) == 0 {
+		return nil
+	}
+	return b.move(tx, place, breakageOf(place.Unit), sumDraws(lapsed), lapsed)
 }
 
 func breakageOf(unit string) Account {

@@ -53,9 +53,9 @@ func (b *Book) setPeriod(tx *Transaction) *Refusal {
 	case !tx.DueAt.After(b.openFrom):
 		return refuse(PeriodBackwards, "open_from", b.openFrom.Format(time.RFC3339Nano))
 	}
-	before := b.openFrom
+	before, saved := b.openFrom, b.out.openFrom
 	b.openFrom, b.out.openFrom = tx.DueAt, tx.DueAt
-	b.undo = append(b.undo, func() { b.openFrom, b.out.openFrom = before, time.Time{} })
+	b.undo = append(b.undo, func() { b.openFrom, b.out.openFrom = before, saved })
 	return nil
 }
 

@@ -36,6 +36,7 @@ func (b *Book) expire(acc *account, lapsed Draw) {
 
 // lapse ends a voucher that nobody used in time: its rights go to breakage.
 func (b *Book) lapse(tx *Transaction) *Refusal {
+	refusal := refuse(NotFoundReason) // the original made no voucher
 	for _, leg := range b.originals[tx.Original].tx.Legs {
 		if leg.To.Account.Place != Voucher {
 			continue
@@ -44,15 +45,14 @@ func (b *Book) lapse(tx *Transaction) *Refusal {
 		switch {
 		case voucher.balance.IsZero():
 			return refuse(VoucherUsed)
-		case voucher.dueAt.After(b.now):
+		case voucher.lots.live(b.now).IsPositive(): // also under a refund grace, after the voucher's own time
 			return refuse(HoldNotDue)
 		}
-		draws := voucher.lots.lapsed(b.now)
-		if refusal := b.move(tx, voucher.Account, breakageOf(leg.Unit), sumDraws(draws), draws); refusal != nil {
+		if refusal = b.dropLapsed(tx, voucher.Account); refusal != nil {
 			return refusal
 		}
 	}
-	return nil
+	return refusal
 }
 
 // expiredAt is when an expiry counts: at the lot's own time, unless that period is closed by now.

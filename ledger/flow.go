@@ -28,14 +28,16 @@ var flows = reversed(table(
 	rows(KindAdjustment, []UnitKind{PointsUnit}, Issuance, Budget),
 	rows(KindTransfer, anyExpiring, Wallet, Wallet),
 	rows(KindClawback, anyExpiring, Wallet, Issuance, Pending, Issuance, Debt, Issuance),
+	rows(KindClawback, anyExpiring, Wallet, Budget, Debt, Budget),
 	rows(KindClawback, []UnitKind{MoneyUnit}, Deferred, Receivable),
 	rows(KindPublication, []UnitKind{RightUnit}, Issuance, Stock, Stock, Issuance),
 	rows(KindUse, []UnitKind{RightUnit}, Voucher, Redeemed),
 	rows(KindUse, []UnitKind{MoneyUnit}, BenefitCost, Payable),
 	arrivals(KindAccrual, KindAllotment, KindActivation, KindCapture, KindVoid, KindTimeout, KindAdjustment,
-		KindTransfer, KindReversal),
-	rows(KindAccrual, anyExpiring, Wallet, Wallet),    // an activity policy re-dates the member's lots
-	rows(KindRedemption, anyExpiring, Wallet, Wallet), // the same
+		KindTransfer, KindReversal, KindRedating),
+	rows(KindReversal, []UnitKind{RightUnit}, Voucher, Breakage), // a use taken back after the voucher's time
+	rows(KindAccrual, anyExpiring, Wallet, Wallet),               // an activity policy re-dates the member's lots
+	rows(KindRedemption, anyExpiring, Wallet, Wallet),            // the same
 ))
 
 // rows pairs up places: from, to, from, to, …

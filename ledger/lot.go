@@ -116,6 +116,9 @@ func sumDraws(draws []Draw) decimal.Decimal {
 	return sum
 }
 
+// drawMarks separate lot lines and their parts, so a fund may not contain them.
+const drawMarks = "|;"
+
 // drawTime keeps the text sortable and free of trailing zeros; expiries are whole microseconds.
 const drawTime = "2006-01-02T15:04:05.999999Z"
 

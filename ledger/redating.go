@@ -8,7 +8,7 @@ import (
 
 // Redate moves the member's live lots of a unit with from <= expires_at < to to a new expiry: an extension, or a mass
 // expiry when expiresAt is now. The lots are not edited: old ones go out and new ones come in (L2).
-// Refusals: UNKNOWN_UNIT, NOTHING_TO_REDATE.
+// Refusals: UNKNOWN_UNIT, INVALID_FIELD without a new expiry, NOTHING_TO_REDATE.
 func Redate(member, unit string, from, to, expiresAt time.Time, r Request) Request {
 	wallet := walletOf(member, unit)
 	r.Kind, r.Member, r.RedateFrom, r.RedateTo, r.DueAt = KindRedating, member, from, to, expiresAt
@@ -18,6 +18,9 @@ func Redate(member, unit string, from, to, expiresAt time.Time, r Request) Reque
 
 // redate posts the re-dating of the chosen lots; what is dated into the past expires in the same transaction.
 func (b *Book) redate(tx *Transaction, r *Request) *Refusal {
+	if r.DueAt.IsZero() {
+		return refuse(InvalidField, "field", "expires_at")
+	}
 	wallet := r.Legs[0].From
 	moved, refusal := b.redateLots(tx, wallet, r.DueAt, func(l Lot) bool {
 		return !l.ExpiresAt.Before(r.RedateFrom) && l.ExpiresAt.Before(r.RedateTo)
@@ -67,13 +70,14 @@ func (b *Book) redateLot(tx *Transaction, wallet Account, lot Lot, expiresAt tim
 }
 
 // extendByActivity applies an activity policy: an accrual or a redemption keeps all of the member's lots alive. Lots only
-// move later, and those that never expire stay as they are.
+// move later, and those that never expire stay as they are. Other credits, such as adjustments, are no activity. Like the
+// expiry of a new lot it counts from when the activity is effective, so that what is recorded late extends no further.
 func (b *Book) extendByActivity(tx *Transaction, wallet Account) *Refusal {
 	policy, declared := b.programme.Policies[b.programme.Units[wallet.Unit].Expiry]
-	if !declared || policy.Kind != ActivityPolicy {
+	if !declared || policy.Kind != ActivityPolicy || (tx.Kind != KindAccrual && tx.Kind != KindRedemption) {
 		return nil
 	}
-	until := policy.ExpiresAt(b.now, b.programme.Zone)
+	until := policy.ExpiresAt(tx.EffectiveAt, b.programme.Zone)
 	_, refusal := b.redateLots(tx, wallet, until, func(l Lot) bool { return l.ExpiresAt.Before(until) })
 	return refusal
 }

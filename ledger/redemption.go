@@ -124,8 +124,11 @@ func (b *Book) capture(tx *Transaction, r *Request) *Refusal {
 		return refuse(HoldExpired, "due_at", held.dueAt.Format(time.RFC3339Nano))
 	}
 	amount := r.Amount
-	if amount.IsZero() {
+	switch {
+	case amount.IsZero():
 		amount = held.balance
+	case !b.programme.Units[held.Unit].fits(amount):
+		return refuse(AmountOutOfRange, "amount", amount.String(), "unit", held.Unit)
 	}
 	draws, enough := held.lots.pick(amount, time.Time{})
 	if !enough {

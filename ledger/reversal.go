@@ -33,19 +33,19 @@ func (b *Book) reverse(tx *Transaction, r *Request) *Refusal {
 		part = rest
 	}
 	switch {
+	case !r.Amount.IsZero() && !b.programme.Units[legs[0].Unit].fits(r.Amount):
+		return refuse(AmountOutOfRange, "amount", r.Amount.String(), "unit", legs[0].Unit)
 	case rest.IsZero():
 		return refuse(AlreadyReversed, "amount", whole.String())
 	case part.GreaterThan(rest):
 		return refuse(ReversalExceedsRest, "rest", rest.String(), "required", part.String())
 	case len(legs) > 1 && !part.Equal(whole):
 		return refuse(NotReversibleInParts)
-	case !b.programme.Units[legs[0].Unit].fits(part):
-		return refuse(AmountOutOfRange, "amount", part.String(), "unit", legs[0].Unit)
 	}
 	tx.Amount = part
 	if o.clawedBack() {
 		tx.Kind = KindClawback
-		if refusal := b.claw(tx, legs[0], part); refusal != nil {
+		if refusal := b.clawBack(tx, legs, part); refusal != nil {
 			return refusal
 		}
 	} else if refusal := b.postBackwards(tx, legs, part, o.reversed); refusal != nil {
@@ -93,7 +93,7 @@ func (b *Book) postBackwards(tx *Transaction, legs []PostedLeg, part, reversed d
 		to := homeOf(leg.From.Account)
 		draws := b.graced(returned(leg.From.Draws, reversed, amount))
 		if leg.To.Account.Place.bearsLots() {
-			taken, refusal := b.takeBack(leg.To.Account, leg.To.Draws, amount)
+			taken, refusal := b.takeBack(leg.To.Account, returned(leg.To.Draws, reversed, amount), amount)
 			if refusal != nil {
 				return refusal
 			}
@@ -102,13 +102,23 @@ func (b *Book) postBackwards(tx *Transaction, legs []PostedLeg, part, reversed d
 		if refusal := b.move(tx, leg.To.Account, to, amount, draws); refusal != nil {
 			return refusal
 		}
-		if to.Place == Wallet {
-			if refusal := b.settle(tx, to); refusal != nil {
-				return refusal
-			}
+		if refusal := b.arrive(tx, to); refusal != nil {
+			return refusal
 		}
 	}
 	return nil
+}
+
+// arrive finishes what a reversal brought back: it expires again when its time is over, and pays debt first.
+func (b *Book) arrive(tx *Transaction, to Account) *Refusal {
+	switch to.Place {
+	case Wallet:
+		return b.settle(tx, to)
+	case Voucher:
+		return b.dropLapsed(tx, to)
+	default:
+		return nil
+	}
 }
 
 // homeOf is where a reversal brings units back to: what a capture took from a hold returns to the wallet.
@@ -198,6 +208,27 @@ func merged(draws []Draw) []Draw {
 		out = append(out, Draw{ExpiresAt: lot.ExpiresAt, Fund: lot.Fund, Amount: lot.Remaining})
 	}
 	return out
+}
+
+// clawBack takes the legs of an accrual back, the last leg first: units from the member, money between programme and
+// partner the way it came.
+func (b *Book) clawBack(tx *Transaction, legs []PostedLeg, part decimal.Decimal) *Refusal {
+	for _, leg := range slices.Backward(legs) {
+		amount := leg.Amount
+		if len(legs) == 1 {
+			amount = part
+		}
+		refusal := (*Refusal)(nil)
+		if leg.To.Account.Place.bearsLots() {
+			refusal = b.claw(tx, leg, amount)
+		} else {
+			refusal = b.move(tx, leg.To.Account, leg.From.Account, amount, nil)
+		}
+		if refusal != nil {
+			return refusal
+		}
+	}
+	return nil
 }
 
 // claw takes part of an accrual back: from its pending place while it still waits there, else from its own lot, then

@@ -32,7 +32,13 @@ var (
 	maxBalance = decimal.New(1, 15) // one account; accounts_within_cap says the same
 )
 
-// fits reports whether amount is positive, within bounds and has no more decimal places than the unit's scale.
+// fits reports whether a caller may ask for the amount: it counts, and is within the bounds of one leg.
 func (u Unit) fits(amount decimal.Decimal) bool {
-	return amount.IsPositive() && amount.LessThanOrEqual(maxAmount) && amount.Equal(amount.Truncate(u.Scale))
+	return amount.LessThanOrEqual(maxAmount) && u.counts(amount)
+}
+
+// counts reports whether amount is positive and has no more decimal places than the unit's scale. Legs that follow from
+// others, such as the expiry of a lot that many accruals made, have no other bound than their accounts.
+func (u Unit) counts(amount decimal.Decimal) bool {
+	return amount.IsPositive() && amount.Equal(amount.Truncate(u.Scale))
 }
