@@ -18,6 +18,7 @@ type Ledger struct {
 	reports    *db.Pool // long reads
 	lanes      []*lane
 	programmes sync.Map // programmeVersion → *Programme
+	balances   balanceLane
 }
 
 type programmeVersion struct {

@@ -151,9 +151,13 @@ type State struct {
 
 // State reads a programme's state, or NOT_FOUND.
 func (l *Ledger) State(ctx context.Context, id uuid.UUID) (State, error) {
+	return scanState(l.posting.QueryRow(ctx, sqlReadState, id), id)
+}
+
+func scanState(row pgx.Row, id uuid.UUID) (State, error) {
 	var s State
 	var clock time.Time
-	err := l.posting.QueryRow(ctx, sqlReadState, id).Scan(&s.Version, &s.Sandbox, &clock, &s.OpenFrom, &s.Now)
+	err := row.Scan(&s.Version, &s.Sandbox, &clock, &s.OpenFrom, &s.Now)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return s, refuse(NotFoundReason, "programme", id.String())
 	}
