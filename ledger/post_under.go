@@ -7,20 +7,17 @@ import (
 	"github.com/google/uuid"
 )
 
-// PostUnder posts what build makes of the current version of a programme's document. A retry whose first answer was
-// given under another version is built from that one, so that a change of price does not turn a retry into a new
-// request. Whatever build refuses is answered as it is and not recorded. Otherwise it is as Post.
-func (l *Ledger) PostUnder(ctx context.Context, programme uuid.UUID, build func(*Programme) (Request, error)) (Answer, error) {
+// PostUnder posts what build makes of r under the current version of a programme's document. A retry whose first answer
+// was given under another version is built from that one, so that a change of price does not turn a retry into a new
+// request. What build refuses is answered as it is and not recorded. Otherwise it is as Post.
+func (l *Ledger) PostUnder(ctx context.Context, programme uuid.UUID, r Request, build func(*Programme, Request) (Request, error)) (Answer, error) {
 	p, err := l.Programme(ctx, programme)
 	if err != nil {
 		return Answer{}, err
 	}
-	r, err := build(p)
-	if err != nil {
-		return Answer{}, err
-	}
-	answer, err := l.Post(ctx, programme, r)
-	if !errors.Is(err, &Refusal{Reason: IdempotencyKeyReused}) {
+	answer, err := l.postBuilt(ctx, p, r, build)
+	refusal := new(Refusal)
+	if err == nil || !errors.As(err, &refusal) || answer.Transaction != nil {
 		return answer, err
 	}
 	first, readErr := l.Transaction(ctx, programme, TransactionID(programme, r.Client, r.Key))
@@ -31,8 +28,13 @@ func (l *Ledger) PostUnder(ctx context.Context, programme uuid.UUID, build func(
 	if readErr != nil {
 		return answer, readErr
 	}
-	if r, readErr = build(before); readErr != nil {
-		return answer, err
+	return l.postBuilt(ctx, before, r, build)
+}
+
+func (l *Ledger) postBuilt(ctx context.Context, p *Programme, r Request, build func(*Programme, Request) (Request, error)) (Answer, error) {
+	r, err := build(p, r)
+	if err != nil {
+		return Answer{}, err
 	}
-	return l.Post(ctx, programme, r)
+	return l.Post(ctx, p.ID, r)
 }

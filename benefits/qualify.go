@@ -1,0 +1,139 @@
+package benefits
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/shopspring/decimal"
+
+	"tallystick/ledger"
+)
+
+// Standing is where a member stands on the ladder.
+type Standing struct {
+	Accrued decimal.Decimal
+	Tier    *Tier // nil below the first
+	Next    *Tier // nil at the top
+	reached []Tier
+}
+
+// Units that are spent were still accrued, and those that a clawback took were not.
+const sqlAccrued = `
+SELECT coalesce(sum(e.amount), 0)
+FROM entries AS e
+JOIN legs AS l ON l.transaction_id = e.transaction_id AND l.leg = e.leg
+WHERE e.account_id = ANY($1::uuid[])
+  AND ((e.kind IN ('accrual', 'activation') AND l.to_place = 'wallet' AND l.from_place <> 'wallet')
+    OR (e.kind = 'clawback' AND l.to_place = 'issuance'))`
+
+// Standing derives a member's tier from what the member accrued. It reads the member's entries.
+func (c *Catalog) Standing(ctx context.Context, programme uuid.UUID, member string) (Standing, error) {
+	_, s, err := c.current(ctx, programme)
+	if err != nil {
+		return Standing{}, err
+	}
+	return c.standing(ctx, programme, s.tiers, member)
+}
+
+func (c *Catalog) standing(ctx context.Context, programme uuid.UUID, ladder Ladder, member string) (Standing, error) {
+	account := ledger.Account{Unit: ladder.Unit, Owner: ledger.Member(member), Place: ledger.Wallet}
+	ids := []uuid.UUID{account.ID(programme)}
+	account.Place = ledger.Debt
+	ids = append(ids, account.ID(programme))
+	var standing Standing
+	if err := c.pool.QueryRow(ctx, sqlAccrued, ids).Scan(&standing.Accrued); err != nil {
+		return Standing{}, fmt.Errorf("benefits: points accrued: %w", err)
+	}
+	standing.reached = ladder.reached(standing.Accrued)
+	n := len(standing.reached)
+	if n > 0 {
+		standing.Tier = &ladder.Tiers[n-1]
+	}
+	if n < len(ladder.Tiers) {
+		standing.Next = &ladder.Tiers[n]
+	}
+	return standing, nil
+}
+
+// Qualify grants a member the allotments of the tiers reached that were not granted this calendar year, and returns
+// where the member stands. A grant's key is tier, unit, member and year, so it happens once however often this is called.
+func (c *Catalog) Qualify(ctx context.Context, programme uuid.UUID, member string) (Standing, error) {
+	p, s, err := c.current(ctx, programme)
+	if err != nil {
+		return Standing{}, err
+	}
+	standing, err := c.standing(ctx, programme, s.tiers, member)
+	if err != nil {
+		return Standing{}, err
+	}
+	due, err := c.due(ctx, p, standing, member)
+	if err != nil || len(due) == 0 {
+		return standing, err
+	}
+	answers, err := c.ledger.PostBatch(ctx, programme, due, false)
+	if err != nil {
+		return Standing{}, err
+	}
+	for _, a := range answers {
+		// The year's grant may have been made meanwhile, under a version with another amount.
+		if a.Err != nil && !errors.Is(a.Err, &ledger.Refusal{Reason: ledger.IdempotencyKeyReused}) {
+			return Standing{}, fmt.Errorf("benefits: grant allotment: %w", a.Err)
+		}
+	}
+	return standing, nil
+}
+
+const sqlGranted = `
+SELECT t.id
+FROM transactions AS t
+WHERE t.id = ANY($1::uuid[])`
+
+// due lists the grants of this year that a standing entitles to and that the journal does not have.
+func (c *Catalog) due(ctx context.Context, p *ledger.Programme, standing Standing, member string) ([]ledger.Request, error) {
+	state, err := c.ledger.State(ctx, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	grants := grantsOf(p, standing, member, state.Now)
+	ids := make([]uuid.UUID, len(grants))
+	for i, r := range grants {
+		ids[i] = ledger.TransactionID(p.ID, r.Client, r.Key)
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	rows, err := c.pool.Query(ctx, sqlGranted, ids)
+	if err != nil {
+		return nil, fmt.Errorf("benefits: read grants: %w", err)
+	}
+	granted := make(map[uuid.UUID]bool)
+	var id uuid.UUID
+	if _, err := pgx.ForEachRow(rows, []any{&id}, func() error { granted[id] = true; return nil }); err != nil {
+		return nil, fmt.Errorf("benefits: read grants: %w", err)
+	}
+	var due []ledger.Request
+	for i, r := range grants {
+		if !granted[ids[i]] {
+			due = append(due, r)
+		}
+	}
+	return due, nil
+}
+
+// grantsOf is what a standing entitles to in the calendar year of now, in the programme's zone. When a grant expires is
+// for the policy of its unit to say.
+func grantsOf(p *ledger.Programme, standing Standing, member string, now time.Time) []ledger.Request {
+	var grants []ledger.Request
+	for _, tier := range standing.reached {
+		for _, a := range tier.Allotments {
+			key := fmt.Sprintf("tier/%s/%s/%s/%d", tier.Code, a.Unit, member, now.In(p.Zone).Year())
+			r := ledger.Request{Client: systemClient, Key: key, Actor: systemClient, Rule: "tier/" + tier.Code}
+			grants = append(grants, ledger.GrantAllotment(member, a.Unit, a.Amount, time.Time{}, r))
+		}
+	}
+	return grants
+}

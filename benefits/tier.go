@@ -1,0 +1,44 @@
+package benefits
+
+import (
+	"slices"
+
+	"github.com/shopspring/decimal"
+
+	"tallystick/partners"
+)
+
+// Ladder is the programme's tiers, lowest first, and the unit whose accruals reach them.
+type Ladder struct {
+	Unit  string
+	Tiers []Tier
+}
+
+// Tier is a status level: a member has it from so much accrued on.
+type Tier struct {
+	Code       string
+	Names      partners.Names
+	From       decimal.Decimal
+	Allotments []Allotment
+}
+
+// Allotment is uses that a tier grants for a calendar year, on top of what the tiers below it grant.
+type Allotment struct {
+	Unit   string
+	Amount decimal.Decimal
+}
+
+// reached returns the tiers that so much accrued reaches, lowest first. The last of them is the member's tier.
+func (l Ladder) reached(accrued decimal.Decimal) []Tier {
+	for i, t := range l.Tiers {
+		if t.From.GreaterThan(accrued) {
+			return l.Tiers[:i]
+		}
+	}
+	return l.Tiers
+}
+
+// rank is a tier's place in the ladder from 1 on; 0 for none.
+func (l Ladder) rank(code string) int {
+	return 1 + slices.IndexFunc(l.Tiers, func(t Tier) bool { return t.Code == code })
+}

@@ -1,0 +1,84 @@
+package partners
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
+
+	"tallystick/ledger"
+)
+
+// Use is a merchant's receipt.
+type Use struct {
+	ledger.Answer
+	Benefit string
+	Payable Price // what is owed for it; the zero value if nothing is
+}
+
+// RedeemVoucher uses a voucher at one of the partner's outlets, once, in one transaction: the right becomes the
+// partner's, and the price of the agreement is owed. r gives client, key and actor; a retry with the same key gets the
+// first answer, whatever became of the agreement meanwhile.
+// Refusals: CODE_MALFORMED, INVALID_FIELD (outlet), NOT_FOUND for vouchers that the partner does not honour,
+// VOUCHER_USED (also when it was given back), VOUCHER_EXPIRED, MEMBER_FROZEN.
+func (v *Vouchers) RedeemVoucher(ctx context.Context, programme uuid.UUID, partner, outlet, code string, r ledger.Request) (Use, error) {
+	id, err := ParseCode(code)
+	if err != nil {
+		return Use{}, err
+	}
+	voucher, err := v.Voucher(ctx, programme, id)
+	if err != nil {
+		return Use{}, err
+	}
+	answer, err := v.ledger.PostUnder(ctx, programme, r, func(p *ledger.Programme, r ledger.Request) (ledger.Request, error) {
+		return v.use(p, voucher, partner, outlet, r)
+	})
+	use := Use{Answer: answer, Benefit: voucher.Benefit}
+	if err == nil {
+		use.Payable = payableBy(answer.Transaction)
+	}
+	return use, err
+}
+
+// use builds the transaction that uses a voucher, by the partner's terms in this version of the programme.
+func (v *Vouchers) use(p *ledger.Programme, voucher Voucher, partner, outlet string, r ledger.Request) (ledger.Request, error) {
+	agreements, err := v.Agreements(p)
+	if err != nil {
+		return r, err
+	}
+	price, honoured := agreements.honours(partner, voucher.Benefit)
+	switch {
+	case !honoured:
+		return r, notFound()
+	case !agreements[partner].at(outlet):
+		return r, &ledger.Refusal{Reason: ledger.InvalidField, Detail: map[string]string{"field": "outlet"}}
+	}
+	one := decimal.NewFromInt(1)
+	legs := []ledger.Leg{{
+		From: PlaceOf(voucher.Member, voucher.Benefit, voucher.ID),
+		To:   ledger.Account{Unit: voucher.Benefit, Owner: ledger.Partner(partner), Place: ledger.Redeemed},
+		Unit: voucher.Benefit, Amount: one,
+	}}
+	if price.Amount.IsPositive() {
+		legs = append(legs, ledger.Leg{
+			From: ledger.Account{Unit: price.Unit, Owner: ledger.ProgrammeOwner, Place: ledger.BenefitCost},
+			To:   ledger.Account{Unit: price.Unit, Owner: ledger.Partner(partner), Place: ledger.Payable},
+			Unit: price.Unit, Amount: price.Amount,
+		})
+	}
+	r.Rule = "partner/" + partner
+	if outlet != "" {
+		r.Channel = "outlet/" + outlet
+	}
+	return ledger.Use(voucher.Member, legs, r), nil
+}
+
+// payableBy reads from a use what is owed for it.
+func payableBy(use *ledger.Transaction) Price {
+	for _, leg := range use.Legs {
+		if leg.To.Account.Place == ledger.Payable {
+			return Price{Unit: leg.Unit, Amount: leg.Amount}
+		}
+	}
+	return Price{}
+}
