@@ -74,14 +74,17 @@ type TrialBalanceLine struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The unit's code.
 	Unit string `protobuf:"bytes,1,opt,name=unit,proto3" json:"unit,omitempty"`
-	// Whose accounts these are.
+	// Whose accounts these are. All members are one line; every partner, every member of staff and the programme have
+	// lines of their own.
 	OwnerKind OwnerKind `protobuf:"varint,2,opt,name=owner_kind,json=ownerKind,proto3,enum=tallystick.v1.OwnerKind" json:"owner_kind,omitempty"`
+	// The partner or member of staff; empty for members together and for the programme.
+	OwnerId string `protobuf:"bytes,3,opt,name=owner_id,json=ownerId,proto3" json:"owner_id,omitempty"`
 	// Where the units wait.
-	Place Place `protobuf:"varint,3,opt,name=place,proto3,enum=tallystick.v1.Place" json:"place,omitempty"`
+	Place Place `protobuf:"varint,4,opt,name=place,proto3,enum=tallystick.v1.Place" json:"place,omitempty"`
 	// The sum of the accounts' balances; below zero where units come from.
-	Balance string `protobuf:"bytes,4,opt,name=balance,proto3" json:"balance,omitempty"`
+	Balance string `protobuf:"bytes,5,opt,name=balance,proto3" json:"balance,omitempty"`
 	// How many accounts there are.
-	Accounts      int64 `protobuf:"varint,5,opt,name=accounts,proto3" json:"accounts,omitempty"`
+	Accounts      int64 `protobuf:"varint,6,opt,name=accounts,proto3" json:"accounts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -128,6 +131,13 @@ func (x *TrialBalanceLine) GetOwnerKind() OwnerKind {
 		return x.OwnerKind
 	}
 	return OwnerKind_OWNER_KIND_UNSPECIFIED
+}
+
+func (x *TrialBalanceLine) GetOwnerId() string {
+	if x != nil {
+		return x.OwnerId
+	}
+	return ""
 }
 
 func (x *TrialBalanceLine) GetPlace() Place {
@@ -209,10 +219,12 @@ func (x *TrialBalanceTotal) GetTotal() string {
 // GetTrialBalanceResponse answers the trial balance.
 type GetTrialBalanceResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The lines, by unit, owner kind and place.
-	Lines []*TrialBalanceLine `protobuf:"bytes,1,rep,name=lines,proto3" json:"lines,omitempty"`
-	// The units' sums.
-	Totals        []*TrialBalanceTotal `protobuf:"bytes,2,rep,name=totals,proto3" json:"totals,omitempty"`
+	// The instant that it is of.
+	At *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	// The lines, by unit, owner and place.
+	Lines []*TrialBalanceLine `protobuf:"bytes,2,rep,name=lines,proto3" json:"lines,omitempty"`
+	// The units' sums, by unit.
+	Totals        []*TrialBalanceTotal `protobuf:"bytes,3,rep,name=totals,proto3" json:"totals,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -247,6 +259,13 @@ func (*GetTrialBalanceResponse) Descriptor() ([]byte, []int) {
 	return file_tallystick_v1_finance_proto_rawDescGZIP(), []int{3}
 }
 
+func (x *GetTrialBalanceResponse) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
 func (x *GetTrialBalanceResponse) GetLines() []*TrialBalanceLine {
 	if x != nil {
 		return x.Lines
@@ -261,14 +280,14 @@ func (x *GetTrialBalanceResponse) GetTotals() []*TrialBalanceTotal {
 	return nil
 }
 
-// GetRollForwardRequest asks for a roll-forward by recorded time.
+// GetRollForwardRequest asks for a roll-forward by effective time.
 type GetRollForwardRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The unit's code.
 	Unit string `protobuf:"bytes,1,opt,name=unit,proto3" json:"unit,omitempty"`
-	// The begin of the range, which belongs to it.
+	// The begin of the period, which belongs to it.
 	From *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
-	// The end of the range, which does not belong to it.
+	// The end of the period, which does not belong to it.
 	To            *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -325,15 +344,21 @@ func (x *GetRollForwardRequest) GetTo() *timestamppb.Timestamp {
 	return nil
 }
 
-// RollForwardLine is what transactions of one kind changed.
+// RollForwardLine is what transactions of one kind moved between two places.
 type RollForwardLine struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The kind.
 	Kind Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=tallystick.v1.Kind" json:"kind,omitempty"`
-	// The change, signed: above zero members hold more.
-	Amount string `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	// The place that the units left.
+	From Place `protobuf:"varint,2,opt,name=from,proto3,enum=tallystick.v1.Place" json:"from,omitempty"`
+	// The place that they entered.
+	To Place `protobuf:"varint,3,opt,name=to,proto3,enum=tallystick.v1.Place" json:"to,omitempty"`
+	// The change, signed: above zero members hold more. Zero between two places of members.
+	Change string `protobuf:"bytes,4,opt,name=change,proto3" json:"change,omitempty"`
+	// What moved, above zero.
+	Moved string `protobuf:"bytes,5,opt,name=moved,proto3" json:"moved,omitempty"`
 	// How many transactions there were.
-	Transactions  int64 `protobuf:"varint,3,opt,name=transactions,proto3" json:"transactions,omitempty"`
+	Transactions  int64 `protobuf:"varint,6,opt,name=transactions,proto3" json:"transactions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -375,9 +400,30 @@ func (x *RollForwardLine) GetKind() Kind {
 	return Kind_KIND_UNSPECIFIED
 }
 
-func (x *RollForwardLine) GetAmount() string {
+func (x *RollForwardLine) GetFrom() Place {
 	if x != nil {
-		return x.Amount
+		return x.From
+	}
+	return Place_PLACE_UNSPECIFIED
+}
+
+func (x *RollForwardLine) GetTo() Place {
+	if x != nil {
+		return x.To
+	}
+	return Place_PLACE_UNSPECIFIED
+}
+
+func (x *RollForwardLine) GetChange() string {
+	if x != nil {
+		return x.Change
+	}
+	return ""
+}
+
+func (x *RollForwardLine) GetMoved() string {
+	if x != nil {
+		return x.Moved
 	}
 	return ""
 }
@@ -389,15 +435,31 @@ func (x *RollForwardLine) GetTransactions() int64 {
 	return 0
 }
 
-// GetRollForwardResponse answers a roll-forward: opening plus all changes is closing.
+// GetRollForwardResponse answers a roll-forward: opening, accrued, redeemed, expired, reversed and adjusted sum to closing.
 type GetRollForwardResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What members held at `from`: wallets, pending, holds, less debt.
-	Opening string `protobuf:"bytes,1,opt,name=opening,proto3" json:"opening,omitempty"`
-	// The changes by kind.
-	Changes []*RollForwardLine `protobuf:"bytes,2,rep,name=changes,proto3" json:"changes,omitempty"`
+	// The instant that it was computed at.
+	At *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	// Whether nothing can be added to the period any more: it lies before the open period.
+	Complete bool `protobuf:"varint,2,opt,name=complete,proto3" json:"complete,omitempty"`
+	// What members held at `from`: wallets, pending and holds, less debt.
+	Opening string `protobuf:"bytes,3,opt,name=opening,proto3" json:"opening,omitempty"`
+	// What accruals added.
+	Accrued string `protobuf:"bytes,4,opt,name=accrued,proto3" json:"accrued,omitempty"`
+	// What redemptions took, below zero.
+	Redeemed string `protobuf:"bytes,5,opt,name=redeemed,proto3" json:"redeemed,omitempty"`
+	// What expired, below zero.
+	Expired string `protobuf:"bytes,6,opt,name=expired,proto3" json:"expired,omitempty"`
+	// What reversals and clawbacks changed.
+	Reversed string `protobuf:"bytes,7,opt,name=reversed,proto3" json:"reversed,omitempty"`
+	// What adjustments changed.
+	Adjusted string `protobuf:"bytes,8,opt,name=adjusted,proto3" json:"adjusted,omitempty"`
 	// What members held at `to`.
-	Closing       string `protobuf:"bytes,3,opt,name=closing,proto3" json:"closing,omitempty"`
+	Closing string `protobuf:"bytes,9,opt,name=closing,proto3" json:"closing,omitempty"`
+	// What went from one member to another; it changes no total.
+	Transferred string `protobuf:"bytes,10,opt,name=transferred,proto3" json:"transferred,omitempty"`
+	// The changes by kind and places.
+	Lines         []*RollForwardLine `protobuf:"bytes,11,rep,name=lines,proto3" json:"lines,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -432,6 +494,20 @@ func (*GetRollForwardResponse) Descriptor() ([]byte, []int) {
 	return file_tallystick_v1_finance_proto_rawDescGZIP(), []int{6}
 }
 
+func (x *GetRollForwardResponse) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *GetRollForwardResponse) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
+}
+
 func (x *GetRollForwardResponse) GetOpening() string {
 	if x != nil {
 		return x.Opening
@@ -439,11 +515,39 @@ func (x *GetRollForwardResponse) GetOpening() string {
 	return ""
 }
 
-func (x *GetRollForwardResponse) GetChanges() []*RollForwardLine {
+func (x *GetRollForwardResponse) GetAccrued() string {
 	if x != nil {
-		return x.Changes
+		return x.Accrued
 	}
-	return nil
+	return ""
+}
+
+func (x *GetRollForwardResponse) GetRedeemed() string {
+	if x != nil {
+		return x.Redeemed
+	}
+	return ""
+}
+
+func (x *GetRollForwardResponse) GetExpired() string {
+	if x != nil {
+		return x.Expired
+	}
+	return ""
+}
+
+func (x *GetRollForwardResponse) GetReversed() string {
+	if x != nil {
+		return x.Reversed
+	}
+	return ""
+}
+
+func (x *GetRollForwardResponse) GetAdjusted() string {
+	if x != nil {
+		return x.Adjusted
+	}
+	return ""
 }
 
 func (x *GetRollForwardResponse) GetClosing() string {
@@ -451,6 +555,20 @@ func (x *GetRollForwardResponse) GetClosing() string {
 		return x.Closing
 	}
 	return ""
+}
+
+func (x *GetRollForwardResponse) GetTransferred() string {
+	if x != nil {
+		return x.Transferred
+	}
+	return ""
+}
+
+func (x *GetRollForwardResponse) GetLines() []*RollForwardLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
 }
 
 // SetOpenPeriodRequest asks to close everything before a time.
@@ -570,34 +688,48 @@ const file_tallystick_v1_finance_proto_rawDesc = "" +
 	"\x1btallystick/v1/finance.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atallystick/v1/common.proto\"l\n" +
 	"\x16GetTrialBalanceRequest\x12R\n" +
 	"\x0eas_of_recorded\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampB\x10\xbaH\r\xb2\x01\n" +
-	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\fasOfRecorded\"\xc1\x01\n" +
+	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\fasOfRecorded\"\xdc\x01\n" +
 	"\x10TrialBalanceLine\x12\x12\n" +
 	"\x04unit\x18\x01 \x01(\tR\x04unit\x127\n" +
 	"\n" +
-	"owner_kind\x18\x02 \x01(\x0e2\x18.tallystick.v1.OwnerKindR\townerKind\x12*\n" +
-	"\x05place\x18\x03 \x01(\x0e2\x14.tallystick.v1.PlaceR\x05place\x12\x18\n" +
-	"\abalance\x18\x04 \x01(\tR\abalance\x12\x1a\n" +
-	"\baccounts\x18\x05 \x01(\x03R\baccounts\"=\n" +
+	"owner_kind\x18\x02 \x01(\x0e2\x18.tallystick.v1.OwnerKindR\townerKind\x12\x19\n" +
+	"\bowner_id\x18\x03 \x01(\tR\aownerId\x12*\n" +
+	"\x05place\x18\x04 \x01(\x0e2\x14.tallystick.v1.PlaceR\x05place\x12\x18\n" +
+	"\abalance\x18\x05 \x01(\tR\abalance\x12\x1a\n" +
+	"\baccounts\x18\x06 \x01(\x03R\baccounts\"=\n" +
 	"\x11TrialBalanceTotal\x12\x12\n" +
 	"\x04unit\x18\x01 \x01(\tR\x04unit\x12\x14\n" +
-	"\x05total\x18\x02 \x01(\tR\x05total\"\x8a\x01\n" +
-	"\x17GetTrialBalanceResponse\x125\n" +
-	"\x05lines\x18\x01 \x03(\v2\x1f.tallystick.v1.TrialBalanceLineR\x05lines\x128\n" +
-	"\x06totals\x18\x02 \x03(\v2 .tallystick.v1.TrialBalanceTotalR\x06totals\"\xdc\x01\n" +
+	"\x05total\x18\x02 \x01(\tR\x05total\"\xb6\x01\n" +
+	"\x17GetTrialBalanceResponse\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x125\n" +
+	"\x05lines\x18\x02 \x03(\v2\x1f.tallystick.v1.TrialBalanceLineR\x05lines\x128\n" +
+	"\x06totals\x18\x03 \x03(\v2 .tallystick.v1.TrialBalanceTotalR\x06totals\"\xdc\x01\n" +
 	"\x15GetRollForwardRequest\x12=\n" +
 	"\x04unit\x18\x01 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\x04unit\x12C\n" +
 	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x13\xbaH\x10\xc8\x01\x01\xb2\x01\n" +
 	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\x04from\x12?\n" +
 	"\x02to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x13\xbaH\x10\xc8\x01\x01\xb2\x01\n" +
-	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\x02to\"v\n" +
+	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\x02to\"\xdc\x01\n" +
 	"\x0fRollForwardLine\x12'\n" +
-	"\x04kind\x18\x01 \x01(\x0e2\x13.tallystick.v1.KindR\x04kind\x12\x16\n" +
-	"\x06amount\x18\x02 \x01(\tR\x06amount\x12\"\n" +
-	"\ftransactions\x18\x03 \x01(\x03R\ftransactions\"\x86\x01\n" +
-	"\x16GetRollForwardResponse\x12\x18\n" +
-	"\aopening\x18\x01 \x01(\tR\aopening\x128\n" +
-	"\achanges\x18\x02 \x03(\v2\x1e.tallystick.v1.RollForwardLineR\achanges\x12\x18\n" +
-	"\aclosing\x18\x03 \x01(\tR\aclosing\"\x9a\x02\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x13.tallystick.v1.KindR\x04kind\x12(\n" +
+	"\x04from\x18\x02 \x01(\x0e2\x14.tallystick.v1.PlaceR\x04from\x12$\n" +
+	"\x02to\x18\x03 \x01(\x0e2\x14.tallystick.v1.PlaceR\x02to\x12\x16\n" +
+	"\x06change\x18\x04 \x01(\tR\x06change\x12\x14\n" +
+	"\x05moved\x18\x05 \x01(\tR\x05moved\x12\"\n" +
+	"\ftransactions\x18\x06 \x01(\x03R\ftransactions\"\xf4\x02\n" +
+	"\x16GetRollForwardResponse\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x1a\n" +
+	"\bcomplete\x18\x02 \x01(\bR\bcomplete\x12\x18\n" +
+	"\aopening\x18\x03 \x01(\tR\aopening\x12\x18\n" +
+	"\aaccrued\x18\x04 \x01(\tR\aaccrued\x12\x1a\n" +
+	"\bredeemed\x18\x05 \x01(\tR\bredeemed\x12\x18\n" +
+	"\aexpired\x18\x06 \x01(\tR\aexpired\x12\x1a\n" +
+	"\breversed\x18\a \x01(\tR\breversed\x12\x1a\n" +
+	"\badjusted\x18\b \x01(\tR\badjusted\x12\x18\n" +
+	"\aclosing\x18\t \x01(\tR\aclosing\x12 \n" +
+	"\vtransferred\x18\n" +
+	" \x01(\tR\vtransferred\x124\n" +
+	"\x05lines\x18\v \x03(\v2\x1e.tallystick.v1.RollForwardLineR\x05lines\"\x9a\x02\n" +
 	"\x14SetOpenPeriodRequest\x12G\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x12L\n" +
 	"\topen_from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x13\xbaH\x10\xc8\x01\x01\xb2\x01\n" +
@@ -643,25 +775,29 @@ var file_tallystick_v1_finance_proto_depIdxs = []int32{
 	9,  // 0: tallystick.v1.GetTrialBalanceRequest.as_of_recorded:type_name -> google.protobuf.Timestamp
 	10, // 1: tallystick.v1.TrialBalanceLine.owner_kind:type_name -> tallystick.v1.OwnerKind
 	11, // 2: tallystick.v1.TrialBalanceLine.place:type_name -> tallystick.v1.Place
-	1,  // 3: tallystick.v1.GetTrialBalanceResponse.lines:type_name -> tallystick.v1.TrialBalanceLine
-	2,  // 4: tallystick.v1.GetTrialBalanceResponse.totals:type_name -> tallystick.v1.TrialBalanceTotal
-	9,  // 5: tallystick.v1.GetRollForwardRequest.from:type_name -> google.protobuf.Timestamp
-	9,  // 6: tallystick.v1.GetRollForwardRequest.to:type_name -> google.protobuf.Timestamp
-	12, // 7: tallystick.v1.RollForwardLine.kind:type_name -> tallystick.v1.Kind
-	5,  // 8: tallystick.v1.GetRollForwardResponse.changes:type_name -> tallystick.v1.RollForwardLine
-	9,  // 9: tallystick.v1.SetOpenPeriodRequest.open_from:type_name -> google.protobuf.Timestamp
-	13, // 10: tallystick.v1.SetOpenPeriodResponse.transaction:type_name -> tallystick.v1.Transaction
-	0,  // 11: tallystick.v1.FinanceService.GetTrialBalance:input_type -> tallystick.v1.GetTrialBalanceRequest
-	4,  // 12: tallystick.v1.FinanceService.GetRollForward:input_type -> tallystick.v1.GetRollForwardRequest
-	7,  // 13: tallystick.v1.FinanceService.SetOpenPeriod:input_type -> tallystick.v1.SetOpenPeriodRequest
-	3,  // 14: tallystick.v1.FinanceService.GetTrialBalance:output_type -> tallystick.v1.GetTrialBalanceResponse
-	6,  // 15: tallystick.v1.FinanceService.GetRollForward:output_type -> tallystick.v1.GetRollForwardResponse
-	8,  // 16: tallystick.v1.FinanceService.SetOpenPeriod:output_type -> tallystick.v1.SetOpenPeriodResponse
-	14, // [14:17] is the sub-list for method output_type
-	11, // [11:14] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	9,  // 3: tallystick.v1.GetTrialBalanceResponse.at:type_name -> google.protobuf.Timestamp
+	1,  // 4: tallystick.v1.GetTrialBalanceResponse.lines:type_name -> tallystick.v1.TrialBalanceLine
+	2,  // 5: tallystick.v1.GetTrialBalanceResponse.totals:type_name -> tallystick.v1.TrialBalanceTotal
+	9,  // 6: tallystick.v1.GetRollForwardRequest.from:type_name -> google.protobuf.Timestamp
+	9,  // 7: tallystick.v1.GetRollForwardRequest.to:type_name -> google.protobuf.Timestamp
+	12, // 8: tallystick.v1.RollForwardLine.kind:type_name -> tallystick.v1.Kind
+	11, // 9: tallystick.v1.RollForwardLine.from:type_name -> tallystick.v1.Place
+	11, // 10: tallystick.v1.RollForwardLine.to:type_name -> tallystick.v1.Place
+	9,  // 11: tallystick.v1.GetRollForwardResponse.at:type_name -> google.protobuf.Timestamp
+	5,  // 12: tallystick.v1.GetRollForwardResponse.lines:type_name -> tallystick.v1.RollForwardLine
+	9,  // 13: tallystick.v1.SetOpenPeriodRequest.open_from:type_name -> google.protobuf.Timestamp
+	13, // 14: tallystick.v1.SetOpenPeriodResponse.transaction:type_name -> tallystick.v1.Transaction
+	0,  // 15: tallystick.v1.FinanceService.GetTrialBalance:input_type -> tallystick.v1.GetTrialBalanceRequest
+	4,  // 16: tallystick.v1.FinanceService.GetRollForward:input_type -> tallystick.v1.GetRollForwardRequest
+	7,  // 17: tallystick.v1.FinanceService.SetOpenPeriod:input_type -> tallystick.v1.SetOpenPeriodRequest
+	3,  // 18: tallystick.v1.FinanceService.GetTrialBalance:output_type -> tallystick.v1.GetTrialBalanceResponse
+	6,  // 19: tallystick.v1.FinanceService.GetRollForward:output_type -> tallystick.v1.GetRollForwardResponse
+	8,  // 20: tallystick.v1.FinanceService.SetOpenPeriod:output_type -> tallystick.v1.SetOpenPeriodResponse
+	18, // [18:21] is the sub-list for method output_type
+	15, // [15:18] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_tallystick_v1_finance_proto_init() }

@@ -2040,12 +2040,13 @@ type isGetBalanceRequest_AsOf interface {
 }
 
 type GetBalanceRequest_AsOfRecorded struct {
-	// As the ledger knew it at that time. Answers the posted balance, and no more.
+	// As the ledger knew it at that time, that instant included. Answers the posted balance and no more.
 	AsOfRecorded *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=as_of_recorded,json=asOfRecorded,proto3,oneof"`
 }
 
 type GetBalanceRequest_AsOfEffective struct {
-	// With what counts until that time, whenever it was learned. Answers the posted balance, and no more.
+	// With what counts until that time, that instant included, whenever it was learned. Answers the posted balance and no
+	// more.
 	AsOfEffective *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=as_of_effective,json=asOfEffective,proto3,oneof"`
 }
 
@@ -2223,8 +2224,12 @@ type Entry struct {
 	Channel string `protobuf:"bytes,9,opt,name=channel,proto3" json:"channel,omitempty"`
 	// The transaction it continues; see Transaction.original_id.
 	OriginalId string `protobuf:"bytes,10,opt,name=original_id,json=originalId,proto3" json:"original_id,omitempty"`
-	// The lots that came in or went out, soonest expiry first.
-	Lots          []*LotLine `protobuf:"bytes,11,rep,name=lots,proto3" json:"lots,omitempty"`
+	// The lots that came in (above zero) and went out (below zero), soonest expiry first.
+	Lots []*LotLine `protobuf:"bytes,11,rep,name=lots,proto3" json:"lots,omitempty"`
+	// The rule that decided it; empty when a caller did.
+	Rule string `protobuf:"bytes,12,opt,name=rule,proto3" json:"rule,omitempty"`
+	// The version of the programme's document that it was made under.
+	RuleVersion   int64 `protobuf:"varint,13,opt,name=rule_version,json=ruleVersion,proto3" json:"rule_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2336,6 +2341,20 @@ func (x *Entry) GetLots() []*LotLine {
 	return nil
 }
 
+func (x *Entry) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *Entry) GetRuleVersion() int64 {
+	if x != nil {
+		return x.RuleVersion
+	}
+	return 0
+}
+
 // ListEntriesResponse answers a statement.
 type ListEntriesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2437,33 +2456,36 @@ func (x *GetTransactionRequest) GetTransactionId() string {
 	return ""
 }
 
-// ReversalLine is one reversal of a transaction.
-type ReversalLine struct {
+// FollowUp is a transaction that continues another one: it captured, gave back or ended a hold, activated an accrual, or
+// reversed something.
+type FollowUp struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The reversing transaction.
+	// The later transaction.
 	TransactionId string `protobuf:"bytes,1,opt,name=transaction_id,json=transactionId,proto3" json:"transaction_id,omitempty"`
-	// How much it reversed.
-	Amount string `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Its kind.
+	Kind Kind `protobuf:"varint,2,opt,name=kind,proto3,enum=tallystick.v1.Kind" json:"kind,omitempty"`
+	// How much of the earlier one it settled.
+	Amount string `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
 	// When it was recorded.
-	RecordedAt    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=recorded_at,json=recordedAt,proto3" json:"recorded_at,omitempty"`
+	RecordedAt    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=recorded_at,json=recordedAt,proto3" json:"recorded_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ReversalLine) Reset() {
-	*x = ReversalLine{}
+func (x *FollowUp) Reset() {
+	*x = FollowUp{}
 	mi := &file_tallystick_v1_ledger_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ReversalLine) String() string {
+func (x *FollowUp) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ReversalLine) ProtoMessage() {}
+func (*FollowUp) ProtoMessage() {}
 
-func (x *ReversalLine) ProtoReflect() protoreflect.Message {
+func (x *FollowUp) ProtoReflect() protoreflect.Message {
 	mi := &file_tallystick_v1_ledger_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -2475,26 +2497,33 @@ func (x *ReversalLine) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ReversalLine.ProtoReflect.Descriptor instead.
-func (*ReversalLine) Descriptor() ([]byte, []int) {
+// Deprecated: Use FollowUp.ProtoReflect.Descriptor instead.
+func (*FollowUp) Descriptor() ([]byte, []int) {
 	return file_tallystick_v1_ledger_proto_rawDescGZIP(), []int{28}
 }
 
-func (x *ReversalLine) GetTransactionId() string {
+func (x *FollowUp) GetTransactionId() string {
 	if x != nil {
 		return x.TransactionId
 	}
 	return ""
 }
 
-func (x *ReversalLine) GetAmount() string {
+func (x *FollowUp) GetKind() Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return Kind_KIND_UNSPECIFIED
+}
+
+func (x *FollowUp) GetAmount() string {
 	if x != nil {
 		return x.Amount
 	}
 	return ""
 }
 
-func (x *ReversalLine) GetRecordedAt() *timestamppb.Timestamp {
+func (x *FollowUp) GetRecordedAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.RecordedAt
 	}
@@ -2506,8 +2535,8 @@ type GetTransactionResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The transaction as it was recorded.
 	Transaction *Transaction `protobuf:"bytes,1,opt,name=transaction,proto3" json:"transaction,omitempty"`
-	// What reversed it since, oldest first.
-	Reversals     []*ReversalLine `protobuf:"bytes,2,rep,name=reversals,proto3" json:"reversals,omitempty"`
+	// What continued it since, such as reversals, oldest first.
+	FollowUps     []*FollowUp `protobuf:"bytes,2,rep,name=follow_ups,json=followUps,proto3" json:"follow_ups,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2549,9 +2578,9 @@ func (x *GetTransactionResponse) GetTransaction() *Transaction {
 	return nil
 }
 
-func (x *GetTransactionResponse) GetReversals() []*ReversalLine {
+func (x *GetTransactionResponse) GetFollowUps() []*FollowUp {
 	if x != nil {
-		return x.Reversals
+		return x.FollowUps
 	}
 	return nil
 }
@@ -2571,8 +2600,12 @@ type AccrualShare struct {
 	EffectiveAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=effective_at,json=effectiveAt,proto3" json:"effective_at,omitempty"`
 	// The caller's business reference.
 	Reference string `protobuf:"bytes,6,opt,name=reference,proto3" json:"reference,omitempty"`
-	// The version of the programme's rules that made it.
-	RuleVersion   int64 `protobuf:"varint,7,opt,name=rule_version,json=ruleVersion,proto3" json:"rule_version,omitempty"`
+	// The version of the programme's document that it was made under.
+	RuleVersion int64 `protobuf:"varint,7,opt,name=rule_version,json=ruleVersion,proto3" json:"rule_version,omitempty"`
+	// The rule that decided it; empty when a caller did.
+	Rule string `protobuf:"bytes,8,opt,name=rule,proto3" json:"rule,omitempty"`
+	// The caller's own words or reason code.
+	Reason        string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2656,6 +2689,20 @@ func (x *AccrualShare) GetRuleVersion() int64 {
 	return 0
 }
 
+func (x *AccrualShare) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *AccrualShare) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // ExplainedLot is a lot and where its units come from.
 type ExplainedLot struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2666,7 +2713,9 @@ type ExplainedLot struct {
 	// The amount that is explained; the shares sum to it.
 	Amount string `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
 	// The accruals it comes from, oldest first.
-	Shares        []*AccrualShare `protobuf:"bytes,4,rep,name=shares,proto3" json:"shares,omitempty"`
+	Shares []*AccrualShare `protobuf:"bytes,4,rep,name=shares,proto3" json:"shares,omitempty"`
+	// The unit's code.
+	Unit          string `protobuf:"bytes,5,opt,name=unit,proto3" json:"unit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2727,6 +2776,13 @@ func (x *ExplainedLot) GetShares() []*AccrualShare {
 		return x.Shares
 	}
 	return nil
+}
+
+func (x *ExplainedLot) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
 }
 
 // ExplainBalanceRequest asks where a balance comes from.
@@ -3014,41 +3070,47 @@ func (x *ListHoldsRequest) GetPageToken() string {
 	return ""
 }
 
-// OpenHold is a hold that still holds something.
-type OpenHold struct {
+// HeldUnits is a hold that still holds something.
+type HeldUnits struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The hold's id: the transaction that made it.
 	HoldId string `protobuf:"bytes,1,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
 	// The unit's code.
 	Unit string `protobuf:"bytes,2,opt,name=unit,proto3" json:"unit,omitempty"`
+	// What was held at first.
+	Amount string `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// What was captured of it.
+	Captured string `protobuf:"bytes,4,opt,name=captured,proto3" json:"captured,omitempty"`
+	// What went back to the wallet.
+	Returned string `protobuf:"bytes,5,opt,name=returned,proto3" json:"returned,omitempty"`
 	// What is still held.
-	Remaining string `protobuf:"bytes,3,opt,name=remaining,proto3" json:"remaining,omitempty"`
-	// When it times out.
-	DueAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=due_at,json=dueAt,proto3" json:"due_at,omitempty"`
+	Remaining string `protobuf:"bytes,6,opt,name=remaining,proto3" json:"remaining,omitempty"`
+	// When it times out. Past that it can only be given back, which the sweep does.
+	DueAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=due_at,json=dueAt,proto3" json:"due_at,omitempty"`
 	// When it was made.
-	RecordedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=recorded_at,json=recordedAt,proto3" json:"recorded_at,omitempty"`
+	RecordedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=recorded_at,json=recordedAt,proto3" json:"recorded_at,omitempty"`
 	// The caller's own words.
-	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The caller's business reference.
-	Reference     string `protobuf:"bytes,7,opt,name=reference,proto3" json:"reference,omitempty"`
+	Reference     string `protobuf:"bytes,10,opt,name=reference,proto3" json:"reference,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *OpenHold) Reset() {
-	*x = OpenHold{}
+func (x *HeldUnits) Reset() {
+	*x = HeldUnits{}
 	mi := &file_tallystick_v1_ledger_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *OpenHold) String() string {
+func (x *HeldUnits) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*OpenHold) ProtoMessage() {}
+func (*HeldUnits) ProtoMessage() {}
 
-func (x *OpenHold) ProtoReflect() protoreflect.Message {
+func (x *HeldUnits) ProtoReflect() protoreflect.Message {
 	mi := &file_tallystick_v1_ledger_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -3060,54 +3122,75 @@ func (x *OpenHold) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use OpenHold.ProtoReflect.Descriptor instead.
-func (*OpenHold) Descriptor() ([]byte, []int) {
+// Deprecated: Use HeldUnits.ProtoReflect.Descriptor instead.
+func (*HeldUnits) Descriptor() ([]byte, []int) {
 	return file_tallystick_v1_ledger_proto_rawDescGZIP(), []int{37}
 }
 
-func (x *OpenHold) GetHoldId() string {
+func (x *HeldUnits) GetHoldId() string {
 	if x != nil {
 		return x.HoldId
 	}
 	return ""
 }
 
-func (x *OpenHold) GetUnit() string {
+func (x *HeldUnits) GetUnit() string {
 	if x != nil {
 		return x.Unit
 	}
 	return ""
 }
 
-func (x *OpenHold) GetRemaining() string {
+func (x *HeldUnits) GetAmount() string {
+	if x != nil {
+		return x.Amount
+	}
+	return ""
+}
+
+func (x *HeldUnits) GetCaptured() string {
+	if x != nil {
+		return x.Captured
+	}
+	return ""
+}
+
+func (x *HeldUnits) GetReturned() string {
+	if x != nil {
+		return x.Returned
+	}
+	return ""
+}
+
+func (x *HeldUnits) GetRemaining() string {
 	if x != nil {
 		return x.Remaining
 	}
 	return ""
 }
 
-func (x *OpenHold) GetDueAt() *timestamppb.Timestamp {
+func (x *HeldUnits) GetDueAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.DueAt
 	}
 	return nil
 }
 
-func (x *OpenHold) GetRecordedAt() *timestamppb.Timestamp {
+func (x *HeldUnits) GetRecordedAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.RecordedAt
 	}
 	return nil
 }
 
-func (x *OpenHold) GetReason() string {
+func (x *HeldUnits) GetReason() string {
 	if x != nil {
 		return x.Reason
 	}
 	return ""
 }
 
-func (x *OpenHold) GetReference() string {
+func (x *HeldUnits) GetReference() string {
 	if x != nil {
 		return x.Reference
 	}
@@ -3118,7 +3201,7 @@ func (x *OpenHold) GetReference() string {
 type ListHoldsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The holds, soonest timeout first.
-	Holds []*OpenHold `protobuf:"bytes,1,rep,name=holds,proto3" json:"holds,omitempty"`
+	Holds []*HeldUnits `protobuf:"bytes,1,rep,name=holds,proto3" json:"holds,omitempty"`
 	// Asks for the next page; empty: this was the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -3155,7 +3238,7 @@ func (*ListHoldsResponse) Descriptor() ([]byte, []int) {
 	return file_tallystick_v1_ledger_proto_rawDescGZIP(), []int{38}
 }
 
-func (x *ListHoldsResponse) GetHolds() []*OpenHold {
+func (x *ListHoldsResponse) GetHolds() []*HeldUnits {
 	if x != nil {
 		return x.Holds
 	}
@@ -3351,7 +3434,7 @@ const file_tallystick_v1_ledger_proto_rawDesc = "" +
 	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\x02to\x12$\n" +
 	"\tpage_size\x18\x06 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x129\n" +
 	"\n" +
-	"page_token\x18\a \x01(\tB\x1a\xbaH\x17r\x15\x18\x80\x042\x10^[A-Za-z0-9_-]*$R\tpageToken\"\xad\x03\n" +
+	"page_token\x18\a \x01(\tB\x1a\xbaH\x17r\x15\x18\x80\x042\x10^[A-Za-z0-9_-]*$R\tpageToken\"\xe4\x03\n" +
 	"\x05Entry\x12%\n" +
 	"\x0etransaction_id\x18\x01 \x01(\tR\rtransactionId\x12'\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x13.tallystick.v1.KindR\x04kind\x12\x16\n" +
@@ -3366,20 +3449,24 @@ const file_tallystick_v1_ledger_proto_rawDesc = "" +
 	"\voriginal_id\x18\n" +
 	" \x01(\tR\n" +
 	"originalId\x12*\n" +
-	"\x04lots\x18\v \x03(\v2\x16.tallystick.v1.LotLineR\x04lots\"m\n" +
+	"\x04lots\x18\v \x03(\v2\x16.tallystick.v1.LotLineR\x04lots\x12\x12\n" +
+	"\x04rule\x18\f \x01(\tR\x04rule\x12!\n" +
+	"\frule_version\x18\r \x01(\x03R\vruleVersion\"m\n" +
 	"\x13ListEntriesResponse\x12.\n" +
 	"\aentries\x18\x01 \x03(\v2\x14.tallystick.v1.EntryR\aentries\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"H\n" +
 	"\x15GetTransactionRequest\x12/\n" +
-	"\x0etransaction_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\rtransactionId\"\x8a\x01\n" +
-	"\fReversalLine\x12%\n" +
-	"\x0etransaction_id\x18\x01 \x01(\tR\rtransactionId\x12\x16\n" +
-	"\x06amount\x18\x02 \x01(\tR\x06amount\x12;\n" +
-	"\vrecorded_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"recordedAt\"\x91\x01\n" +
+	"\x0etransaction_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\rtransactionId\"\xaf\x01\n" +
+	"\bFollowUp\x12%\n" +
+	"\x0etransaction_id\x18\x01 \x01(\tR\rtransactionId\x12'\n" +
+	"\x04kind\x18\x02 \x01(\x0e2\x13.tallystick.v1.KindR\x04kind\x12\x16\n" +
+	"\x06amount\x18\x03 \x01(\tR\x06amount\x12;\n" +
+	"\vrecorded_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"recordedAt\"\x8e\x01\n" +
 	"\x16GetTransactionResponse\x12<\n" +
-	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\x129\n" +
-	"\treversals\x18\x02 \x03(\v2\x1b.tallystick.v1.ReversalLineR\treversals\"\xb3\x02\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\x126\n" +
+	"\n" +
+	"follow_ups\x18\x02 \x03(\v2\x17.tallystick.v1.FollowUpR\tfollowUps\"\xdf\x02\n" +
 	"\fAccrualShare\x12%\n" +
 	"\x0etransaction_id\x18\x01 \x01(\tR\rtransactionId\x12'\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x13.tallystick.v1.KindR\x04kind\x12\x16\n" +
@@ -3388,13 +3475,16 @@ const file_tallystick_v1_ledger_proto_rawDesc = "" +
 	"recordedAt\x12=\n" +
 	"\feffective_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\veffectiveAt\x12\x1c\n" +
 	"\treference\x18\x06 \x01(\tR\treference\x12!\n" +
-	"\frule_version\x18\a \x01(\x03R\vruleVersion\"\xaa\x01\n" +
+	"\frule_version\x18\a \x01(\x03R\vruleVersion\x12\x12\n" +
+	"\x04rule\x18\b \x01(\tR\x04rule\x12\x16\n" +
+	"\x06reason\x18\t \x01(\tR\x06reason\"\xbe\x01\n" +
 	"\fExplainedLot\x129\n" +
 	"\n" +
 	"expires_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x12\n" +
 	"\x04fund\x18\x02 \x01(\tR\x04fund\x12\x16\n" +
 	"\x06amount\x18\x03 \x01(\tR\x06amount\x123\n" +
-	"\x06shares\x18\x04 \x03(\v2\x1b.tallystick.v1.AccrualShareR\x06shares\"\x91\x01\n" +
+	"\x06shares\x18\x04 \x03(\v2\x1b.tallystick.v1.AccrualShareR\x06shares\x12\x12\n" +
+	"\x04unit\x18\x05 \x01(\tR\x04unit\"\x91\x01\n" +
 	"\x15ExplainBalanceRequest\x129\n" +
 	"\tmember_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\bmemberId\x12=\n" +
 	"\x04unit\x18\x02 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\x04unit\"a\n" +
@@ -3411,18 +3501,22 @@ const file_tallystick_v1_ledger_proto_rawDesc = "" +
 	"\x04unit\x18\x02 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\x04unit\x12$\n" +
 	"\tpage_size\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x129\n" +
 	"\n" +
-	"page_token\x18\x04 \x01(\tB\x1a\xbaH\x17r\x15\x18\x80\x042\x10^[A-Za-z0-9_-]*$R\tpageToken\"\xfb\x01\n" +
-	"\bOpenHold\x12\x17\n" +
+	"page_token\x18\x04 \x01(\tB\x1a\xbaH\x17r\x15\x18\x80\x042\x10^[A-Za-z0-9_-]*$R\tpageToken\"\xcc\x02\n" +
+	"\tHeldUnits\x12\x17\n" +
 	"\ahold_id\x18\x01 \x01(\tR\x06holdId\x12\x12\n" +
-	"\x04unit\x18\x02 \x01(\tR\x04unit\x12\x1c\n" +
-	"\tremaining\x18\x03 \x01(\tR\tremaining\x121\n" +
-	"\x06due_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05dueAt\x12;\n" +
-	"\vrecorded_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"\x04unit\x18\x02 \x01(\tR\x04unit\x12\x16\n" +
+	"\x06amount\x18\x03 \x01(\tR\x06amount\x12\x1a\n" +
+	"\bcaptured\x18\x04 \x01(\tR\bcaptured\x12\x1a\n" +
+	"\breturned\x18\x05 \x01(\tR\breturned\x12\x1c\n" +
+	"\tremaining\x18\x06 \x01(\tR\tremaining\x121\n" +
+	"\x06due_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x05dueAt\x12;\n" +
+	"\vrecorded_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"recordedAt\x12\x16\n" +
-	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x1c\n" +
-	"\treference\x18\a \x01(\tR\treference\"j\n" +
-	"\x11ListHoldsResponse\x12-\n" +
-	"\x05holds\x18\x01 \x03(\v2\x17.tallystick.v1.OpenHoldR\x05holds\x12&\n" +
+	"\x06reason\x18\t \x01(\tR\x06reason\x12\x1c\n" +
+	"\treference\x18\n" +
+	" \x01(\tR\treference\"k\n" +
+	"\x11ListHoldsResponse\x12.\n" +
+	"\x05holds\x18\x01 \x03(\v2\x18.tallystick.v1.HeldUnitsR\x05holds\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xb6\n" +
 	"\n" +
 	"\rLedgerService\x12E\n" +
@@ -3486,7 +3580,7 @@ var file_tallystick_v1_ledger_proto_goTypes = []any{
 	(*Entry)(nil),                      // 25: tallystick.v1.Entry
 	(*ListEntriesResponse)(nil),        // 26: tallystick.v1.ListEntriesResponse
 	(*GetTransactionRequest)(nil),      // 27: tallystick.v1.GetTransactionRequest
-	(*ReversalLine)(nil),               // 28: tallystick.v1.ReversalLine
+	(*FollowUp)(nil),                   // 28: tallystick.v1.FollowUp
 	(*GetTransactionResponse)(nil),     // 29: tallystick.v1.GetTransactionResponse
 	(*AccrualShare)(nil),               // 30: tallystick.v1.AccrualShare
 	(*ExplainedLot)(nil),               // 31: tallystick.v1.ExplainedLot
@@ -3495,7 +3589,7 @@ var file_tallystick_v1_ledger_proto_goTypes = []any{
 	(*ExplainTransactionRequest)(nil),  // 34: tallystick.v1.ExplainTransactionRequest
 	(*ExplainTransactionResponse)(nil), // 35: tallystick.v1.ExplainTransactionResponse
 	(*ListHoldsRequest)(nil),           // 36: tallystick.v1.ListHoldsRequest
-	(*OpenHold)(nil),                   // 37: tallystick.v1.OpenHold
+	(*HeldUnits)(nil),                  // 37: tallystick.v1.HeldUnits
 	(*ListHoldsResponse)(nil),          // 38: tallystick.v1.ListHoldsResponse
 	(*timestamppb.Timestamp)(nil),      // 39: google.protobuf.Timestamp
 	(*Transaction)(nil),                // 40: tallystick.v1.Transaction
@@ -3554,57 +3648,58 @@ var file_tallystick_v1_ledger_proto_depIdxs = []int32{
 	39, // 44: tallystick.v1.Entry.recorded_at:type_name -> google.protobuf.Timestamp
 	46, // 45: tallystick.v1.Entry.lots:type_name -> tallystick.v1.LotLine
 	25, // 46: tallystick.v1.ListEntriesResponse.entries:type_name -> tallystick.v1.Entry
-	39, // 47: tallystick.v1.ReversalLine.recorded_at:type_name -> google.protobuf.Timestamp
-	40, // 48: tallystick.v1.GetTransactionResponse.transaction:type_name -> tallystick.v1.Transaction
-	28, // 49: tallystick.v1.GetTransactionResponse.reversals:type_name -> tallystick.v1.ReversalLine
-	45, // 50: tallystick.v1.AccrualShare.kind:type_name -> tallystick.v1.Kind
-	39, // 51: tallystick.v1.AccrualShare.recorded_at:type_name -> google.protobuf.Timestamp
-	39, // 52: tallystick.v1.AccrualShare.effective_at:type_name -> google.protobuf.Timestamp
-	39, // 53: tallystick.v1.ExplainedLot.expires_at:type_name -> google.protobuf.Timestamp
-	30, // 54: tallystick.v1.ExplainedLot.shares:type_name -> tallystick.v1.AccrualShare
-	31, // 55: tallystick.v1.ExplainBalanceResponse.lots:type_name -> tallystick.v1.ExplainedLot
-	40, // 56: tallystick.v1.ExplainTransactionResponse.transaction:type_name -> tallystick.v1.Transaction
-	31, // 57: tallystick.v1.ExplainTransactionResponse.lots:type_name -> tallystick.v1.ExplainedLot
-	39, // 58: tallystick.v1.OpenHold.due_at:type_name -> google.protobuf.Timestamp
-	39, // 59: tallystick.v1.OpenHold.recorded_at:type_name -> google.protobuf.Timestamp
-	37, // 60: tallystick.v1.ListHoldsResponse.holds:type_name -> tallystick.v1.OpenHold
-	0,  // 61: tallystick.v1.LedgerService.Accrue:input_type -> tallystick.v1.AccrueRequest
-	2,  // 62: tallystick.v1.LedgerService.Redeem:input_type -> tallystick.v1.RedeemRequest
-	4,  // 63: tallystick.v1.LedgerService.Hold:input_type -> tallystick.v1.HoldRequest
-	6,  // 64: tallystick.v1.LedgerService.Capture:input_type -> tallystick.v1.CaptureRequest
-	8,  // 65: tallystick.v1.LedgerService.Void:input_type -> tallystick.v1.VoidRequest
-	10, // 66: tallystick.v1.LedgerService.Reverse:input_type -> tallystick.v1.ReverseRequest
-	12, // 67: tallystick.v1.LedgerService.Adjust:input_type -> tallystick.v1.AdjustRequest
-	14, // 68: tallystick.v1.LedgerService.Transfer:input_type -> tallystick.v1.TransferRequest
-	16, // 69: tallystick.v1.LedgerService.GrantAllotment:input_type -> tallystick.v1.GrantAllotmentRequest
-	19, // 70: tallystick.v1.LedgerService.PostBatch:input_type -> tallystick.v1.PostBatchRequest
-	22, // 71: tallystick.v1.LedgerService.GetBalance:input_type -> tallystick.v1.GetBalanceRequest
-	24, // 72: tallystick.v1.LedgerService.ListEntries:input_type -> tallystick.v1.ListEntriesRequest
-	27, // 73: tallystick.v1.LedgerService.GetTransaction:input_type -> tallystick.v1.GetTransactionRequest
-	32, // 74: tallystick.v1.LedgerService.ExplainBalance:input_type -> tallystick.v1.ExplainBalanceRequest
-	34, // 75: tallystick.v1.LedgerService.ExplainTransaction:input_type -> tallystick.v1.ExplainTransactionRequest
-	36, // 76: tallystick.v1.LedgerService.ListHolds:input_type -> tallystick.v1.ListHoldsRequest
-	1,  // 77: tallystick.v1.LedgerService.Accrue:output_type -> tallystick.v1.AccrueResponse
-	3,  // 78: tallystick.v1.LedgerService.Redeem:output_type -> tallystick.v1.RedeemResponse
-	5,  // 79: tallystick.v1.LedgerService.Hold:output_type -> tallystick.v1.HoldResponse
-	7,  // 80: tallystick.v1.LedgerService.Capture:output_type -> tallystick.v1.CaptureResponse
-	9,  // 81: tallystick.v1.LedgerService.Void:output_type -> tallystick.v1.VoidResponse
-	11, // 82: tallystick.v1.LedgerService.Reverse:output_type -> tallystick.v1.ReverseResponse
-	13, // 83: tallystick.v1.LedgerService.Adjust:output_type -> tallystick.v1.AdjustResponse
-	15, // 84: tallystick.v1.LedgerService.Transfer:output_type -> tallystick.v1.TransferResponse
-	17, // 85: tallystick.v1.LedgerService.GrantAllotment:output_type -> tallystick.v1.GrantAllotmentResponse
-	21, // 86: tallystick.v1.LedgerService.PostBatch:output_type -> tallystick.v1.PostBatchResponse
-	23, // 87: tallystick.v1.LedgerService.GetBalance:output_type -> tallystick.v1.GetBalanceResponse
-	26, // 88: tallystick.v1.LedgerService.ListEntries:output_type -> tallystick.v1.ListEntriesResponse
-	29, // 89: tallystick.v1.LedgerService.GetTransaction:output_type -> tallystick.v1.GetTransactionResponse
-	33, // 90: tallystick.v1.LedgerService.ExplainBalance:output_type -> tallystick.v1.ExplainBalanceResponse
-	35, // 91: tallystick.v1.LedgerService.ExplainTransaction:output_type -> tallystick.v1.ExplainTransactionResponse
-	38, // 92: tallystick.v1.LedgerService.ListHolds:output_type -> tallystick.v1.ListHoldsResponse
-	77, // [77:93] is the sub-list for method output_type
-	61, // [61:77] is the sub-list for method input_type
-	61, // [61:61] is the sub-list for extension type_name
-	61, // [61:61] is the sub-list for extension extendee
-	0,  // [0:61] is the sub-list for field type_name
+	45, // 47: tallystick.v1.FollowUp.kind:type_name -> tallystick.v1.Kind
+	39, // 48: tallystick.v1.FollowUp.recorded_at:type_name -> google.protobuf.Timestamp
+	40, // 49: tallystick.v1.GetTransactionResponse.transaction:type_name -> tallystick.v1.Transaction
+	28, // 50: tallystick.v1.GetTransactionResponse.follow_ups:type_name -> tallystick.v1.FollowUp
+	45, // 51: tallystick.v1.AccrualShare.kind:type_name -> tallystick.v1.Kind
+	39, // 52: tallystick.v1.AccrualShare.recorded_at:type_name -> google.protobuf.Timestamp
+	39, // 53: tallystick.v1.AccrualShare.effective_at:type_name -> google.protobuf.Timestamp
+	39, // 54: tallystick.v1.ExplainedLot.expires_at:type_name -> google.protobuf.Timestamp
+	30, // 55: tallystick.v1.ExplainedLot.shares:type_name -> tallystick.v1.AccrualShare
+	31, // 56: tallystick.v1.ExplainBalanceResponse.lots:type_name -> tallystick.v1.ExplainedLot
+	40, // 57: tallystick.v1.ExplainTransactionResponse.transaction:type_name -> tallystick.v1.Transaction
+	31, // 58: tallystick.v1.ExplainTransactionResponse.lots:type_name -> tallystick.v1.ExplainedLot
+	39, // 59: tallystick.v1.HeldUnits.due_at:type_name -> google.protobuf.Timestamp
+	39, // 60: tallystick.v1.HeldUnits.recorded_at:type_name -> google.protobuf.Timestamp
+	37, // 61: tallystick.v1.ListHoldsResponse.holds:type_name -> tallystick.v1.HeldUnits
+	0,  // 62: tallystick.v1.LedgerService.Accrue:input_type -> tallystick.v1.AccrueRequest
+	2,  // 63: tallystick.v1.LedgerService.Redeem:input_type -> tallystick.v1.RedeemRequest
+	4,  // 64: tallystick.v1.LedgerService.Hold:input_type -> tallystick.v1.HoldRequest
+	6,  // 65: tallystick.v1.LedgerService.Capture:input_type -> tallystick.v1.CaptureRequest
+	8,  // 66: tallystick.v1.LedgerService.Void:input_type -> tallystick.v1.VoidRequest
+	10, // 67: tallystick.v1.LedgerService.Reverse:input_type -> tallystick.v1.ReverseRequest
+	12, // 68: tallystick.v1.LedgerService.Adjust:input_type -> tallystick.v1.AdjustRequest
+	14, // 69: tallystick.v1.LedgerService.Transfer:input_type -> tallystick.v1.TransferRequest
+	16, // 70: tallystick.v1.LedgerService.GrantAllotment:input_type -> tallystick.v1.GrantAllotmentRequest
+	19, // 71: tallystick.v1.LedgerService.PostBatch:input_type -> tallystick.v1.PostBatchRequest
+	22, // 72: tallystick.v1.LedgerService.GetBalance:input_type -> tallystick.v1.GetBalanceRequest
+	24, // 73: tallystick.v1.LedgerService.ListEntries:input_type -> tallystick.v1.ListEntriesRequest
+	27, // 74: tallystick.v1.LedgerService.GetTransaction:input_type -> tallystick.v1.GetTransactionRequest
+	32, // 75: tallystick.v1.LedgerService.ExplainBalance:input_type -> tallystick.v1.ExplainBalanceRequest
+	34, // 76: tallystick.v1.LedgerService.ExplainTransaction:input_type -> tallystick.v1.ExplainTransactionRequest
+	36, // 77: tallystick.v1.LedgerService.ListHolds:input_type -> tallystick.v1.ListHoldsRequest
+	1,  // 78: tallystick.v1.LedgerService.Accrue:output_type -> tallystick.v1.AccrueResponse
+	3,  // 79: tallystick.v1.LedgerService.Redeem:output_type -> tallystick.v1.RedeemResponse
+	5,  // 80: tallystick.v1.LedgerService.Hold:output_type -> tallystick.v1.HoldResponse
+	7,  // 81: tallystick.v1.LedgerService.Capture:output_type -> tallystick.v1.CaptureResponse
+	9,  // 82: tallystick.v1.LedgerService.Void:output_type -> tallystick.v1.VoidResponse
+	11, // 83: tallystick.v1.LedgerService.Reverse:output_type -> tallystick.v1.ReverseResponse
+	13, // 84: tallystick.v1.LedgerService.Adjust:output_type -> tallystick.v1.AdjustResponse
+	15, // 85: tallystick.v1.LedgerService.Transfer:output_type -> tallystick.v1.TransferResponse
+	17, // 86: tallystick.v1.LedgerService.GrantAllotment:output_type -> tallystick.v1.GrantAllotmentResponse
+	21, // 87: tallystick.v1.LedgerService.PostBatch:output_type -> tallystick.v1.PostBatchResponse
+	23, // 88: tallystick.v1.LedgerService.GetBalance:output_type -> tallystick.v1.GetBalanceResponse
+	26, // 89: tallystick.v1.LedgerService.ListEntries:output_type -> tallystick.v1.ListEntriesResponse
+	29, // 90: tallystick.v1.LedgerService.GetTransaction:output_type -> tallystick.v1.GetTransactionResponse
+	33, // 91: tallystick.v1.LedgerService.ExplainBalance:output_type -> tallystick.v1.ExplainBalanceResponse
+	35, // 92: tallystick.v1.LedgerService.ExplainTransaction:output_type -> tallystick.v1.ExplainTransactionResponse
+	38, // 93: tallystick.v1.LedgerService.ListHolds:output_type -> tallystick.v1.ListHoldsResponse
+	78, // [78:94] is the sub-list for method output_type
+	62, // [62:78] is the sub-list for method input_type
+	62, // [62:62] is the sub-list for extension type_name
+	62, // [62:62] is the sub-list for extension extendee
+	0,  // [0:62] is the sub-list for field type_name
 }
 
 func init() { file_tallystick_v1_ledger_proto_init() }

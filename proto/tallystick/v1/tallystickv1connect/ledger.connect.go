@@ -116,7 +116,7 @@ type LedgerServiceClient interface {
 	// ListEntries reads a statement: one row per logical movement with the running balance, oldest first.
 	// Reasons: INVALID_FIELD, PAGE_TOKEN_INVALID, UNKNOWN_UNIT (invalid_argument).
 	ListEntries(context.Context, *v1.ListEntriesRequest) (*v1.ListEntriesResponse, error)
-	// GetTransaction reads one transaction, refused ones included, and what reversed it.
+	// GetTransaction reads one transaction, refused ones included, and what continued or reversed it.
 	// Reasons: NOT_FOUND (not_found).
 	GetTransaction(context.Context, *v1.GetTransactionRequest) (*v1.GetTransactionResponse, error)
 	// ExplainBalance derives a balance from the journal: which lots it stands on, and which accruals made each.
@@ -453,7 +453,7 @@ type LedgerServiceHandler interface {
 	// ListEntries reads a statement: one row per logical movement with the running balance, oldest first.
 	// Reasons: INVALID_FIELD, PAGE_TOKEN_INVALID, UNKNOWN_UNIT (invalid_argument).
 	ListEntries(context.Context, *v1.ListEntriesRequest) (*v1.ListEntriesResponse, error)
-	// GetTransaction reads one transaction, refused ones included, and what reversed it.
+	// GetTransaction reads one transaction, refused ones included, and what continued or reversed it.
 	// Reasons: NOT_FOUND (not_found).
 	GetTransaction(context.Context, *v1.GetTransactionRequest) (*v1.GetTransactionResponse, error)
 	// ExplainBalance derives a balance from the journal: which lots it stands on, and which accruals made each.

@@ -1,0 +1,49 @@
+package rpc
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tallystick/ledger"
+)
+
+// Cursors are fixed-size. The page token's MAC vouches for them, so one that cannot be read is our own mistake.
+
+func writeCursor(c ledger.Cursor) []byte {
+	data := binary.BigEndian.AppendUint64(nil, uint64(c.RecordedAt.UnixMicro()))
+	return binary.BigEndian.AppendUint64(data, uint64(c.Seq))
+}
+
+func readCursor(data []byte) (ledger.Cursor, error) {
+	if data == nil {
+		return ledger.Cursor{}, nil
+	}
+	if len(data) != 16 {
+		return ledger.Cursor{}, fmt.Errorf("cursor of %d bytes", len(data))
+	}
+	return ledger.Cursor{
+		RecordedAt: time.UnixMicro(int64(binary.BigEndian.Uint64(data))).UTC(),
+		Seq:        int64(binary.BigEndian.Uint64(data[8:])),
+	}, nil
+}
+
+func writeHoldCursor(c ledger.HoldCursor) []byte {
+	data := binary.BigEndian.AppendUint64(nil, uint64(c.DueAt.UnixMicro()))
+	return append(data, c.Account[:]...)
+}
+
+func readHoldCursor(data []byte) (ledger.HoldCursor, error) {
+	if data == nil {
+		return ledger.HoldCursor{}, nil
+	}
+	if len(data) != 24 {
+		return ledger.HoldCursor{}, fmt.Errorf("cursor of %d bytes", len(data))
+	}
+	return ledger.HoldCursor{
+		DueAt:   time.UnixMicro(int64(binary.BigEndian.Uint64(data))).UTC(),
+		Account: uuid.UUID(data[8:]),
+	}, nil
+}
