@@ -1,0 +1,61 @@
+// Command tallystick runs the ledger and everything around it: one subcommand a file.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// commands are the subcommands; to add one, add a field whose type has Run(context.Context, *streams) error.
+type commands struct {
+	Run  runCommand  `cmd:"" help:"Keep the service up on a local database, with the demonstration programme."`
+	Demo demoCommand `cmd:"" help:"Play the main job on real orders and print books that re-add."`
+}
+
+// streams is where a subcommand writes: results to out, progress and remarks to err.
+type streams struct {
+	out, err io.Writer
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := execute(ctx, os.Args[1:], &streams{out: os.Stdout, err: os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+// execute runs one command line and returns the exit code: 0, 1 for a failure, 2 for a command line that is wrong.
+func execute(ctx context.Context, args []string, s *streams) int {
+	exit := -1
+	parser, err := kong.New(new(commands),
+		kong.Name("tallystick"),
+		kong.Description("A loyalty points and partner-benefit ledger."),
+		kong.Writers(s.out, s.err),
+		kong.Exit(func(code int) { exit = code }), // after --help
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(s),
+	)
+	if err != nil {
+		fmt.Fprintln(s.err, "tallystick:", err)
+		return 2
+	}
+	parsed, err := parser.Parse(args)
+	switch {
+	case exit >= 0:
+		return exit
+	case err != nil:
+		fmt.Fprintf(s.err, "tallystick: %v; see tallystick --help\n", err)
+		return 2
+	}
+	if err := parsed.Run(); err != nil {
+		fmt.Fprintln(s.err, "tallystick:", err)
+		return 1
+	}
+	return 0
+}

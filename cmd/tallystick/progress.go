@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+)
+
+// progress shows how far a long task has come: a bar on a terminal, otherwise a plain line for every tenth of it.
+type progress struct {
+	to       io.Writer
+	label    string
+	terminal bool
+	drawn    time.Time
+	tenth    int64
+}
+
+func newProgress(to io.Writer, label string) *progress {
+	p := &progress{to: to, label: label, tenth: -1}
+	if file, ok := to.(*os.File); ok {
+		info, err := file.Stat()
+		p.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
+	}
+	return p
+}
+
+const barWidth = 30
+
+// set shows that done of total is done. It may be called as often as one likes.
+func (p *progress) set(done, total int64) {
+	if total <= 0 {
+		return
+	}
+	if !p.terminal {
+		if tenth := done * 10 / total; tenth > p.tenth {
+			p.tenth = tenth
+			fmt.Fprintf(p.to, "%s %d%%\n", p.label, tenth*10)
+		}
+		return
+	}
+	if done < total && time.Since(p.drawn) < 100*time.Millisecond {
+		return
+	}
+	p.drawn = time.Now()
+	filled := int(done * barWidth / total)
+	fmt.Fprintf(p.to, "\r%s [%s%s] %d/%d", p.label, strings.Repeat("=", filled), strings.Repeat(" ", barWidth-filled), done, total)
+	if done >= total {
+		fmt.Fprintln(p.to)
+	}
+}
