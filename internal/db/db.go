@@ -164,11 +164,9 @@ func takeRole(ctx context.Context, conn *pgx.Conn, role string) error {
 	if role == "" {
 		return nil
 	}
-	if _, err := conn.Exec(ctx, sqlSetRole+pgx.Identifier{role}.Sanitize()); err != nil {
+	// crdbcheck: a role is no value, and cannot be a parameter
+	if _, err := conn.Exec(ctx, "SET ROLE "+pgx.Identifier{role}.Sanitize()); err != nil {
 		return fmt.Errorf("take role %s: %w", role, err)
 	}
 	return nil
 }
-
-// sqlSetRole is completed by a quoted name: a role is no value, and cannot be a parameter.
-const sqlSetRole = `SET ROLE `
