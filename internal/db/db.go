@@ -12,11 +12,10 @@ import (
 	"strings"
 	"time"
 
+	pgxdecimal "github.com/jackc/pgx-shopspring-decimal"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-
-	pgxdecimal "github.com/jackc/pgx-shopspring-decimal"
 )
 
 // Dialect is the database that a pool is connected to, as the server itself tells.

@@ -16,7 +16,7 @@ import (
 type Isolation int
 
 const (
-	// Serializable: as if the transactions ran one after the other.
+	// Serializable is as if the transactions ran one after the other.
 	Serializable Isolation = iota + 1
 	// Locked is for transactions that lock every row that they decide by before they read it, and whose constraints
 	// have the last word: READ COMMITTED on PostgreSQL, where SERIALIZABLE would abort them for index pages that they

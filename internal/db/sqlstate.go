@@ -14,12 +14,12 @@ import (
 
 // What can become of a transaction besides success and the error of its own function.
 var (
-	// ErrContention: every attempt met another transaction. Nothing was written; the same request may be sent again.
+	// ErrContention says that every attempt met another transaction. Nothing was written; the same request may be sent again.
 	ErrContention = errors.New("database contention")
-	// ErrOutcomeUnknown: COMMIT was sent and its answer was lost. The transaction is either written whole or not at
+	// ErrOutcomeUnknown says that COMMIT was sent and its answer was lost. The transaction is either written whole or not at
 	// all. Running it again is right only when its writes carry a key that shows whether they are there already.
 	ErrOutcomeUnknown = errors.New("outcome of the commit is unknown")
-	// ErrUnavailable: there is no connection to be had, or it broke before COMMIT was sent. Nothing was written.
+	// ErrUnavailable says that there is no connection to be had, or that it broke before COMMIT was sent. Nothing was written.
 	ErrUnavailable = errors.New("database unavailable")
 )
 

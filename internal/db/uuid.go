@@ -37,7 +37,7 @@ func (c uuidCodec) PlanScan(m *pgtype.Map, oid uint32, format int16, target any)
 type uuidPlan struct{}
 
 func (uuidPlan) Encode(value any, buf []byte) ([]byte, error) {
-	id := value.(uuid.UUID) //nolint:forcetypeassert // the plan was made for this type
+	id := value.(uuid.UUID) // the plan was made for this type
 	return append(buf, id[:]...), nil
 }
 
@@ -45,6 +45,6 @@ func (uuidPlan) Scan(src []byte, dst any) error {
 	if len(src) != len(uuid.UUID{}) { // NULL is nil here
 		return fmt.Errorf("cannot scan %d bytes into a uuid.UUID", len(src))
 	}
-	copy(dst.(*uuid.UUID)[:], src) //nolint:forcetypeassert // the plan was made for this type
+	copy(dst.(*uuid.UUID)[:], src) // the plan was made for this type
 	return nil
 }

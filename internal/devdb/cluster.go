@@ -121,8 +121,10 @@ func (c *cluster) start(ctx context.Context) error {
 		}
 		c.reaper = r
 	}
-	args := []string{"-D", c.data(), "-k", c.socketDir, "-c", "listen_addresses=", "-c", "max_connections=200",
-		"-c", "timezone=UTC", "-c", "log_timezone=UTC", "-c", "log_checkpoints=on"}
+	args := []string{
+		"-D", c.data(), "-k", c.socketDir, "-c", "listen_addresses=", "-c", "max_connections=200",
+		"-c", "timezone=UTC", "-c", "log_timezone=UTC", "-c", "log_checkpoints=on",
+	}
 	for _, s := range c.settings {
 		args = append(args, "-c", s)
 	}

@@ -59,7 +59,7 @@ const memory = "/dev/shm"
 // fastDir is where throw-aways go that need not be durable: memory, where there is plenty.
 func fastDir() string {
 	var fs syscall.Statfs_t
-	if err := syscall.Statfs(memory, &fs); err == nil && fs.Bavail*uint64(fs.Bsize) > 4<<30 { //nolint:gosec,unconvert // sizes are positive, and of other types elsewhere
+	if err := syscall.Statfs(memory, &fs); err == nil && fs.Bavail*uint64(fs.Bsize) > 4<<30 {
 		return memory
 	}
 	return os.TempDir()
