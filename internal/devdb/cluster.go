@@ -104,7 +104,7 @@ func (c *cluster) start(ctx context.Context) error {
 	if c.lock == nil {
 		lock, err := lockFile(filepath.Join(c.dir, "lock"))
 		if err != nil {
-			return fmt.Errorf("%s is in use by another process: %w", c.dir, err)
+			return fmt.Errorf("%s: %w", c.dir, err)
 		}
 		c.lock = lock
 	}
@@ -143,7 +143,7 @@ func (c *cluster) start(ctx context.Context) error {
 		_ = p.Wait() // how it ended is in its log
 		close(exited)
 	}(c.process, c.exited)
-	return nil
+	return c.reaper.watch(c.process.Process.Pid)
 }
 
 func (c *cluster) logFile() string { return filepath.Join(c.dir, "postgres.log") }
@@ -187,8 +187,12 @@ func (c *cluster) stop() error {
 	return nil
 }
 
-// discard stops the server and lets go of its folder, which is removed when it was a throw-away.
+// discard stops the server and lets go of its folder, which is removed when it was a throw-away. Another process's
+// folder is left alone.
 func (c *cluster) discard() error {
+	if c.lock == nil {
+		return nil
+	}
 	err := c.stop()
 	if c.reaper != nil {
 		c.reaper.dismiss()
@@ -200,10 +204,8 @@ func (c *cluster) discard() error {
 	if c.socketDir != c.dir {
 		err = errors.Join(err, os.RemoveAll(c.socketDir))
 	}
-	if c.lock != nil {
-		err = errors.Join(err, c.lock.Close())
-		c.lock = nil
-	}
+	err = errors.Join(err, c.lock.Close())
+	c.lock = nil
 	return err
 }
 

@@ -41,12 +41,13 @@ type Config struct {
 type Server struct {
 	owner   *url.URL // a superuser's, or whatever DATABASE_URL says
 	engine  string
-	cluster *cluster
+	cluster *cluster // nil when it is not PostgreSQL of our own kind
 	stop    func() error
+	foreign bool // another process, or nobody that we know, started it
 }
 
 // Start finds or starts a server and, on one that it starts, makes the database "tallystick". With a Dir, it waits
-// for the recovery of what an earlier process left there. Only one process at a time can use a Dir.
+// for the recovery of what an earlier process left there; while another process has the Dir, it joins that one's server.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if external := os.Getenv("DATABASE_URL"); external != "" {
 		return useExternal(ctx, external)
@@ -63,7 +64,11 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		cluster: c,
 		stop:    c.discard,
 	}
-	if err := s.Restart(ctx); err != nil {
+	err = s.Restart(ctx)
+	if errors.Is(err, errInUse) {
+		err = s.join(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, c.discard())
 	}
 	return s, nil
@@ -71,12 +76,28 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 
 // Restart starts the server again, on the same data, after [Server.Stop] of a Dir or after [Server.Kill].
 func (s *Server) Restart(ctx context.Context) error {
-	if s.cluster == nil {
+	if s.foreign {
 		return fmt.Errorf("%s is not ours to start", s.engine)
 	}
 	if err := s.cluster.start(ctx); err != nil {
 		return err
 	}
+	return s.await(ctx)
+}
+
+// join uses the server of the process that has the folder, which may only just have begun to start it.
+func (s *Server) join(ctx context.Context) error {
+	s.foreign, s.stop = true, func() error { return nil }
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := s.await(ctx); err != nil {
+		return fmt.Errorf("%w, and its server does not answer: %w", errInUse, err)
+	}
+	return nil
+}
+
+// await waits for the server's first answer.
+func (s *Server) await(ctx context.Context) error {
 	conn, err := s.cluster.waitReady(ctx, s.urlFor("postgres"))
 	if err != nil {
 		return err
@@ -123,7 +144,7 @@ func (s *Server) Stop() error { return s.stop() }
 
 // Kill ends every process of the server at once, as a power cut would, and leaves the data for [Server.Restart].
 func (s *Server) Kill() error {
-	if s.cluster == nil {
+	if s.foreign {
 		return fmt.Errorf("%s is not ours to kill", s.engine)
 	}
 	return s.cluster.kill()
@@ -140,7 +161,7 @@ func useExternal(ctx context.Context, address string) (*Server, error) {
 	}
 	defer pool.Close()
 	version, _, _ := strings.Cut(pool.Version(), " (")
-	return &Server{owner: u, engine: version + ", DATABASE_URL", stop: func() error { return nil }}, nil
+	return &Server{owner: u, engine: version + ", DATABASE_URL", stop: func() error { return nil }, foreign: true}, nil
 }
 
 func startCockroach(ctx context.Context, bin string) (*Server, error) {

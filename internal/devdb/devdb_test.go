@@ -81,15 +81,26 @@ func TestLastingDataIsDurable(t *testing.T) {
 	}
 }
 
-func TestFolderHasOneOwner(t *testing.T) {
-	dir := folder(t)
-	start(t, devdb.Config{Dir: dir})
-	if s, err := devdb.Start(t.Context(), devdb.Config{Dir: dir}); err == nil {
-		_ = s.Stop()
-		t.Error("two servers on one folder")
-	} else if !strings.Contains(err.Error(), "in use") {
+func TestSecondProcessJoinsTheServerOfAFolder(t *testing.T) {
+	dir := filepath.Join(folder(t), "db")
+	child, _ := startChild(t, dir)
+	guest, err := devdb.Start(t.Context(), devdb.Config{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, guest, 1)
+	if guest.Kill() == nil || guest.Restart(t.Context()) == nil {
+		t.Error("killed or restarted another process's server")
+	}
+	if err := guest.Stop(); err != nil {
 		t.Error(err)
 	}
+	write(t, guest, 2) // it was not ours to stop
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = child.Wait() // killed, as it should be
+	write(t, start(t, devdb.Config{Dir: dir}), 3)
 }
 
 func TestThrowAwayIsThrownAway(t *testing.T) {

@@ -22,18 +22,22 @@ type reaper struct {
 	input io.WriteCloser
 }
 
-// $1 is the data folder, $2 the folder to remove or nothing. A line of input means that all is done already.
-const reap = `read -r done && exit 0
-pid=$(head -n 1 "$1/postmaster.pid" 2>/dev/null) && kill -INT "$pid" 2>/dev/null &&
-	while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
-[ -z "$2" ] || rm -rf "$2"`
+// Each line of input is the process of a server that has been started; "done" means that there is none any more. It is
+// told the process, and does not look into the folder, where another owner's server may be by then. $1 is the folder to
+// remove, or nothing.
+const reap = `while read -r line; do
+	[ "$line" = "done" ] && exit 0
+	pid=$line
+done
+[ -n "$pid" ] && kill -INT "$pid" 2>/dev/null && while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+[ -z "$1" ] || rm -rf "$1"`
 
 func (c *cluster) startReaper(ctx context.Context) (*reaper, error) {
 	remove := ""
 	if c.throwAway {
 		remove = c.dir
 	}
-	cmd := c.user.command(context.WithoutCancel(ctx), "/bin/sh", "-c", reap, "reaper", c.data(), remove)
+	cmd := c.user.command(context.WithoutCancel(ctx), "/bin/sh", "-c", reap, "reaper", remove)
 	input, err := cmd.StdinPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -42,6 +46,14 @@ func (c *cluster) startReaper(ctx context.Context) (*reaper, error) {
 		return nil, fmt.Errorf("start the reaper: %w", err)
 	}
 	return &reaper{cmd, input}, nil
+}
+
+// watch tells the reaper which server to stop.
+func (r *reaper) watch(pid int) error {
+	if _, err := fmt.Fprintln(r.input, pid); err != nil {
+		return fmt.Errorf("tell the reaper: %w", err)
+	}
+	return nil
 }
 
 // dismiss ends the reaper when there is nothing left to do for it.
@@ -89,6 +101,8 @@ func sweep() {
 	}
 }
 
+var errInUse = errors.New("in use by another process")
+
 // lockFile takes an exclusive lock on a file, or fails at once. Closing the file, or our end, releases it.
 func lockFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
@@ -96,6 +110,9 @@ func lockFile(path string) (*os.File, error) {
 		return nil, err
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = errInUse
+		}
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
