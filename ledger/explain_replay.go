@@ -28,14 +28,14 @@ type parcel struct {
 	amount decimal.Decimal
 }
 
-// pile is a lot as parcels, in the order in which they are used up.
-type pile struct {
+// composition is what a lot is made of, in the order in which they are used up.
+type composition struct {
 	expiresAt time.Time
 	fund      string
 	parcels   []parcel
 }
 
-// trail is one account's entries and the piles that they lead to, as far as it has been followed.
+// trail is one account's entries and the lots that they lead to, as far as it has been followed.
 type trail struct {
 	replay  *replay
 	account Account
@@ -43,10 +43,10 @@ type trail struct {
 	entries []trailEntry
 	next    int // the first entry that is not yet followed
 	balance decimal.Decimal
-	piles   []pile // in spending order
+	lots   []composition // in spending order
 	// takes is what each debit took, by the transaction and leg that it belongs to; taken names the same by seq.
-	takes map[take][]pile
-	taken map[int64][]pile
+	takes map[take][]composition
+	taken map[int64][]composition
 }
 
 type take struct {
@@ -67,7 +67,7 @@ type trailEntry struct {
 func (r *replay) trail(a Account) *trail {
 	t := r.trails[a]
 	if t == nil {
-		t = &trail{replay: r, account: a, takes: make(map[take][]pile), taken: make(map[int64][]pile)}
+		t = &trail{replay: r, account: a, takes: make(map[take][]composition), taken: make(map[int64][]composition)}
 		r.trails[a] = t
 	}
 	return t
@@ -97,27 +97,27 @@ func (t *trail) follow(ctx context.Context, wanted func(trailEntry) bool) error 
 	return nil
 }
 
-// debit takes the entry's draws from their piles: oldest parcel first, but the accrual itself when it is clawed back.
+// debit takes the entry's draws from their lots: oldest parcel first, but the accrual itself when it is clawed back.
 func (t *trail) debit(e trailEntry) {
-	var taken []pile
+	var taken []composition
 	for _, d := range e.draws {
 		i, found := t.find(d.ExpiresAt, d.Fund)
 		if !found {
 			continue
 		}
-		p, prefer := &t.piles[i], uuid.Nil
+		p, prefer := &t.lots[i], uuid.Nil
 		if e.kind == KindClawback {
 			prefer = e.original
 		}
-		taken = append(taken, pile{d.ExpiresAt, d.Fund, p.take(d.Amount.Abs(), prefer)})
+		taken = append(taken, composition{d.ExpiresAt, d.Fund, p.take(d.Amount.Abs(), prefer)})
 		if len(p.parcels) == 0 {
-			t.piles = slices.Delete(t.piles, i, i+1)
+			t.lots = slices.Delete(t.lots, i, i+1)
 		}
 	}
 	t.takes[e.take], t.taken[e.seq] = taken, taken
 }
 
-// credit adds the entry's draws to their piles, as parcels of the accruals that they come from.
+// credit adds the entry's draws to their lots, as parcels of the accruals that they come from.
 func (t *trail) credit(ctx context.Context, e trailEntry) error {
 	origin, err := t.origin(ctx, e)
 	if err != nil {
@@ -134,16 +134,16 @@ func (t *trail) credit(ctx context.Context, e trailEntry) error {
 		}
 		i, found := t.find(d.ExpiresAt, d.Fund)
 		if !found {
-			t.piles = slices.Insert(t.piles, i, pile{expiresAt: d.ExpiresAt, fund: d.Fund})
+			t.lots = slices.Insert(t.lots, i, composition{expiresAt: d.ExpiresAt, fund: d.Fund})
 		}
-		t.piles[i].parcels = append(t.piles[i].parcels, parcels...)
+		t.lots[i].parcels = append(t.lots[i].parcels, parcels...)
 	}
 	return nil
 }
 
 // origin finds what an earlier debit took, if that is what a credit brings: the same leg's other side on this account
 // (a re-dating) or on a place of its own, or the debit that is reversed. It is nil for what comes from outside.
-func (t *trail) origin(ctx context.Context, e trailEntry) ([]pile, error) {
+func (t *trail) origin(ctx context.Context, e trailEntry) ([]composition, error) {
 	if own, redated := t.takes[e.take]; redated {
 		return own, nil
 	}
@@ -166,13 +166,13 @@ func (t *trail) origin(ctx context.Context, e trailEntry) ([]pile, error) {
 }
 
 // reversed is what the original took from this wallet, or what a capture took from a hold of it.
-func (t *trail) reversed(ctx context.Context, original uuid.UUID) ([]pile, error) {
-	if piles := t.takes[take{original, 0}]; piles != nil {
-		return piles, nil
+func (t *trail) reversed(ctx context.Context, original uuid.UUID) ([]composition, error) {
+	if lots := t.takes[take{original, 0}]; lots != nil {
+		return lots, nil
 	}
-	for key, piles := range t.takes { // a redemption whose payment is not its first leg
+	for key, lots := range t.takes { // a redemption whose payment is not its first leg
 		if key.transaction == original {
-			return piles, nil
+			return lots, nil
 		}
 	}
 	found, err := readFacts(ctx, t.replay.tx, t.replay.programme, []uuid.UUID{original})
@@ -189,13 +189,13 @@ func (t *trail) reversed(ctx context.Context, original uuid.UUID) ([]pile, error
 }
 
 func (t *trail) find(expiresAt time.Time, fund string) (int, bool) {
-	return slices.BinarySearchFunc(t.piles, pile{expiresAt: expiresAt, fund: fund}, func(a, b pile) int {
+	return slices.BinarySearchFunc(t.lots, composition{expiresAt: expiresAt, fund: fund}, func(a, b composition) int {
 		return compareLots(a.expiresAt, a.fund, b.expiresAt, b.fund)
 	})
 }
 
-// take removes amount from the pile, from the preferred accrual first and then from the oldest.
-func (p *pile) take(amount decimal.Decimal, prefer uuid.UUID) []parcel {
+// take removes amount from the composition, from the preferred accrual first and then from the oldest.
+func (p *composition) take(amount decimal.Decimal, prefer uuid.UUID) []parcel {
 	var taken []parcel
 	draw := func(i int) {
 		part := decimal.Min(p.parcels[i].amount, amount)
@@ -218,12 +218,12 @@ func (p *pile) take(amount decimal.Decimal, prefer uuid.UUID) []parcel {
 	return taken
 }
 
-// popLast removes up to amount from the piles, what was taken last first, and returns it in the order in which it was
+// popLast removes up to amount from the lots, what was taken last first, and returns it in the order in which it was
 // taken.
-func popLast(piles []pile, amount decimal.Decimal) []parcel {
+func popLast(lots []composition, amount decimal.Decimal) []parcel {
 	var popped []parcel
-	for i := len(piles) - 1; i >= 0 && amount.IsPositive(); i-- {
-		for list := &piles[i].parcels; len(*list) > 0 && amount.IsPositive(); {
+	for i := len(lots) - 1; i >= 0 && amount.IsPositive(); i-- {
+		for list := &lots[i].parcels; len(*list) > 0 && amount.IsPositive(); {
 			last := &(*list)[len(*list)-1]
 			part := decimal.Min(last.amount, amount)
 			popped = append(popped, parcel{last.source, part})
@@ -237,17 +237,17 @@ func popLast(piles []pile, amount decimal.Decimal) []parcel {
 	return popped
 }
 
-// open describes the piles that are left.
+// open describes the lots that are left.
 func (t *trail) open() []ExplainedLot {
-	lots := make([]ExplainedLot, len(t.piles))
-	for i, p := range t.piles {
+	lots := make([]ExplainedLot, len(t.lots))
+	for i, p := range t.lots {
 		lots[i] = p.explained(t.account.Unit)
 	}
 	return lots
 }
 
 // explained adds up the parcels of one accrual; name fills in the rest of the shares.
-func (p pile) explained(unit string) ExplainedLot {
+func (p composition) explained(unit string) ExplainedLot {
 	lot := ExplainedLot{Unit: unit, ExpiresAt: p.expiresAt, Fund: p.fund}
 	for _, part := range p.parcels {
 		lot.Amount = lot.Amount.Add(part.amount)
