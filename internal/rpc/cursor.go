@@ -30,20 +30,23 @@ func readCursor(data []byte) (ledger.Cursor, error) {
 	}, nil
 }
 
-func writeHoldCursor(c ledger.HoldCursor) []byte {
-	data := binary.BigEndian.AppendUint64(nil, uint64(c.DueAt.UnixMicro()))
-	return append(data, c.Account[:]...)
+// timeAndID is the cursor of lists that are ordered by a time and, within it, by an id.
+type timeAndID struct {
+	at time.Time
+	id uuid.UUID
 }
 
-func readHoldCursor(data []byte) (ledger.HoldCursor, error) {
+func (c timeAndID) write() []byte {
+	data := binary.BigEndian.AppendUint64(nil, uint64(c.at.UnixMicro()))
+	return append(data, c.id[:]...)
+}
+
+func readTimeAndID(data []byte) (timeAndID, error) {
 	if data == nil {
-		return ledger.HoldCursor{}, nil
+		return timeAndID{}, nil
 	}
 	if len(data) != 24 {
-		return ledger.HoldCursor{}, fmt.Errorf("cursor of %d bytes", len(data))
+		return timeAndID{}, fmt.Errorf("cursor of %d bytes", len(data))
 	}
-	return ledger.HoldCursor{
-		DueAt:   time.UnixMicro(int64(binary.BigEndian.Uint64(data))).UTC(),
-		Account: uuid.UUID(data[8:]),
-	}, nil
+	return timeAndID{time.UnixMicro(int64(binary.BigEndian.Uint64(data))).UTC(), uuid.UUID(data[8:])}, nil
 }

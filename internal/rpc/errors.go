@@ -9,6 +9,7 @@ import (
 	"connectrpc.com/connect"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	"tallystick/internal/db"
 	"tallystick/ledger"
@@ -34,6 +35,7 @@ const (
 	reasonDeadlineExceeded    = "DEADLINE_EXCEEDED"
 	reasonCanceled            = "CANCELED"
 	reasonInternal            = "INTERNAL"
+	reasonNotImplemented      = "NOT_IMPLEMENTED"
 )
 
 // codes gives the Connect code of each class of refusal.
@@ -71,6 +73,9 @@ func toRefusal(err error) *refusal {
 			return &refusal{code: code, reason: string(no.Reason), message: no.Error(), metadata: no.Detail}
 		}
 	}
+	if connect.CodeOf(err) == connect.CodeUnimplemented {
+		return refuse(connect.CodeUnimplemented, reasonNotImplemented, "this server does not offer it")
+	}
 	switch state := db.State(err); {
 	case errors.Is(err, db.ErrOutcomeUnknown):
 		return because(err, connect.CodeUnavailable, reasonOutcomeUnknown,
@@ -98,14 +103,22 @@ func (r *refusal) connectError() *connect.Error {
 	err := connect.NewError(r.code, r)
 	info := &errdetails.ErrorInfo{Reason: r.reason, Domain: Domain, Metadata: r.metadata}
 	for _, message := range []proto.Message{info, r.detail} {
-		if message == nil {
-			continue
-		}
-		if detail, marshalErr := connect.NewErrorDetail(message); marshalErr == nil {
-			err.AddDetail(detail)
+		if message != nil {
+			addDetail(err, message)
 		}
 	}
 	return err
+}
+
+// addDetail packs a detail with its map in order, so that a refusal that is answered again has the same bytes.
+func addDetail(err *connect.Error, message proto.Message) {
+	packed := new(anypb.Any)
+	if anypb.MarshalFrom(packed, message, proto.MarshalOptions{Deterministic: true}) != nil {
+		return // it would hold invalid UTF-8, which nothing of ours does
+	}
+	if detail, packErr := connect.NewErrorDetail(packed); packErr == nil {
+		err.AddDetail(detail)
+	}
 }
 
 // with adds facts to the metadata, as pairs of name and value.

@@ -180,6 +180,9 @@ func readBody(r *http.Request, most int, body *bytes.Buffer) error {
 		}
 		return nil
 	}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		return refuse(connect.CodeUnimplemented, reasonRequestMalformed, "compressed requests are not accepted")
+	}
 	framed := strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
 	if framed {
 		most += framePrefix

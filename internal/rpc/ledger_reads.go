@@ -150,12 +150,13 @@ func (s *server) ListHolds(ctx context.Context, m *v1.ListHoldsRequest) (*v1.Lis
 	if err != nil {
 		return nil, err
 	}
-	after, err := readHoldCursor(cursor)
+	after, err := readTimeAndID(cursor)
 	if err != nil {
 		return nil, err
 	}
 	page, err := s.ledger.Holds(ctx, ledger.HoldsQuery{
-		Programme: programme, Member: m.MemberId, Unit: m.Unit, After: after, Limit: pageSize(m),
+		Programme: programme, Member: m.MemberId, Unit: m.Unit,
+		After: ledger.HoldCursor{DueAt: after.at, Account: after.id}, Limit: pageSize(m),
 	})
 	if err != nil {
 		return nil, err
@@ -170,7 +171,7 @@ func (s *server) ListHolds(ctx context.Context, m *v1.ListHoldsRequest) (*v1.Lis
 	}
 	var next []byte
 	if page.Next != nil {
-		next = writeHoldCursor(*page.Next)
+		next = timeAndID{page.Next.DueAt, page.Next.Account}.write()
 	}
 	res.NextPageToken, err = s.pages.token(programme, m, next)
 	return res, err

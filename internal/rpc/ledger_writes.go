@@ -27,6 +27,11 @@ func (s *server) write(ctx context.Context, m write) (*v1.Transaction, error) {
 
 func (s *server) post(ctx context.Context, r ledger.Request) (*v1.Transaction, error) {
 	answer, err := s.ledger.Post(ctx, caller(ctx).Programme, r)
+	return answered(ctx, answer, err)
+}
+
+// answered translates what became of a request.
+func answered(ctx context.Context, answer ledger.Answer, err error) (*v1.Transaction, error) {
 	if answer.Replayed {
 		if info, ok := connect.CallInfoForHandlerContext(ctx); ok {
 			info.ResponseHeader().Set(replayedHeader, "true")
@@ -43,7 +48,7 @@ func recorded(answer ledger.Answer, err error) error {
 	if answer.Transaction == nil {
 		return err
 	}
-	return toRefusal(err).with("transaction_id", answer.Transaction.ID.String())
+	return toRefusal(err).with("recorded_id", answer.Transaction.ID.String())
 }
 
 func (s *server) preview(ctx context.Context, r ledger.Request) (*v1.Transaction, error) {
@@ -51,9 +56,13 @@ func (s *server) preview(ctx context.Context, r ledger.Request) (*v1.Transaction
 	if err != nil {
 		return nil, err
 	}
+	return previewOf(tx), nil
+}
+
+func previewOf(tx *ledger.Transaction) *v1.Transaction {
 	m := transactionOf(tx)
 	m.Outcome = v1.Outcome_OUTCOME_PREVIEWED
-	return m, nil
+	return m
 }
 
 func (s *server) Accrue(ctx context.Context, m *v1.AccrueRequest) (*v1.AccrueResponse, error) {

@@ -20,9 +20,9 @@ type write interface {
 	GetChannel() string
 }
 
-// asked begins a ledger request: who asks, under which key. The credential's client scopes the key.
+// asked begins a ledger request: who asks, under which key. The holder of the credential scopes the key.
 func asked(p *auth.Principal, key string) ledger.Request {
-	return ledger.Request{Client: p.Client, Actor: p.Client, Key: key}
+	return ledger.Request{Client: p.Holder(), Actor: p.Holder(), Key: key}
 }
 
 func common(p *auth.Principal, m write) ledger.Request {

@@ -16,8 +16,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"tallystick/benefits"
 	"tallystick/internal/auth"
 	"tallystick/ledger"
+	"tallystick/partners"
 	api "tallystick/proto/tallystick/v1/tallystickv1connect"
 )
 
@@ -26,8 +28,10 @@ const DefaultMaxInFlight = 512
 
 // Config is what a server is made of.
 type Config struct {
-	Ledger *ledger.Ledger
-	Keys   *auth.Keys
+	Ledger   *ledger.Ledger
+	Benefits *benefits.Catalog
+	Vouchers *partners.Vouchers
+	Keys     *auth.Keys
 	// PageKey signs page tokens. Servers behind one address share it; empty means a random one.
 	PageKey []byte
 	// MaxInFlight is DefaultMaxInFlight when it is zero.
@@ -47,13 +51,11 @@ type Config struct {
 
 // server has the methods of every service.
 type server struct {
-	ledger *ledger.Ledger
-	pages  pages
+	ledger   *ledger.Ledger
+	benefits *benefits.Catalog
+	vouchers *partners.Vouchers
+	pages    pages
 
-	api.UnimplementedLedgerServiceHandler
-	api.UnimplementedMemberServiceHandler
-	api.UnimplementedMerchantServiceHandler
-	api.UnimplementedFinanceServiceHandler
 	api.UnimplementedAdminServiceHandler
 }
 
@@ -63,7 +65,7 @@ func New(cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile the rules of the contract: %w", err)
 	}
-	s := &server{ledger: cfg.Ledger, pages: newPages(cfg.PageKey)}
+	s := &server{ledger: cfg.Ledger, benefits: cfg.Benefits, vouchers: cfg.Vouchers, pages: newPages(cfg.PageKey)}
 	calls := s.mount(handlerOptions(cfg.Tracing, validator))
 
 	f := &front{

@@ -5,8 +5,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,11 +14,13 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tallystick/benefits"
 	"tallystick/internal/auth"
 	"tallystick/internal/db"
 	"tallystick/internal/devdb"
 	"tallystick/internal/rpc"
 	"tallystick/ledger"
+	"tallystick/partners"
 	v1 "tallystick/proto/tallystick/v1"
 	api "tallystick/proto/tallystick/v1/tallystickv1connect"
 )
@@ -63,16 +65,22 @@ func newWorld(t testing.TB, change func(*rpc.Config)) *world {
 	for _, role := range auth.Roles {
 		w.tokens[role] = w.issue(w.grant(role))
 	}
+	w.url = serve(t, w.config(change))
+	return w
+}
+
+func (w *world) config(change func(*rpc.Config)) rpc.Config {
+	vouchers := partners.New(w.ledger, w.pool)
 	cfg := rpc.Config{
-		Ledger: w.ledger, Keys: w.keys, Registry: prometheus.NewRegistry(), ExemptClients: []string{"tests"},
+		Ledger: w.ledger, Vouchers: vouchers, Benefits: benefits.New(w.ledger, w.pool, vouchers), Keys: w.keys,
+		Registry: prometheus.NewRegistry(), ExemptClients: []string{"tests"},
 		Log:    slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Checks: []rpc.Check{{Name: "database", Run: w.pool.Ping}},
 	}
 	if change != nil {
 		change(&cfg)
 	}
-	w.url = serve(t, cfg)
-	return w
+	return cfg
 }
 
 func serve(t testing.TB, cfg rpc.Config) string {
@@ -158,8 +166,6 @@ func (w *world) accrue(member, amount string) *v1.Transaction {
 	return res.Transaction
 }
 
-func TestMain(m *testing.M) { os.Exit(m.Run()) }
-
 func TestAccrueOverEveryProtocolMovesUnits(t *testing.T) {
 	w := newWorld(t, nil)
 	protocols := map[string][]connect.ClientOption{
@@ -197,4 +203,19 @@ func BenchmarkAccrue(b *testing.B) {
 }
 
 // logBuffer collects the log, to look for what must not be in it.
-type logBuffer struct{ strings.Builder }
+type logBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}

@@ -210,7 +210,9 @@ type Price struct {
 	// The unit's code.
 	Unit string `protobuf:"bytes,2,opt,name=unit,proto3" json:"unit,omitempty"`
 	// How much.
-	Amount        string `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	Amount string `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// What the member has to pay with: available points, or what is left of the tier's allotment.
+	Spendable     string `protobuf:"bytes,4,opt,name=spendable,proto3" json:"spendable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -266,13 +268,20 @@ func (x *Price) GetAmount() string {
 	return ""
 }
 
+func (x *Price) GetSpendable() string {
+	if x != nil {
+		return x.Spendable
+	}
+	return ""
+}
+
 // Benefit is one row of the catalog.
 type Benefit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The benefit's code.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Its name.
-	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// What it is called, by language tag, such as "en" and "zh-Hans".
+	Names map[string]string `protobuf:"bytes,2,rep,name=names,proto3" json:"names,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// What it is.
 	Kind BenefitKind `protobuf:"varint,3,opt,name=kind,proto3,enum=tallystick.v1.BenefitKind" json:"kind,omitempty"`
 	// The ways to pay for it.
@@ -324,11 +333,11 @@ func (x *Benefit) GetId() string {
 	return ""
 }
 
-func (x *Benefit) GetName() string {
+func (x *Benefit) GetNames() map[string]string {
 	if x != nil {
-		return x.Name
+		return x.Names
 	}
-	return ""
+	return nil
 }
 
 func (x *Benefit) GetKind() BenefitKind {
@@ -457,6 +466,70 @@ func (x *Voucher) GetExpiresAt() *timestamppb.Timestamp {
 	return nil
 }
 
+// Tier is a status level.
+type Tier struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tier's code.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// What it is called, by language tag.
+	Names map[string]string `protobuf:"bytes,2,rep,name=names,proto3" json:"names,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// How much has to be accrued to reach it.
+	From          string `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Tier) Reset() {
+	*x = Tier{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Tier) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Tier) ProtoMessage() {}
+
+func (x *Tier) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Tier.ProtoReflect.Descriptor instead.
+func (*Tier) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Tier) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Tier) GetNames() map[string]string {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
+func (x *Tier) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
 // GetWalletRequest asks what a member has.
 type GetWalletRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -468,7 +541,7 @@ type GetWalletRequest struct {
 
 func (x *GetWalletRequest) Reset() {
 	*x = GetWalletRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[3]
+	mi := &file_tallystick_v1_member_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -480,7 +553,7 @@ func (x *GetWalletRequest) String() string {
 func (*GetWalletRequest) ProtoMessage() {}
 
 func (x *GetWalletRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[3]
+	mi := &file_tallystick_v1_member_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -493,7 +566,7 @@ func (x *GetWalletRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetWalletRequest.ProtoReflect.Descriptor instead.
 func (*GetWalletRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{3}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetWalletRequest) GetMemberId() string {
@@ -508,17 +581,23 @@ type GetWalletResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The member.
 	MemberId string `protobuf:"bytes,1,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
-	// The member's tier; empty when there is none.
-	Tier string `protobuf:"bytes,2,opt,name=tier,proto3" json:"tier,omitempty"`
-	// One balance per unit of points or allotment that the member ever had, by code.
-	Balances      []*Balance `protobuf:"bytes,3,rep,name=balances,proto3" json:"balances,omitempty"`
+	// The member's tier; absent below the first.
+	Tier *Tier `protobuf:"bytes,2,opt,name=tier,proto3" json:"tier,omitempty"`
+	// The tier above; absent at the top.
+	NextTier *Tier `protobuf:"bytes,3,opt,name=next_tier,json=nextTier,proto3" json:"next_tier,omitempty"`
+	// What the member accrued so far, in the unit that tiers are reached with.
+	Accrued string `protobuf:"bytes,4,opt,name=accrued,proto3" json:"accrued,omitempty"`
+	// One balance for each of the programme's units of points, qualifying points and allotments, by code.
+	Balances []*Balance `protobuf:"bytes,5,rep,name=balances,proto3" json:"balances,omitempty"`
+	// What the member's tier still grants this year on top of the balances, by unit.
+	Due           map[string]string `protobuf:"bytes,6,rep,name=due,proto3" json:"due,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetWalletResponse) Reset() {
 	*x = GetWalletResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[4]
+	mi := &file_tallystick_v1_member_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -530,7 +609,7 @@ func (x *GetWalletResponse) String() string {
 func (*GetWalletResponse) ProtoMessage() {}
 
 func (x *GetWalletResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[4]
+	mi := &file_tallystick_v1_member_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -543,7 +622,7 @@ func (x *GetWalletResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetWalletResponse.ProtoReflect.Descriptor instead.
 func (*GetWalletResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{4}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetWalletResponse) GetMemberId() string {
@@ -553,9 +632,23 @@ func (x *GetWalletResponse) GetMemberId() string {
 	return ""
 }
 
-func (x *GetWalletResponse) GetTier() string {
+func (x *GetWalletResponse) GetTier() *Tier {
 	if x != nil {
 		return x.Tier
+	}
+	return nil
+}
+
+func (x *GetWalletResponse) GetNextTier() *Tier {
+	if x != nil {
+		return x.NextTier
+	}
+	return nil
+}
+
+func (x *GetWalletResponse) GetAccrued() string {
+	if x != nil {
+		return x.Accrued
 	}
 	return ""
 }
@@ -563,6 +656,13 @@ func (x *GetWalletResponse) GetTier() string {
 func (x *GetWalletResponse) GetBalances() []*Balance {
 	if x != nil {
 		return x.Balances
+	}
+	return nil
+}
+
+func (x *GetWalletResponse) GetDue() map[string]string {
+	if x != nil {
+		return x.Due
 	}
 	return nil
 }
@@ -578,7 +678,7 @@ type ListBenefitsRequest struct {
 
 func (x *ListBenefitsRequest) Reset() {
 	*x = ListBenefitsRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[5]
+	mi := &file_tallystick_v1_member_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -590,7 +690,7 @@ func (x *ListBenefitsRequest) String() string {
 func (*ListBenefitsRequest) ProtoMessage() {}
 
 func (x *ListBenefitsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[5]
+	mi := &file_tallystick_v1_member_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -603,7 +703,7 @@ func (x *ListBenefitsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBenefitsRequest.ProtoReflect.Descriptor instead.
 func (*ListBenefitsRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{5}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListBenefitsRequest) GetMemberId() string {
@@ -624,7 +724,7 @@ type ListBenefitsResponse struct {
 
 func (x *ListBenefitsResponse) Reset() {
 	*x = ListBenefitsResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[6]
+	mi := &file_tallystick_v1_member_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -636,7 +736,7 @@ func (x *ListBenefitsResponse) String() string {
 func (*ListBenefitsResponse) ProtoMessage() {}
 
 func (x *ListBenefitsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[6]
+	mi := &file_tallystick_v1_member_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -649,7 +749,7 @@ func (x *ListBenefitsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBenefitsResponse.ProtoReflect.Descriptor instead.
 func (*ListBenefitsResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{6}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListBenefitsResponse) GetBenefits() []*Benefit {
@@ -674,7 +774,7 @@ type PreviewRedemptionRequest struct {
 
 func (x *PreviewRedemptionRequest) Reset() {
 	*x = PreviewRedemptionRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[7]
+	mi := &file_tallystick_v1_member_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -686,7 +786,7 @@ func (x *PreviewRedemptionRequest) String() string {
 func (*PreviewRedemptionRequest) ProtoMessage() {}
 
 func (x *PreviewRedemptionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[7]
+	mi := &file_tallystick_v1_member_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -699,7 +799,7 @@ func (x *PreviewRedemptionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewRedemptionRequest.ProtoReflect.Descriptor instead.
 func (*PreviewRedemptionRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{7}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *PreviewRedemptionRequest) GetMemberId() string {
@@ -734,7 +834,7 @@ type PreviewRedemptionResponse struct {
 
 func (x *PreviewRedemptionResponse) Reset() {
 	*x = PreviewRedemptionResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[8]
+	mi := &file_tallystick_v1_member_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -746,7 +846,7 @@ func (x *PreviewRedemptionResponse) String() string {
 func (*PreviewRedemptionResponse) ProtoMessage() {}
 
 func (x *PreviewRedemptionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[8]
+	mi := &file_tallystick_v1_member_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -759,7 +859,7 @@ func (x *PreviewRedemptionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewRedemptionResponse.ProtoReflect.Descriptor instead.
 func (*PreviewRedemptionResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{8}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PreviewRedemptionResponse) GetTransaction() *Transaction {
@@ -788,7 +888,7 @@ type RedeemBenefitRequest struct {
 
 func (x *RedeemBenefitRequest) Reset() {
 	*x = RedeemBenefitRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[9]
+	mi := &file_tallystick_v1_member_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -800,7 +900,7 @@ func (x *RedeemBenefitRequest) String() string {
 func (*RedeemBenefitRequest) ProtoMessage() {}
 
 func (x *RedeemBenefitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[9]
+	mi := &file_tallystick_v1_member_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -813,7 +913,7 @@ func (x *RedeemBenefitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemBenefitRequest.ProtoReflect.Descriptor instead.
 func (*RedeemBenefitRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{9}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RedeemBenefitRequest) GetIdempotencyKey() string {
@@ -864,7 +964,7 @@ type RedeemBenefitResponse struct {
 
 func (x *RedeemBenefitResponse) Reset() {
 	*x = RedeemBenefitResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[10]
+	mi := &file_tallystick_v1_member_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -876,7 +976,7 @@ func (x *RedeemBenefitResponse) String() string {
 func (*RedeemBenefitResponse) ProtoMessage() {}
 
 func (x *RedeemBenefitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[10]
+	mi := &file_tallystick_v1_member_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -889,7 +989,7 @@ func (x *RedeemBenefitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemBenefitResponse.ProtoReflect.Descriptor instead.
 func (*RedeemBenefitResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{10}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RedeemBenefitResponse) GetTransaction() *Transaction {
@@ -923,7 +1023,7 @@ type CancelRedemptionRequest struct {
 
 func (x *CancelRedemptionRequest) Reset() {
 	*x = CancelRedemptionRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[11]
+	mi := &file_tallystick_v1_member_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -935,7 +1035,7 @@ func (x *CancelRedemptionRequest) String() string {
 func (*CancelRedemptionRequest) ProtoMessage() {}
 
 func (x *CancelRedemptionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[11]
+	mi := &file_tallystick_v1_member_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -948,7 +1048,7 @@ func (x *CancelRedemptionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRedemptionRequest.ProtoReflect.Descriptor instead.
 func (*CancelRedemptionRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{11}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CancelRedemptionRequest) GetIdempotencyKey() string {
@@ -990,7 +1090,7 @@ type CancelRedemptionResponse struct {
 
 func (x *CancelRedemptionResponse) Reset() {
 	*x = CancelRedemptionResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[12]
+	mi := &file_tallystick_v1_member_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1002,7 +1102,7 @@ func (x *CancelRedemptionResponse) String() string {
 func (*CancelRedemptionResponse) ProtoMessage() {}
 
 func (x *CancelRedemptionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[12]
+	mi := &file_tallystick_v1_member_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1015,7 +1115,7 @@ func (x *CancelRedemptionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRedemptionResponse.ProtoReflect.Descriptor instead.
 func (*CancelRedemptionResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{12}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CancelRedemptionResponse) GetTransaction() *Transaction {
@@ -1041,7 +1141,7 @@ type ListVouchersRequest struct {
 
 func (x *ListVouchersRequest) Reset() {
 	*x = ListVouchersRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[13]
+	mi := &file_tallystick_v1_member_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1053,7 +1153,7 @@ func (x *ListVouchersRequest) String() string {
 func (*ListVouchersRequest) ProtoMessage() {}
 
 func (x *ListVouchersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[13]
+	mi := &file_tallystick_v1_member_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1066,7 +1166,7 @@ func (x *ListVouchersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVouchersRequest.ProtoReflect.Descriptor instead.
 func (*ListVouchersRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{13}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListVouchersRequest) GetMemberId() string {
@@ -1103,7 +1203,7 @@ type ListVouchersResponse struct {
 
 func (x *ListVouchersResponse) Reset() {
 	*x = ListVouchersResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[14]
+	mi := &file_tallystick_v1_member_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1115,7 +1215,7 @@ func (x *ListVouchersResponse) String() string {
 func (*ListVouchersResponse) ProtoMessage() {}
 
 func (x *ListVouchersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[14]
+	mi := &file_tallystick_v1_member_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1128,7 +1228,7 @@ func (x *ListVouchersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVouchersResponse.ProtoReflect.Descriptor instead.
 func (*ListVouchersResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{14}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListVouchersResponse) GetVouchers() []*Voucher {
@@ -1167,7 +1267,7 @@ type ListStatementRequest struct {
 
 func (x *ListStatementRequest) Reset() {
 	*x = ListStatementRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[15]
+	mi := &file_tallystick_v1_member_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1179,7 +1279,7 @@ func (x *ListStatementRequest) String() string {
 func (*ListStatementRequest) ProtoMessage() {}
 
 func (x *ListStatementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[15]
+	mi := &file_tallystick_v1_member_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1192,7 +1292,7 @@ func (x *ListStatementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStatementRequest.ProtoReflect.Descriptor instead.
 func (*ListStatementRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{15}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListStatementRequest) GetMemberId() string {
@@ -1250,7 +1350,7 @@ type ListStatementResponse struct {
 
 func (x *ListStatementResponse) Reset() {
 	*x = ListStatementResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[16]
+	mi := &file_tallystick_v1_member_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1262,7 +1362,7 @@ func (x *ListStatementResponse) String() string {
 func (*ListStatementResponse) ProtoMessage() {}
 
 func (x *ListStatementResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[16]
+	mi := &file_tallystick_v1_member_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1275,7 +1375,7 @@ func (x *ListStatementResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStatementResponse.ProtoReflect.Descriptor instead.
 func (*ListStatementResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{16}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListStatementResponse) GetEntries() []*Entry {
@@ -1296,14 +1396,15 @@ var File_tallystick_v1_member_proto protoreflect.FileDescriptor
 
 const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\n" +
-	"\x1atallystick/v1/member.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atallystick/v1/common.proto\x1a\x1atallystick/v1/ledger.proto\"f\n" +
+	"\x1atallystick/v1/member.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atallystick/v1/common.proto\x1a\x1atallystick/v1/ledger.proto\"\x84\x01\n" +
 	"\x05Price\x121\n" +
 	"\bpay_with\x18\x01 \x01(\x0e2\x16.tallystick.v1.PayWithR\apayWith\x12\x12\n" +
 	"\x04unit\x18\x02 \x01(\tR\x04unit\x12\x16\n" +
-	"\x06amount\x18\x03 \x01(\tR\x06amount\"\xe0\x01\n" +
+	"\x06amount\x18\x03 \x01(\tR\x06amount\x12\x1c\n" +
+	"\tspendable\x18\x04 \x01(\tR\tspendable\"\xbf\x02\n" +
 	"\aBenefit\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\x12.\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x127\n" +
+	"\x05names\x18\x02 \x03(\v2!.tallystick.v1.Benefit.NamesEntryR\x05names\x12.\n" +
 	"\x04kind\x18\x03 \x01(\x0e2\x1a.tallystick.v1.BenefitKindR\x04kind\x12,\n" +
 	"\x06prices\x18\x04 \x03(\v2\x14.tallystick.v1.PriceR\x06prices\x12\x14\n" +
 	"\x05stock\x18\x05 \x01(\tR\x05stock\x12\x1e\n" +
@@ -1311,7 +1412,11 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"redeemable\x18\x06 \x01(\bR\n" +
 	"redeemable\x12\x1d\n" +
 	"\n" +
-	"blocked_by\x18\a \x01(\tR\tblockedBy\"\xf3\x01\n" +
+	"blocked_by\x18\a \x01(\tR\tblockedBy\x1a8\n" +
+	"\n" +
+	"NamesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf3\x01\n" +
 	"\aVoucher\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -1320,13 +1425,27 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\x05state\x18\x04 \x01(\x0e2\x1b.tallystick.v1.VoucherStateR\x05state\x127\n" +
 	"\tissued_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bissuedAt\x129\n" +
 	"\n" +
-	"expires_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"K\n" +
+	"expires_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x9a\x01\n" +
+	"\x04Tier\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x124\n" +
+	"\x05names\x18\x02 \x03(\v2\x1e.tallystick.v1.Tier.NamesEntryR\x05names\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\tR\x04from\x1a8\n" +
+	"\n" +
+	"NamesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"K\n" +
 	"\x10GetWalletRequest\x127\n" +
-	"\tmember_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\"x\n" +
+	"\tmember_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\"\xce\x02\n" +
 	"\x11GetWalletResponse\x12\x1b\n" +
-	"\tmember_id\x18\x01 \x01(\tR\bmemberId\x12\x12\n" +
-	"\x04tier\x18\x02 \x01(\tR\x04tier\x122\n" +
-	"\bbalances\x18\x03 \x03(\v2\x16.tallystick.v1.BalanceR\bbalances\"N\n" +
+	"\tmember_id\x18\x01 \x01(\tR\bmemberId\x12'\n" +
+	"\x04tier\x18\x02 \x01(\v2\x13.tallystick.v1.TierR\x04tier\x120\n" +
+	"\tnext_tier\x18\x03 \x01(\v2\x13.tallystick.v1.TierR\bnextTier\x12\x18\n" +
+	"\aaccrued\x18\x04 \x01(\tR\aaccrued\x122\n" +
+	"\bbalances\x18\x05 \x03(\v2\x16.tallystick.v1.BalanceR\bbalances\x12;\n" +
+	"\x03due\x18\x06 \x03(\v2).tallystick.v1.GetWalletResponse.DueEntryR\x03due\x1a6\n" +
+	"\bDueEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"N\n" +
 	"\x13ListBenefitsRequest\x127\n" +
 	"\tmember_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\"J\n" +
 	"\x14ListBenefitsResponse\x122\n" +
@@ -1418,7 +1537,7 @@ func file_tallystick_v1_member_proto_rawDescGZIP() []byte {
 }
 
 var file_tallystick_v1_member_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_tallystick_v1_member_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_tallystick_v1_member_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_tallystick_v1_member_proto_goTypes = []any{
 	(BenefitKind)(0),                  // 0: tallystick.v1.BenefitKind
 	(PayWith)(0),                      // 1: tallystick.v1.PayWith
@@ -1426,63 +1545,72 @@ var file_tallystick_v1_member_proto_goTypes = []any{
 	(*Price)(nil),                     // 3: tallystick.v1.Price
 	(*Benefit)(nil),                   // 4: tallystick.v1.Benefit
 	(*Voucher)(nil),                   // 5: tallystick.v1.Voucher
-	(*GetWalletRequest)(nil),          // 6: tallystick.v1.GetWalletRequest
-	(*GetWalletResponse)(nil),         // 7: tallystick.v1.GetWalletResponse
-	(*ListBenefitsRequest)(nil),       // 8: tallystick.v1.ListBenefitsRequest
-	(*ListBenefitsResponse)(nil),      // 9: tallystick.v1.ListBenefitsResponse
-	(*PreviewRedemptionRequest)(nil),  // 10: tallystick.v1.PreviewRedemptionRequest
-	(*PreviewRedemptionResponse)(nil), // 11: tallystick.v1.PreviewRedemptionResponse
-	(*RedeemBenefitRequest)(nil),      // 12: tallystick.v1.RedeemBenefitRequest
-	(*RedeemBenefitResponse)(nil),     // 13: tallystick.v1.RedeemBenefitResponse
-	(*CancelRedemptionRequest)(nil),   // 14: tallystick.v1.CancelRedemptionRequest
-	(*CancelRedemptionResponse)(nil),  // 15: tallystick.v1.CancelRedemptionResponse
-	(*ListVouchersRequest)(nil),       // 16: tallystick.v1.ListVouchersRequest
-	(*ListVouchersResponse)(nil),      // 17: tallystick.v1.ListVouchersResponse
-	(*ListStatementRequest)(nil),      // 18: tallystick.v1.ListStatementRequest
-	(*ListStatementResponse)(nil),     // 19: tallystick.v1.ListStatementResponse
-	(*timestamppb.Timestamp)(nil),     // 20: google.protobuf.Timestamp
-	(*Balance)(nil),                   // 21: tallystick.v1.Balance
-	(*Transaction)(nil),               // 22: tallystick.v1.Transaction
-	(*Entry)(nil),                     // 23: tallystick.v1.Entry
+	(*Tier)(nil),                      // 6: tallystick.v1.Tier
+	(*GetWalletRequest)(nil),          // 7: tallystick.v1.GetWalletRequest
+	(*GetWalletResponse)(nil),         // 8: tallystick.v1.GetWalletResponse
+	(*ListBenefitsRequest)(nil),       // 9: tallystick.v1.ListBenefitsRequest
+	(*ListBenefitsResponse)(nil),      // 10: tallystick.v1.ListBenefitsResponse
+	(*PreviewRedemptionRequest)(nil),  // 11: tallystick.v1.PreviewRedemptionRequest
+	(*PreviewRedemptionResponse)(nil), // 12: tallystick.v1.PreviewRedemptionResponse
+	(*RedeemBenefitRequest)(nil),      // 13: tallystick.v1.RedeemBenefitRequest
+	(*RedeemBenefitResponse)(nil),     // 14: tallystick.v1.RedeemBenefitResponse
+	(*CancelRedemptionRequest)(nil),   // 15: tallystick.v1.CancelRedemptionRequest
+	(*CancelRedemptionResponse)(nil),  // 16: tallystick.v1.CancelRedemptionResponse
+	(*ListVouchersRequest)(nil),       // 17: tallystick.v1.ListVouchersRequest
+	(*ListVouchersResponse)(nil),      // 18: tallystick.v1.ListVouchersResponse
+	(*ListStatementRequest)(nil),      // 19: tallystick.v1.ListStatementRequest
+	(*ListStatementResponse)(nil),     // 20: tallystick.v1.ListStatementResponse
+	nil,                               // 21: tallystick.v1.Benefit.NamesEntry
+	nil,                               // 22: tallystick.v1.Tier.NamesEntry
+	nil,                               // 23: tallystick.v1.GetWalletResponse.DueEntry
+	(*timestamppb.Timestamp)(nil),     // 24: google.protobuf.Timestamp
+	(*Balance)(nil),                   // 25: tallystick.v1.Balance
+	(*Transaction)(nil),               // 26: tallystick.v1.Transaction
+	(*Entry)(nil),                     // 27: tallystick.v1.Entry
 }
 var file_tallystick_v1_member_proto_depIdxs = []int32{
 	1,  // 0: tallystick.v1.Price.pay_with:type_name -> tallystick.v1.PayWith
-	0,  // 1: tallystick.v1.Benefit.kind:type_name -> tallystick.v1.BenefitKind
-	3,  // 2: tallystick.v1.Benefit.prices:type_name -> tallystick.v1.Price
-	2,  // 3: tallystick.v1.Voucher.state:type_name -> tallystick.v1.VoucherState
-	20, // 4: tallystick.v1.Voucher.issued_at:type_name -> google.protobuf.Timestamp
-	20, // 5: tallystick.v1.Voucher.expires_at:type_name -> google.protobuf.Timestamp
-	21, // 6: tallystick.v1.GetWalletResponse.balances:type_name -> tallystick.v1.Balance
-	4,  // 7: tallystick.v1.ListBenefitsResponse.benefits:type_name -> tallystick.v1.Benefit
-	1,  // 8: tallystick.v1.PreviewRedemptionRequest.pay_with:type_name -> tallystick.v1.PayWith
-	22, // 9: tallystick.v1.PreviewRedemptionResponse.transaction:type_name -> tallystick.v1.Transaction
-	1,  // 10: tallystick.v1.RedeemBenefitRequest.pay_with:type_name -> tallystick.v1.PayWith
-	22, // 11: tallystick.v1.RedeemBenefitResponse.transaction:type_name -> tallystick.v1.Transaction
-	5,  // 12: tallystick.v1.RedeemBenefitResponse.voucher:type_name -> tallystick.v1.Voucher
-	22, // 13: tallystick.v1.CancelRedemptionResponse.transaction:type_name -> tallystick.v1.Transaction
-	5,  // 14: tallystick.v1.ListVouchersResponse.vouchers:type_name -> tallystick.v1.Voucher
-	20, // 15: tallystick.v1.ListStatementRequest.from:type_name -> google.protobuf.Timestamp
-	20, // 16: tallystick.v1.ListStatementRequest.to:type_name -> google.protobuf.Timestamp
-	23, // 17: tallystick.v1.ListStatementResponse.entries:type_name -> tallystick.v1.Entry
-	6,  // 18: tallystick.v1.MemberService.GetWallet:input_type -> tallystick.v1.GetWalletRequest
-	8,  // 19: tallystick.v1.MemberService.ListBenefits:input_type -> tallystick.v1.ListBenefitsRequest
-	10, // 20: tallystick.v1.MemberService.PreviewRedemption:input_type -> tallystick.v1.PreviewRedemptionRequest
-	12, // 21: tallystick.v1.MemberService.RedeemBenefit:input_type -> tallystick.v1.RedeemBenefitRequest
-	14, // 22: tallystick.v1.MemberService.CancelRedemption:input_type -> tallystick.v1.CancelRedemptionRequest
-	16, // 23: tallystick.v1.MemberService.ListVouchers:input_type -> tallystick.v1.ListVouchersRequest
-	18, // 24: tallystick.v1.MemberService.ListStatement:input_type -> tallystick.v1.ListStatementRequest
-	7,  // 25: tallystick.v1.MemberService.GetWallet:output_type -> tallystick.v1.GetWalletResponse
-	9,  // 26: tallystick.v1.MemberService.ListBenefits:output_type -> tallystick.v1.ListBenefitsResponse
-	11, // 27: tallystick.v1.MemberService.PreviewRedemption:output_type -> tallystick.v1.PreviewRedemptionResponse
-	13, // 28: tallystick.v1.MemberService.RedeemBenefit:output_type -> tallystick.v1.RedeemBenefitResponse
-	15, // 29: tallystick.v1.MemberService.CancelRedemption:output_type -> tallystick.v1.CancelRedemptionResponse
-	17, // 30: tallystick.v1.MemberService.ListVouchers:output_type -> tallystick.v1.ListVouchersResponse
-	19, // 31: tallystick.v1.MemberService.ListStatement:output_type -> tallystick.v1.ListStatementResponse
-	25, // [25:32] is the sub-list for method output_type
-	18, // [18:25] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	21, // 1: tallystick.v1.Benefit.names:type_name -> tallystick.v1.Benefit.NamesEntry
+	0,  // 2: tallystick.v1.Benefit.kind:type_name -> tallystick.v1.BenefitKind
+	3,  // 3: tallystick.v1.Benefit.prices:type_name -> tallystick.v1.Price
+	2,  // 4: tallystick.v1.Voucher.state:type_name -> tallystick.v1.VoucherState
+	24, // 5: tallystick.v1.Voucher.issued_at:type_name -> google.protobuf.Timestamp
+	24, // 6: tallystick.v1.Voucher.expires_at:type_name -> google.protobuf.Timestamp
+	22, // 7: tallystick.v1.Tier.names:type_name -> tallystick.v1.Tier.NamesEntry
+	6,  // 8: tallystick.v1.GetWalletResponse.tier:type_name -> tallystick.v1.Tier
+	6,  // 9: tallystick.v1.GetWalletResponse.next_tier:type_name -> tallystick.v1.Tier
+	25, // 10: tallystick.v1.GetWalletResponse.balances:type_name -> tallystick.v1.Balance
+	23, // 11: tallystick.v1.GetWalletResponse.due:type_name -> tallystick.v1.GetWalletResponse.DueEntry
+	4,  // 12: tallystick.v1.ListBenefitsResponse.benefits:type_name -> tallystick.v1.Benefit
+	1,  // 13: tallystick.v1.PreviewRedemptionRequest.pay_with:type_name -> tallystick.v1.PayWith
+	26, // 14: tallystick.v1.PreviewRedemptionResponse.transaction:type_name -> tallystick.v1.Transaction
+	1,  // 15: tallystick.v1.RedeemBenefitRequest.pay_with:type_name -> tallystick.v1.PayWith
+	26, // 16: tallystick.v1.RedeemBenefitResponse.transaction:type_name -> tallystick.v1.Transaction
+	5,  // 17: tallystick.v1.RedeemBenefitResponse.voucher:type_name -> tallystick.v1.Voucher
+	26, // 18: tallystick.v1.CancelRedemptionResponse.transaction:type_name -> tallystick.v1.Transaction
+	5,  // 19: tallystick.v1.ListVouchersResponse.vouchers:type_name -> tallystick.v1.Voucher
+	24, // 20: tallystick.v1.ListStatementRequest.from:type_name -> google.protobuf.Timestamp
+	24, // 21: tallystick.v1.ListStatementRequest.to:type_name -> google.protobuf.Timestamp
+	27, // 22: tallystick.v1.ListStatementResponse.entries:type_name -> tallystick.v1.Entry
+	7,  // 23: tallystick.v1.MemberService.GetWallet:input_type -> tallystick.v1.GetWalletRequest
+	9,  // 24: tallystick.v1.MemberService.ListBenefits:input_type -> tallystick.v1.ListBenefitsRequest
+	11, // 25: tallystick.v1.MemberService.PreviewRedemption:input_type -> tallystick.v1.PreviewRedemptionRequest
+	13, // 26: tallystick.v1.MemberService.RedeemBenefit:input_type -> tallystick.v1.RedeemBenefitRequest
+	15, // 27: tallystick.v1.MemberService.CancelRedemption:input_type -> tallystick.v1.CancelRedemptionRequest
+	17, // 28: tallystick.v1.MemberService.ListVouchers:input_type -> tallystick.v1.ListVouchersRequest
+	19, // 29: tallystick.v1.MemberService.ListStatement:input_type -> tallystick.v1.ListStatementRequest
+	8,  // 30: tallystick.v1.MemberService.GetWallet:output_type -> tallystick.v1.GetWalletResponse
+	10, // 31: tallystick.v1.MemberService.ListBenefits:output_type -> tallystick.v1.ListBenefitsResponse
+	12, // 32: tallystick.v1.MemberService.PreviewRedemption:output_type -> tallystick.v1.PreviewRedemptionResponse
+	14, // 33: tallystick.v1.MemberService.RedeemBenefit:output_type -> tallystick.v1.RedeemBenefitResponse
+	16, // 34: tallystick.v1.MemberService.CancelRedemption:output_type -> tallystick.v1.CancelRedemptionResponse
+	18, // 35: tallystick.v1.MemberService.ListVouchers:output_type -> tallystick.v1.ListVouchersResponse
+	20, // 36: tallystick.v1.MemberService.ListStatement:output_type -> tallystick.v1.ListStatementResponse
+	30, // [30:37] is the sub-list for method output_type
+	23, // [23:30] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_tallystick_v1_member_proto_init() }
@@ -1498,7 +1626,7 @@ func file_tallystick_v1_member_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tallystick_v1_member_proto_rawDesc), len(file_tallystick_v1_member_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   17,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -74,12 +74,14 @@ type ValidateVoucherResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What it is for.
 	BenefitId string `protobuf:"bytes,1,opt,name=benefit_id,json=benefitId,proto3" json:"benefit_id,omitempty"`
-	// The benefit's name.
-	BenefitName string `protobuf:"bytes,2,opt,name=benefit_name,json=benefitName,proto3" json:"benefit_name,omitempty"`
+	// What the benefit is called, by language tag.
+	BenefitNames map[string]string `protobuf:"bytes,2,rep,name=benefit_names,json=benefitNames,proto3" json:"benefit_names,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// What became of it.
 	State VoucherState `protobuf:"varint,3,opt,name=state,proto3,enum=tallystick.v1.VoucherState" json:"state,omitempty"`
-	// When its time is over.
-	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// When its time is over; absent: never.
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// The reason that RedeemVoucher would answer now; empty when it would succeed.
+	BlockedBy     string `protobuf:"bytes,5,opt,name=blocked_by,json=blockedBy,proto3" json:"blocked_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -121,11 +123,11 @@ func (x *ValidateVoucherResponse) GetBenefitId() string {
 	return ""
 }
 
-func (x *ValidateVoucherResponse) GetBenefitName() string {
+func (x *ValidateVoucherResponse) GetBenefitNames() map[string]string {
 	if x != nil {
-		return x.BenefitName
+		return x.BenefitNames
 	}
-	return ""
+	return nil
 }
 
 func (x *ValidateVoucherResponse) GetState() VoucherState {
@@ -140,6 +142,13 @@ func (x *ValidateVoucherResponse) GetExpiresAt() *timestamppb.Timestamp {
 		return x.ExpiresAt
 	}
 	return nil
+}
+
+func (x *ValidateVoucherResponse) GetBlockedBy() string {
+	if x != nil {
+		return x.BlockedBy
+	}
+	return ""
 }
 
 // RedeemVoucherRequest asks to use a voucher.
@@ -413,14 +422,19 @@ const file_tallystick_v1_merchant_proto_rawDesc = "" +
 	"\n" +
 	"\x1ctallystick/v1/merchant.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atallystick/v1/member.proto\"I\n" +
 	"\x16ValidateVoucherRequest\x12/\n" +
-	"\x04code\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16\x10\x01\x18@2\x10^[0-9A-Za-z -]+$R\x04code\"\xc9\x01\n" +
+	"\x04code\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16\x10\x01\x18@2\x10^[0-9A-Za-z -]+$R\x04code\"\xe5\x02\n" +
 	"\x17ValidateVoucherResponse\x12\x1d\n" +
 	"\n" +
-	"benefit_id\x18\x01 \x01(\tR\tbenefitId\x12!\n" +
-	"\fbenefit_name\x18\x02 \x01(\tR\vbenefitName\x121\n" +
+	"benefit_id\x18\x01 \x01(\tR\tbenefitId\x12]\n" +
+	"\rbenefit_names\x18\x02 \x03(\v28.tallystick.v1.ValidateVoucherResponse.BenefitNamesEntryR\fbenefitNames\x121\n" +
 	"\x05state\x18\x03 \x01(\x0e2\x1b.tallystick.v1.VoucherStateR\x05state\x129\n" +
 	"\n" +
-	"expires_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\xc4\x01\n" +
+	"expires_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x1d\n" +
+	"\n" +
+	"blocked_by\x18\x05 \x01(\tR\tblockedBy\x1a?\n" +
+	"\x11BenefitNamesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc4\x01\n" +
 	"\x14RedeemVoucherRequest\x12G\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x12/\n" +
 	"\x04code\x18\x02 \x01(\tB\x1b\xbaH\x18r\x16\x10\x01\x18@2\x10^[0-9A-Za-z -]+$R\x04code\x122\n" +
@@ -459,7 +473,7 @@ func file_tallystick_v1_merchant_proto_rawDescGZIP() []byte {
 	return file_tallystick_v1_merchant_proto_rawDescData
 }
 
-var file_tallystick_v1_merchant_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_tallystick_v1_merchant_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_tallystick_v1_merchant_proto_goTypes = []any{
 	(*ValidateVoucherRequest)(nil),  // 0: tallystick.v1.ValidateVoucherRequest
 	(*ValidateVoucherResponse)(nil), // 1: tallystick.v1.ValidateVoucherResponse
@@ -467,25 +481,27 @@ var file_tallystick_v1_merchant_proto_goTypes = []any{
 	(*RedeemVoucherResponse)(nil),   // 3: tallystick.v1.RedeemVoucherResponse
 	(*ReverseVoucherRequest)(nil),   // 4: tallystick.v1.ReverseVoucherRequest
 	(*ReverseVoucherResponse)(nil),  // 5: tallystick.v1.ReverseVoucherResponse
-	(VoucherState)(0),               // 6: tallystick.v1.VoucherState
-	(*timestamppb.Timestamp)(nil),   // 7: google.protobuf.Timestamp
+	nil,                             // 6: tallystick.v1.ValidateVoucherResponse.BenefitNamesEntry
+	(VoucherState)(0),               // 7: tallystick.v1.VoucherState
+	(*timestamppb.Timestamp)(nil),   // 8: google.protobuf.Timestamp
 }
 var file_tallystick_v1_merchant_proto_depIdxs = []int32{
-	6, // 0: tallystick.v1.ValidateVoucherResponse.state:type_name -> tallystick.v1.VoucherState
-	7, // 1: tallystick.v1.ValidateVoucherResponse.expires_at:type_name -> google.protobuf.Timestamp
-	7, // 2: tallystick.v1.RedeemVoucherResponse.recorded_at:type_name -> google.protobuf.Timestamp
-	7, // 3: tallystick.v1.ReverseVoucherResponse.recorded_at:type_name -> google.protobuf.Timestamp
-	0, // 4: tallystick.v1.MerchantService.ValidateVoucher:input_type -> tallystick.v1.ValidateVoucherRequest
-	2, // 5: tallystick.v1.MerchantService.RedeemVoucher:input_type -> tallystick.v1.RedeemVoucherRequest
-	4, // 6: tallystick.v1.MerchantService.ReverseVoucher:input_type -> tallystick.v1.ReverseVoucherRequest
-	1, // 7: tallystick.v1.MerchantService.ValidateVoucher:output_type -> tallystick.v1.ValidateVoucherResponse
-	3, // 8: tallystick.v1.MerchantService.RedeemVoucher:output_type -> tallystick.v1.RedeemVoucherResponse
-	5, // 9: tallystick.v1.MerchantService.ReverseVoucher:output_type -> tallystick.v1.ReverseVoucherResponse
-	7, // [7:10] is the sub-list for method output_type
-	4, // [4:7] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	6, // 0: tallystick.v1.ValidateVoucherResponse.benefit_names:type_name -> tallystick.v1.ValidateVoucherResponse.BenefitNamesEntry
+	7, // 1: tallystick.v1.ValidateVoucherResponse.state:type_name -> tallystick.v1.VoucherState
+	8, // 2: tallystick.v1.ValidateVoucherResponse.expires_at:type_name -> google.protobuf.Timestamp
+	8, // 3: tallystick.v1.RedeemVoucherResponse.recorded_at:type_name -> google.protobuf.Timestamp
+	8, // 4: tallystick.v1.ReverseVoucherResponse.recorded_at:type_name -> google.protobuf.Timestamp
+	0, // 5: tallystick.v1.MerchantService.ValidateVoucher:input_type -> tallystick.v1.ValidateVoucherRequest
+	2, // 6: tallystick.v1.MerchantService.RedeemVoucher:input_type -> tallystick.v1.RedeemVoucherRequest
+	4, // 7: tallystick.v1.MerchantService.ReverseVoucher:input_type -> tallystick.v1.ReverseVoucherRequest
+	1, // 8: tallystick.v1.MerchantService.ValidateVoucher:output_type -> tallystick.v1.ValidateVoucherResponse
+	3, // 9: tallystick.v1.MerchantService.RedeemVoucher:output_type -> tallystick.v1.RedeemVoucherResponse
+	5, // 10: tallystick.v1.MerchantService.ReverseVoucher:output_type -> tallystick.v1.ReverseVoucherResponse
+	8, // [8:11] is the sub-list for method output_type
+	5, // [5:8] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_tallystick_v1_merchant_proto_init() }
@@ -500,7 +516,7 @@ func file_tallystick_v1_merchant_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tallystick_v1_merchant_proto_rawDesc), len(file_tallystick_v1_merchant_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -66,8 +66,9 @@ type MemberServiceClient interface {
 	// PreviewRedemption tells what redeeming a benefit would do now, by the same code that does it. Nothing is recorded.
 	// Reasons: as RedeemBenefit.
 	PreviewRedemption(context.Context, *v1.PreviewRedemptionRequest) (*v1.PreviewRedemptionResponse, error)
-	// RedeemBenefit pays for a benefit and answers its voucher, in one transaction.
-	// Reasons: NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, MEMBER_FROZEN, NOT_ELIGIBLE, OUT_OF_STOCK,
+	// RedeemBenefit pays for a benefit and answers its voucher, in one transaction. NOT_ELIGIBLE names the tier that is
+	// required, or the way to pay that the benefit does not take.
+	// Reasons: NOT_FOUND (not_found), NOT_ELIGIBLE, IDEMPOTENCY_KEY_REUSED, MEMBER_FROZEN, OUT_OF_STOCK,
 	// INSUFFICIENT_POINTS (failed_precondition).
 	RedeemBenefit(context.Context, *v1.RedeemBenefitRequest) (*v1.RedeemBenefitResponse, error)
 	// CancelRedemption gives back an unused voucher and what was paid for it.
@@ -228,8 +229,9 @@ type MemberServiceHandler interface {
 	// PreviewRedemption tells what redeeming a benefit would do now, by the same code that does it. Nothing is recorded.
 	// Reasons: as RedeemBenefit.
 	PreviewRedemption(context.Context, *v1.PreviewRedemptionRequest) (*v1.PreviewRedemptionResponse, error)
-	// RedeemBenefit pays for a benefit and answers its voucher, in one transaction.
-	// Reasons: NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, MEMBER_FROZEN, NOT_ELIGIBLE, OUT_OF_STOCK,
+	// RedeemBenefit pays for a benefit and answers its voucher, in one transaction. NOT_ELIGIBLE names the tier that is
+	// required, or the way to pay that the benefit does not take.
+	// Reasons: NOT_FOUND (not_found), NOT_ELIGIBLE, IDEMPOTENCY_KEY_REUSED, MEMBER_FROZEN, OUT_OF_STOCK,
 	// INSUFFICIENT_POINTS (failed_precondition).
 	RedeemBenefit(context.Context, *v1.RedeemBenefitRequest) (*v1.RedeemBenefitResponse, error)
 	// CancelRedemption gives back an unused voucher and what was paid for it.

@@ -50,8 +50,8 @@ type MerchantServiceClient interface {
 	// Reasons: CODE_MALFORMED (invalid_argument), NOT_FOUND (not_found).
 	ValidateVoucher(context.Context, *v1.ValidateVoucherRequest) (*v1.ValidateVoucherResponse, error)
 	// RedeemVoucher uses a voucher, once.
-	// Reasons: CODE_MALFORMED (invalid_argument), NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED,
-	// VOUCHER_USED, VOUCHER_EXPIRED (failed_precondition).
+	// Reasons: CODE_MALFORMED, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED,
+	// VOUCHER_USED, VOUCHER_EXPIRED, MEMBER_FROZEN (failed_precondition).
 	RedeemVoucher(context.Context, *v1.RedeemVoucherRequest) (*v1.RedeemVoucherResponse, error)
 	// ReverseVoucher takes a redemption back: the voucher can be redeemed again, and nothing is owed for it.
 	// Reasons: NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, ALREADY_REVERSED (failed_precondition).
@@ -130,8 +130,8 @@ type MerchantServiceHandler interface {
 	// Reasons: CODE_MALFORMED (invalid_argument), NOT_FOUND (not_found).
 	ValidateVoucher(context.Context, *v1.ValidateVoucherRequest) (*v1.ValidateVoucherResponse, error)
 	// RedeemVoucher uses a voucher, once.
-	// Reasons: CODE_MALFORMED (invalid_argument), NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED,
-	// VOUCHER_USED, VOUCHER_EXPIRED (failed_precondition).
+	// Reasons: CODE_MALFORMED, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED,
+	// VOUCHER_USED, VOUCHER_EXPIRED, MEMBER_FROZEN (failed_precondition).
 	RedeemVoucher(context.Context, *v1.RedeemVoucherRequest) (*v1.RedeemVoucherResponse, error)
 	// ReverseVoucher takes a redemption back: the voucher can be redeemed again, and nothing is owed for it.
 	// Reasons: NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, ALREADY_REVERSED (failed_precondition).
