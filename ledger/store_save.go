@@ -1,9 +1,13 @@
 package ledger
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -133,10 +137,12 @@ func (w *work) save(ctx context.Context, tx dbTx, lane uuid.UUID) error {
 	}
 	seal := b.finish(w.previous, w.clock.UTC().Truncate(time.Microsecond))
 	s := saver{book: b}
+	// Two batches that add the same row make one of them wait. They add accounts first, then transactions, then
+	// references, each in order of their keys: so they never wait for each other.
+	s.accounts()
 	s.transactions()
 	s.legs()
 	s.entries()
-	s.accounts()
 	s.lots()
 	s.openPlaces()
 	s.links()
@@ -175,7 +181,9 @@ func orNull[T comparable](v T) *T {
 }
 
 func (s *saver) transactions() {
-	list := s.book.out.transactions
+	list := slices.SortedFunc(slices.Values(s.book.out.transactions), func(x, y *Transaction) int {
+		return bytes.Compare(x.ID[:], y.ID[:])
+	})
 	n := len(list)
 	ids, hashes, requestHashes := make([]uuid.UUID, n), make([][]byte, n), make([][]byte, n)
 	clients, keys, kinds, rejections := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
@@ -258,6 +266,7 @@ func (s *saver) accounts() {
 }
 
 func (s *saver) insertAccounts(list []*account) {
+	slices.SortFunc(list, func(x, y *account) int { return bytes.Compare(x.id[:], y.id[:]) })
 	n := len(list)
 	ids, heads, stripes, seqs := make([]uuid.UUID, n), make([][]byte, n), make([]int16, n), make([]int64, n)
 	units, owners, places := make([]string, n), make([]string, n), make([]string, n)
@@ -365,6 +374,10 @@ func (s *saver) links() {
 		originals[i], ids[i], kinds[i], amounts[i] = f.original, f.transaction, string(f.kind), f.amount
 	}
 	s.must(n, sqlInsertFollowUps, originals, ids, kinds, amounts)
+	slices.SortFunc(out.references, func(x, y usedReference) int {
+		return cmp.Or(strings.Compare(x.client, y.client), strings.Compare(string(x.kind), string(y.kind)),
+			strings.Compare(x.reference.reference, y.reference.reference))
+	})
 	n = len(out.references)
 	clients, kindsOf, references, firsts := make([]string, n), make([]string, n), make([]string, n), make([]uuid.UUID, n)
 	for i, r := range out.references {
