@@ -1,0 +1,176 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
+	"golang.org/x/sync/errgroup"
+
+	"tallystick/internal/auth"
+	"tallystick/internal/db"
+	"tallystick/internal/devdb"
+	"tallystick/ledger"
+	"tallystick/migrations"
+)
+
+// document is the programme that is measured: a live one, so that time is the database's. Points are for what members
+// have plenty of, miles for redemptions whose lots are counted, stamps for what expires in the sweep.
+const document = `
+programme: bench
+zone: Asia/Shanghai
+expiry:
+  rolling: {kind: rolling, months: 12}
+units:
+  - {code: points, kind: points, expiry: rolling}
+  - {code: miles, kind: points, expiry: rolling}
+  - {code: stamps, kind: points, expiry: rolling}
+`
+
+// ClientName is the client of the benchmark's key, which the server exempts from its rate.
+const ClientName = "bench"
+
+// bench is a run: the database, the ledger that fills it, and the server that is measured.
+type bench struct {
+	Options
+	database  *devdb.Server
+	owner     *db.Pool
+	posting   *db.Pool
+	reports   *db.Pool
+	ledger    *ledger.Ledger
+	programme uuid.UUID
+	server    *server
+	token     string
+
+	filled   bool // members have points
+	spent    int  // members whose lots of miles are used up
+	limits   *limitTables
+	pages    []string // page tokens of the statement that is read
+	sweeping *sweepRun
+}
+
+func start(ctx context.Context, o Options) (b *bench, err error) {
+	b = &bench{Options: o, spent: o.Members}
+	defer func() {
+		if err != nil {
+			err = b.stop(err)
+		}
+	}()
+	if b.database, err = devdb.Start(ctx, devdb.Config{Durable: true}); err != nil {
+		return b, err
+	}
+	b.note("database: %s", b.database.Engine())
+	if b.owner, err = db.Open(ctx, b.database.URL(""), db.Options{Poster: true, MaxConns: 40, StatementTimeout: 10 * time.Minute}); err != nil {
+		return b, err
+	}
+	if _, err = migrations.Apply(ctx, b.owner); err != nil {
+		return b, err
+	}
+	if b.posting, err = db.Open(ctx, b.database.RuntimeURL(""), db.Options{Poster: true}); err != nil {
+		return b, err
+	}
+	if b.reports, err = db.Open(ctx, b.database.RuntimeURL(""), db.Options{StatementTimeout: 30 * time.Minute}); err != nil {
+		return b, err
+	}
+	b.ledger = ledger.New(b.posting, b.reports)
+	p, err := b.ledger.ApplyProgramme(ctx, []byte(document))
+	if err != nil {
+		return b, err
+	}
+	b.programme = p.ID
+	b.token, err = auth.NewKeys(b.posting, "dev").Issue(ctx, auth.Grant{
+		Programme: p.ID, Role: auth.System, Client: ClientName, Life: 24 * time.Hour,
+	})
+	if err != nil {
+		return b, err
+	}
+	b.server, err = b.serve(ctx)
+	return b, err
+}
+
+// stop ends everything that start began, in reverse, and returns why joined with what went wrong in doing so.
+func (b *bench) stop(why error) error {
+	if b.server != nil {
+		why = errors.Join(why, b.server.stop())
+	}
+	if b.ledger != nil {
+		b.ledger.Close()
+	}
+	for _, pool := range []*db.Pool{b.posting, b.reports, b.owner} {
+		if pool != nil {
+			pool.Close()
+		}
+	}
+	if b.database != nil {
+		why = errors.Join(why, b.database.Stop())
+	}
+	return why
+}
+
+func member(i int) string { return fmt.Sprintf("%07d", i) }
+
+// plenty is what every member has of points: no measurement uses it up.
+var plenty = decimal.NewFromInt(1_000_000)
+
+// fill gives every member points, once.
+func (b *bench) fill(ctx context.Context) error {
+	if b.filled {
+		return nil
+	}
+	b.filled = true
+	err := b.post(ctx, "members", b.Members, func(i int) ledger.Request {
+		return ledger.Accrual{Member: member(i), Unit: "points", Amount: plenty}.
+			Into(b.programme, ledger.Request{Client: "seed", Key: "points-" + member(i), Actor: "seed", Channel: "bench"})
+	})
+	if err != nil {
+		return err
+	}
+	return b.settle(ctx)
+}
+
+const (
+	sqlVacuum     = `VACUUM ANALYZE`
+	sqlCheckpoint = `CHECKPOINT`
+)
+
+// settle brings the database to where a running one is, so that no measurement pays for what the filling left to do.
+func (b *bench) settle(ctx context.Context) error {
+	for _, sql := range []string{sqlVacuum, sqlCheckpoint} {
+		if _, err := b.owner.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("%s: %w", sql, err)
+		}
+	}
+	return nil
+}
+
+// post writes requests 0 to n-1 in batches through the ledger, without the API, and fails when any is refused.
+func (b *bench) post(ctx context.Context, what string, n int, request func(i int) ledger.Request) error {
+	const size = 1000
+	bar := b.bar(what, n)
+	defer bar.done()
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(4)
+	for from := 0; from < n; from += size {
+		group.Go(func() error {
+			requests := make([]ledger.Request, 0, size)
+			for i := from; i < min(from+size, n); i++ {
+				requests = append(requests, request(i))
+			}
+			answers, err := b.ledger.PostBatch(ctx, b.programme, requests, false)
+			if err != nil {
+				return err
+			}
+			for _, a := range answers {
+				if a.Err != nil {
+					return a.Err
+				}
+			}
+			bar.add(len(answers))
+			return nil
+		})
+	}
+	return group.Wait()
+}
