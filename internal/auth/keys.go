@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"sync"
 	"time"
 
@@ -68,6 +69,8 @@ type Grant struct {
 	Life      time.Duration
 }
 
+var clientName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+
 func (g Grant) validate() error {
 	switch g.Role {
 	case Member, Merchant:
@@ -84,8 +87,8 @@ func (g Grant) validate() error {
 	switch {
 	case g.Programme == uuid.Nil:
 		return errors.New("a key belongs to a programme")
-	case g.Client == "" || len(g.Client) > 64:
-		return errors.New("a client's name has 1 to 64 characters")
+	case !clientName.MatchString(g.Client):
+		return errors.New("a client's name has 1 to 64 of A-Z, a-z, 0-9, \"_\", \".\" and \"-\"")
 	case g.Life <= 0 || g.Life > MaxLife:
 		return fmt.Errorf("a key lives for at most %d days", int(MaxLife.Hours()/24))
 	}

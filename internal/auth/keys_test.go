@@ -137,6 +137,7 @@ func TestGrantsThatMakeNoSenseAreRefused(t *testing.T) {
 		"merchant without partner":   func(g *Grant) { g.Subject = "" },
 		"finance with a subject":     func(g *Grant) { g.Role = Finance },
 		"no client":                  func(g *Grant) { g.Client = "" },
+		"a client with a slash":      func(g *Grant) { g.Client = "a/b" },
 		"expired from the beginning": func(g *Grant) { g.Life = 0 },
 		"two years":                  func(g *Grant) { g.Life = 2 * MaxLife },
 	} {

@@ -32,7 +32,7 @@ type Principal struct {
 	KeyID     string
 	Programme uuid.UUID
 	Role      Role
-	// Client is the program that calls: it scopes idempotency keys and is the actor of what it posts.
+	// Client is the program that calls.
 	Client string
 	// Subject is the member's reference, or the partner's with its outlet after a slash. Empty for the other roles.
 	Subject string
@@ -42,4 +42,13 @@ type Principal struct {
 func (p *Principal) Partner() (partner, outlet string) {
 	partner, outlet, _ = strings.Cut(p.Subject, "/")
 	return partner, outlet
+}
+
+// Holder scopes idempotency keys and is the actor of what is posted: the client and, when there is one, the subject.
+// Members who use one app must not meet in each other's keys. A client's name has no slash, so no two holders share one.
+func (p *Principal) Holder() string {
+	if p.Subject == "" {
+		return p.Client
+	}
+	return p.Client + "/" + p.Subject
 }
