@@ -12,7 +12,7 @@ type applyCommand struct {
 }
 
 // Run validates the document and makes it current; the same document again changes nothing.
-func (c *applyCommand) Run(ctx context.Context) error {
+func (c *applyCommand) Run(ctx context.Context, s *streams) error {
 	document, err := os.ReadFile(c.File)
 	if err != nil {
 		return err
@@ -22,7 +22,7 @@ func (c *applyCommand) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		fmt.Printf("programme %s is at version %d\n", p.Name, p.Version)
+		fmt.Fprintf(s.out, "programme %s is at version %d\n", p.Name, p.Version)
 		return nil
 	})
 }

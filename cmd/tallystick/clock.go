@@ -17,7 +17,7 @@ type clockCommand struct {
 	Key    string    `help:"Idempotency key: the same key moves it once."`
 }
 
-func (c *clockCommand) Run(ctx context.Context) error {
+func (c *clockCommand) Run(ctx context.Context, s *streams) error {
 	return c.with(ctx, func(d *database, programme uuid.UUID) error {
 		if !c.To.IsZero() {
 			if _, err := d.ledger.Post(ctx, programme, ledger.SetClock(c.To, byOperator(c.Key, c.Reason))); err != nil {
@@ -32,7 +32,7 @@ func (c *clockCommand) Run(ctx context.Context) error {
 		if state.Sandbox {
 			kind = "sandbox"
 		}
-		fmt.Printf("%s (%s)\n", state.Now.Format(time.RFC3339Nano), kind)
+		fmt.Fprintf(s.out, "%s (%s)\n", state.Now.Format(time.RFC3339Nano), kind)
 		return nil
 	})
 }

@@ -16,6 +16,13 @@ import (
 type commands struct {
 	Run  runCommand  `cmd:"" help:"Keep the service up on a local database, with the demonstration programme."`
 	Demo demoCommand `cmd:"" help:"Play the main job on real orders and print books that re-add."`
+
+	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to date and make the runtime role."`
+	Apply   applyCommand   `cmd:"" help:"Make a programme document the programme's current version."`
+	Clock   clockCommand   `cmd:"" help:"Show a programme's clock, or move a sandbox's forward."`
+	Period  periodCommand  `cmd:"" help:"Show the open period, or close everything before a time."`
+	Sweep   sweepCommand   `cmd:"" help:"Post what is due: expired lots, timed-out holds, activations, unused vouchers."`
+	Verify  verifyCommand  `cmd:"" help:"Prove the invariants L1 to L8 from the journal alone."`
 }
 
 // streams is where a subcommand writes: results to out, progress and remarks to err.

@@ -10,9 +10,9 @@ type migrateCommand struct {
 }
 
 // Run applies what is missing; it may run on many machines at once.
-func (c *migrateCommand) Run(ctx context.Context) error {
+func (c *migrateCommand) Run(ctx context.Context, s *streams) error {
 	return c.with(ctx, true, func(d *database) error {
-		fmt.Printf("schema is up to date on %s\n", d.server.Engine())
+		fmt.Fprintf(s.out, "schema is up to date on %s\n", d.server.Engine())
 		return nil
 	})
 }

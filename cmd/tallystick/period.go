@@ -17,7 +17,7 @@ type periodCommand struct {
 	Key      string    `help:"Idempotency key: the same key closes it once."`
 }
 
-func (c *periodCommand) Run(ctx context.Context) error {
+func (c *periodCommand) Run(ctx context.Context, s *streams) error {
 	return c.with(ctx, func(d *database, programme uuid.UUID) error {
 		if !c.OpenFrom.IsZero() {
 			request := ledger.SetOpenPeriod(c.OpenFrom, byOperator(c.Key, c.Reason))
@@ -29,7 +29,7 @@ func (c *periodCommand) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		fmt.Printf("open from %s\n", state.OpenFrom.Format(time.RFC3339Nano))
+		fmt.Fprintf(s.out, "open from %s\n", state.OpenFrom.Format(time.RFC3339Nano))
 		return nil
 	})
 }

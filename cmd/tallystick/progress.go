@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"golang.org/x/term"
 )
 
 // progress shows how far a long task has come: a bar on a terminal, otherwise a plain line for every tenth of it.
@@ -20,8 +22,7 @@ type progress struct {
 func newProgress(to io.Writer, label string) *progress {
 	p := &progress{to: to, label: label, tenth: -1}
 	if file, ok := to.(*os.File); ok {
-		info, err := file.Stat()
-		p.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
+		p.terminal = term.IsTerminal(int(file.Fd()))
 	}
 	return p
 }

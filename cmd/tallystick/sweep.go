@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
+	"io"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,31 +29,30 @@ type swept struct {
 	Oldest time.Time       `json:"oldest"`
 }
 
-func (c *sweepCommand) Run(ctx context.Context) error {
+func (c *sweepCommand) Run(ctx context.Context, s *streams) error {
 	return c.with(ctx, func(d *database, programme uuid.UUID) error {
 		total, err := d.ledger.CountDue(ctx, programme)
 		if err != nil {
 			return err
 		}
-		bar := startProgress("sweep", total)
+		bar, done := newProgress(s.err, "sweep"), int64(0)
 		var found []*swept
 		visit := func(due ledger.Due) {
-			bar.add(1)
+			done++
+			bar.set(done, total)
 			found = tally(found, due)
 			if c.List && c.DryRun {
-				fmt.Printf("%-10s  %-24s  %-12s  %12s  due %s\n", due.Kind, due.Owner, due.Unit, due.Amount, due.At.Format(time.RFC3339))
+				fmt.Fprintf(s.out, "%-10s  %-24s  %-12s  %12s  due %s\n", due.Kind, due.Owner, due.Unit, due.Amount, due.At.Format(time.RFC3339))
 			}
 		}
 		run := d.ledger.Sweep
 		if c.DryRun {
 			run = d.ledger.DueNow
 		}
-		err = run(ctx, programme, visit)
-		bar.finish()
-		if err != nil {
+		if err := run(ctx, programme, visit); err != nil {
 			return err
 		}
-		return c.print(found)
+		return c.print(s.out, found)
 	})
 }
 
@@ -71,12 +70,12 @@ func tally(found []*swept, due ledger.Due) []*swept {
 	return append(found, &swept{Kind: due.Kind, Unit: due.Unit, Count: 1, Amount: due.Amount, Oldest: due.At})
 }
 
-func (c *sweepCommand) print(found []*swept) error {
+func (c *sweepCommand) print(out io.Writer, found []*swept) error {
 	if c.JSON {
-		return json.NewEncoder(os.Stdout).Encode(map[string]any{"dry_run": c.DryRun, "swept": found})
+		return json.NewEncoder(out).Encode(map[string]any{"dry_run": c.DryRun, "swept": found})
 	}
 	if len(found) == 0 {
-		fmt.Println("nothing is due")
+		fmt.Fprintln(out, "nothing is due")
 		return nil
 	}
 	verb := "posted"
@@ -84,7 +83,7 @@ func (c *sweepCommand) print(found []*swept) error {
 		verb = "would post"
 	}
 	for _, s := range found {
-		fmt.Printf("%s %d × %s of %s %s, the oldest due %s\n", verb, s.Count, s.Kind, s.Amount, s.Unit, s.Oldest.Format(time.RFC3339))
+		fmt.Fprintf(out, "%s %d × %s of %s %s, the oldest due %s\n", verb, s.Count, s.Kind, s.Amount, s.Unit, s.Oldest.Format(time.RFC3339))
 	}
 	return nil
 }

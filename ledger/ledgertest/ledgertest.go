@@ -50,7 +50,19 @@ func New(t testing.TB, document string) *Books {
 		t.Fatal(err)
 	}
 	b.Programme = p.ID
+	t.Cleanup(func() { b.verify(t) })
 	return b
+}
+
+// verify fails the test unless the whole journal verifies.
+func (b *Books) verify(t testing.TB) {
+	report, err := ledger.Verify(context.Background(), b.Pool, nil)
+	if err != nil {
+		t.Errorf("verify: %v", err)
+	}
+	for _, f := range report.Failures {
+		t.Errorf("verify: %s %s: %s: %s", f.Invariant, f.Name, f.Row, f.Problem)
+	}
 }
 
 // Another returns a second ledger on the same database, as another server would be.

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"tallystick/internal/db"
+	"tallystick/ledger"
+)
+
+type verifyCommand struct {
+	onDatabase
+	JSON bool `name:"json" help:"Print one JSON object."`
+}
+
+var errBooksWrong = errors.New("the books do not verify")
+
+// Run exits 1 on the first class of failure, with its rows.
+func (c *verifyCommand) Run(ctx context.Context, s *streams) error {
+	return c.with(ctx, false, func(d *database) error {
+		pool, err := d.pool(ctx, db.Options{Application: "tallystick verify", StatementTimeout: 24 * time.Hour})
+		if err != nil {
+			return err
+		}
+		report, err := ledger.Verify(ctx, pool, newProgress(s.err, "verify").set)
+		if err != nil {
+			return err
+		}
+		if err := c.print(s.out, report); err != nil {
+			return err
+		}
+		if !report.OK() {
+			return errBooksWrong
+		}
+		return nil
+	})
+}
+
+func (c *verifyCommand) print(out io.Writer, report ledger.Report) error {
+	if c.JSON {
+		return json.NewEncoder(out).Encode(report)
+	}
+	printChecks(out, report)
+	return nil
+}
+
+// printChecks writes what was checked, and the rows that failed.
+func printChecks(out io.Writer, report ledger.Report) {
+	for _, check := range report.Checks {
+		fmt.Fprintf(out, "  %s  %-60s %12d\n", check.Invariant, check.Name, check.Count)
+	}
+	for _, f := range report.Failures {
+		fmt.Fprintf(out, "  %s  FAILED: %s: %s: %s\n", f.Invariant, f.Name, f.Row, f.Problem)
+	}
+	if report.OK() {
+		fmt.Fprintln(out, "the books verify")
+	}
+}
