@@ -21,6 +21,15 @@ type Standing struct {
 	reached []Tier
 }
 
+// Ladder returns the tiers of a programme's current version.
+func (c *Catalog) Ladder(ctx context.Context, programme uuid.UUID) (Ladder, error) {
+	_, s, err := c.current(ctx, programme)
+	if err != nil {
+		return Ladder{}, err
+	}
+	return s.tiers, nil
+}
+
 // Units that are spent were still accrued, and those that a clawback took were not.
 const sqlAccrued = `
 SELECT coalesce(sum(e.amount), 0)
@@ -48,7 +57,7 @@ func (c *Catalog) standing(ctx context.Context, programme uuid.UUID, ladder Ladd
 	if err := c.pool.QueryRow(ctx, sqlAccrued, ids).Scan(&standing.Accrued); err != nil {
 		return Standing{}, fmt.Errorf("benefits: points accrued: %w", err)
 	}
-	standing.reached = ladder.reached(standing.Accrued)
+	standing.reached = ladder.Reached(standing.Accrued)
 	n := len(standing.reached)
 	if n > 0 {
 		standing.Tier = &ladder.Tiers[n-1]

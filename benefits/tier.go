@@ -28,8 +28,8 @@ type Allotment struct {
 	Amount decimal.Decimal
 }
 
-// reached returns the tiers that so much accrued reaches, lowest first. The last of them is the member's tier.
-func (l Ladder) reached(accrued decimal.Decimal) []Tier {
+// Reached returns the tiers that so much accrued reaches, lowest first. The last of them is the member's tier.
+func (l Ladder) Reached(accrued decimal.Decimal) []Tier {
 	for i, t := range l.Tiers {
 		if t.From.GreaterThan(accrued) {
 			return l.Tiers[:i]

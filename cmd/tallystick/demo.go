@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"tallystick/internal/devdb"
+	"tallystick/ledger"
+)
+
+type demoCommand struct {
+	Orders        string `help:"Orders to play: a file like the excerpt that is played without it." type:"existingfile" placeholder:"FILE"`
+	NoRedemptions bool   `help:"Only accrue and expire."`
+	JSON          bool   `name:"json" help:"Print one JSON object."`
+	DatabaseDir   string `help:"Folder of the local database. Starting again with the same one goes on where it stopped." placeholder:"DIR"`
+}
+
+// Run plays the orders by date on a local database and prints the books. It may be killed at any moment: started again it
+// goes on, and what was done is not done twice.
+func (c *demoCommand) Run(ctx context.Context, s *streams) error {
+	file, days, err := c.read()
+	if err != nil {
+		return err
+	}
+	dir, err := c.dir()
+	if err != nil {
+		return err
+	}
+	started := time.Now()
+	site, err := openSite(ctx, devdb.Config{Dir: dir}, "127.0.0.1:0", slog.New(slog.DiscardHandler), demoClients...)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.err, "database: %s\n", site.server.Engine())
+	books, err := playAndReport(ctx, s, site, demoDocument(file, !c.NoRedemptions), days, !c.NoRedemptions)
+	if err = errors.Join(err, site.close()); err != nil {
+		return err
+	}
+	books.File = c.name()
+	if c.JSON {
+		err = books.printJSON(s.out)
+	} else {
+		books.print(s.out)
+	}
+	fmt.Fprintf(s.err, "played in %s\n", time.Since(started).Round(100*time.Millisecond))
+	return errors.Join(err, books.check())
+}
+
+func (c *demoCommand) name() string {
+	if c.Orders == "" {
+		return "the excerpt"
+	}
+	return c.Orders
+}
+
+func (c *demoCommand) read() (file []byte, days []orderDay, err error) {
+	file = excerpt
+	if c.Orders != "" {
+		if file, err = os.ReadFile(c.Orders); err != nil {
+			return nil, nil, err
+		}
+	}
+	days, err = readOrders(bytes.NewReader(file))
+	return file, days, err
+}
+
+// dir is beside the folder of `run`, whose database may be up.
+func (c *demoCommand) dir() (string, error) {
+	if c.DatabaseDir != "" {
+		return c.DatabaseDir, nil
+	}
+	dir, err := devdb.DefaultDir()
+	return dir + "-demo", err
+}
+
+// playAndReport does the main job: apply the programme, play the orders, sweep, and read the books.
+func playAndReport(ctx context.Context, s *streams, site *site, document []byte, days []orderDay, redemptions bool) (*demoBooks, error) {
+	programme, err := site.catalog.ApplyProgramme(ctx, document)
+	if err != nil {
+		return nil, err
+	}
+	p, err := newPlayer(ctx, site, programme, redemptions)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.play(ctx, days, newProgress(s.err, "orders")); err != nil {
+		return nil, err
+	}
+	if err := sweepAll(ctx, s.err, site.ledger, programme); err != nil {
+		return nil, err
+	}
+	return readBooks(ctx, s.err, site, programme, days)
+}
+
+func sweepAll(ctx context.Context, progressTo io.Writer, l *ledger.Ledger, p *ledger.Programme) error {
+	due, err := l.CountDue(ctx, p.ID)
+	if err != nil {
+		return err
+	}
+	bar, done := newProgress(progressTo, "sweep"), int64(0)
+	return l.Sweep(ctx, p.ID, func(ledger.Due) {
+		done++
+		bar.set(done, due)
+	})
+}
