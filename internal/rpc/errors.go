@@ -35,7 +35,6 @@ const (
 	reasonDeadlineExceeded    = "DEADLINE_EXCEEDED"
 	reasonCanceled            = "CANCELED"
 	reasonInternal            = "INTERNAL"
-	reasonNotImplemented      = "NOT_IMPLEMENTED"
 )
 
 // codes gives the Connect code of each class of refusal.
@@ -72,9 +71,6 @@ func toRefusal(err error) *refusal {
 		if code, known := codes[ledger.Reasons[no.Reason]]; known {
 			return &refusal{code: code, reason: string(no.Reason), message: no.Error(), metadata: no.Detail}
 		}
-	}
-	if connect.CodeOf(err) == connect.CodeUnimplemented {
-		return refuse(connect.CodeUnimplemented, reasonNotImplemented, "this server does not offer it")
 	}
 	switch state := db.State(err); {
 	case errors.Is(err, db.ErrOutcomeUnknown):

@@ -18,6 +18,7 @@ import (
 
 	"tallystick/benefits"
 	"tallystick/internal/auth"
+	"tallystick/internal/outbox"
 	"tallystick/ledger"
 	"tallystick/partners"
 	api "tallystick/proto/tallystick/v1/tallystickv1connect"
@@ -31,6 +32,7 @@ type Config struct {
 	Ledger   *ledger.Ledger
 	Benefits *benefits.Catalog
 	Vouchers *partners.Vouchers
+	Webhooks *outbox.Endpoints
 	Keys     *auth.Keys
 	// PageKey signs page tokens. Servers behind one address share it; empty means a random one.
 	PageKey []byte
@@ -54,9 +56,8 @@ type server struct {
 	ledger   *ledger.Ledger
 	benefits *benefits.Catalog
 	vouchers *partners.Vouchers
+	webhooks *outbox.Endpoints
 	pages    pages
-
-	api.UnimplementedAdminServiceHandler
 }
 
 // New returns the handler of everything that the server answers.
@@ -65,7 +66,9 @@ func New(cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile the rules of the contract: %w", err)
 	}
-	s := &server{ledger: cfg.Ledger, benefits: cfg.Benefits, vouchers: cfg.Vouchers, pages: newPages(cfg.PageKey)}
+	s := &server{
+		ledger: cfg.Ledger, benefits: cfg.Benefits, vouchers: cfg.Vouchers, webhooks: cfg.Webhooks, pages: newPages(cfg.PageKey),
+	}
 	calls := s.mount(handlerOptions(cfg.Tracing, validator))
 
 	f := &front{

@@ -18,6 +18,7 @@ import (
 	"tallystick/internal/auth"
 	"tallystick/internal/db"
 	"tallystick/internal/devdb"
+	"tallystick/internal/outbox"
 	"tallystick/internal/rpc"
 	"tallystick/ledger"
 	"tallystick/partners"
@@ -73,6 +74,7 @@ func (w *world) config(change func(*rpc.Config)) rpc.Config {
 	vouchers := partners.New(w.ledger, w.pool)
 	cfg := rpc.Config{
 		Ledger: w.ledger, Vouchers: vouchers, Benefits: benefits.New(w.ledger, w.pool, vouchers), Keys: w.keys,
+		Webhooks: outbox.NewEndpoints(w.pool, outbox.Config{}),
 		Registry: prometheus.NewRegistry(), ExemptClients: []string{"tests"},
 		Log:    slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Checks: []rpc.Check{{Name: "database", Run: w.pool.Ping}},

@@ -618,10 +618,16 @@ type Webhook struct {
 	State WebhookState `protobuf:"varint,3,opt,name=state,proto3,enum=tallystick.v1.WebhookState" json:"state,omitempty"`
 	// How far it has come.
 	Position []*StripePosition `protobuf:"bytes,4,rep,name=position,proto3" json:"position,omitempty"`
-	// How many deliveries failed in a row.
-	Failures int32 `protobuf:"varint,5,opt,name=failures,proto3" json:"failures,omitempty"`
-	// What the last failure was; empty when the last delivery went well.
-	LastFailure   string `protobuf:"bytes,6,opt,name=last_failure,json=lastFailure,proto3" json:"last_failure,omitempty"`
+	// How many events wait.
+	Undelivered int64 `protobuf:"varint,5,opt,name=undelivered,proto3" json:"undelivered,omitempty"`
+	// How often the event that failed most often, and is still not delivered, failed.
+	Failures int32 `protobuf:"varint,6,opt,name=failures,proto3" json:"failures,omitempty"`
+	// What the last failure was; empty when nothing that waits has failed.
+	LastFailure string `protobuf:"bytes,7,opt,name=last_failure,json=lastFailure,proto3" json:"last_failure,omitempty"`
+	// When the endpoint was registered.
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// When something was last delivered; absent: never.
+	DeliveredAt   *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=delivered_at,json=deliveredAt,proto3" json:"delivered_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -684,6 +690,13 @@ func (x *Webhook) GetPosition() []*StripePosition {
 	return nil
 }
 
+func (x *Webhook) GetUndelivered() int64 {
+	if x != nil {
+		return x.Undelivered
+	}
+	return 0
+}
+
 func (x *Webhook) GetFailures() int32 {
 	if x != nil {
 		return x.Failures
@@ -698,12 +711,26 @@ func (x *Webhook) GetLastFailure() string {
 	return ""
 }
 
+func (x *Webhook) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *Webhook) GetDeliveredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeliveredAt
+	}
+	return nil
+}
+
 // CreateWebhookRequest asks for an endpoint.
 type CreateWebhookRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The caller's own id of this one intent: 1 to 128 of A-Z, a-z, 0-9, "_", ".", ":" and "-".
 	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
-	// Where the events go: https, a public host, no user and no fragment.
+	// Where the events go: https and a public host. A server for development may allow loopback and http.
 	Url           string `protobuf:"bytes,2,opt,name=url,proto3" json:"url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -758,7 +785,7 @@ type CreateWebhookResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The endpoint.
 	Webhook *Webhook `protobuf:"bytes,1,opt,name=webhook,proto3" json:"webhook,omitempty"`
-	// The secret that signs the events (Standard Webhooks). Shown this once.
+	// The secret that signs the events (Standard Webhooks). Shown this once: empty when the key was used before.
 	Secret        string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -891,6 +918,98 @@ func (x *ListWebhooksResponse) GetWebhooks() []*Webhook {
 	return nil
 }
 
+// RotateWebhookSecretRequest asks for a new secret.
+type RotateWebhookSecretRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The endpoint.
+	WebhookId     string `protobuf:"bytes,1,opt,name=webhook_id,json=webhookId,proto3" json:"webhook_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateWebhookSecretRequest) Reset() {
+	*x = RotateWebhookSecretRequest{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateWebhookSecretRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateWebhookSecretRequest) ProtoMessage() {}
+
+func (x *RotateWebhookSecretRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateWebhookSecretRequest.ProtoReflect.Descriptor instead.
+func (*RotateWebhookSecretRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *RotateWebhookSecretRequest) GetWebhookId() string {
+	if x != nil {
+		return x.WebhookId
+	}
+	return ""
+}
+
+// RotateWebhookSecretResponse answers a new secret.
+type RotateWebhookSecretResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The secret that signs from now on. Shown this once.
+	Secret        string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateWebhookSecretResponse) Reset() {
+	*x = RotateWebhookSecretResponse{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateWebhookSecretResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateWebhookSecretResponse) ProtoMessage() {}
+
+func (x *RotateWebhookSecretResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateWebhookSecretResponse.ProtoReflect.Descriptor instead.
+func (*RotateWebhookSecretResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *RotateWebhookSecretResponse) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
 // ReplayWebhookRequest asks to send events again.
 type ReplayWebhookRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -904,7 +1023,7 @@ type ReplayWebhookRequest struct {
 
 func (x *ReplayWebhookRequest) Reset() {
 	*x = ReplayWebhookRequest{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[14]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -916,7 +1035,7 @@ func (x *ReplayWebhookRequest) String() string {
 func (*ReplayWebhookRequest) ProtoMessage() {}
 
 func (x *ReplayWebhookRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[14]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -929,7 +1048,7 @@ func (x *ReplayWebhookRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayWebhookRequest.ProtoReflect.Descriptor instead.
 func (*ReplayWebhookRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{14}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ReplayWebhookRequest) GetWebhookId() string {
@@ -957,7 +1076,7 @@ type ReplayWebhookResponse struct {
 
 func (x *ReplayWebhookResponse) Reset() {
 	*x = ReplayWebhookResponse{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[15]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -969,7 +1088,7 @@ func (x *ReplayWebhookResponse) String() string {
 func (*ReplayWebhookResponse) ProtoMessage() {}
 
 func (x *ReplayWebhookResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[15]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -982,7 +1101,7 @@ func (x *ReplayWebhookResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayWebhookResponse.ProtoReflect.Descriptor instead.
 func (*ReplayWebhookResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{15}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReplayWebhookResponse) GetWebhook() *Webhook {
@@ -1003,7 +1122,7 @@ type ResumeWebhookRequest struct {
 
 func (x *ResumeWebhookRequest) Reset() {
 	*x = ResumeWebhookRequest{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[16]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1015,7 +1134,7 @@ func (x *ResumeWebhookRequest) String() string {
 func (*ResumeWebhookRequest) ProtoMessage() {}
 
 func (x *ResumeWebhookRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[16]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1028,7 +1147,7 @@ func (x *ResumeWebhookRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeWebhookRequest.ProtoReflect.Descriptor instead.
 func (*ResumeWebhookRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{16}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ResumeWebhookRequest) GetWebhookId() string {
@@ -1049,7 +1168,7 @@ type ResumeWebhookResponse struct {
 
 func (x *ResumeWebhookResponse) Reset() {
 	*x = ResumeWebhookResponse{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[17]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1061,7 +1180,7 @@ func (x *ResumeWebhookResponse) String() string {
 func (*ResumeWebhookResponse) ProtoMessage() {}
 
 func (x *ResumeWebhookResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[17]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1074,7 +1193,7 @@ func (x *ResumeWebhookResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeWebhookResponse.ProtoReflect.Descriptor instead.
 func (*ResumeWebhookResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{17}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ResumeWebhookResponse) GetWebhook() *Webhook {
@@ -1095,7 +1214,7 @@ type DeleteWebhookRequest struct {
 
 func (x *DeleteWebhookRequest) Reset() {
 	*x = DeleteWebhookRequest{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[18]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1107,7 +1226,7 @@ func (x *DeleteWebhookRequest) String() string {
 func (*DeleteWebhookRequest) ProtoMessage() {}
 
 func (x *DeleteWebhookRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[18]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1120,7 +1239,7 @@ func (x *DeleteWebhookRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteWebhookRequest.ProtoReflect.Descriptor instead.
 func (*DeleteWebhookRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{18}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DeleteWebhookRequest) GetWebhookId() string {
@@ -1139,7 +1258,7 @@ type DeleteWebhookResponse struct {
 
 func (x *DeleteWebhookResponse) Reset() {
 	*x = DeleteWebhookResponse{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[19]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1151,7 +1270,7 @@ func (x *DeleteWebhookResponse) String() string {
 func (*DeleteWebhookResponse) ProtoMessage() {}
 
 func (x *DeleteWebhookResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[19]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1164,7 +1283,7 @@ func (x *DeleteWebhookResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteWebhookResponse.ProtoReflect.Descriptor instead.
 func (*DeleteWebhookResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{19}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{21}
 }
 
 var File_tallystick_v1_admin_proto protoreflect.FileDescriptor
@@ -1209,23 +1328,32 @@ const file_tallystick_v1_admin_proto_rawDesc = "" +
 	"\x0eStripePosition\x12\"\n" +
 	"\x06stripe\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xff\a(\x00R\x06stripe\x12\x15\n" +
-	"\x01n\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x01n\"\xd8\x01\n" +
+	"\x01n\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x01n\"\xf4\x02\n" +
 	"\aWebhook\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x121\n" +
 	"\x05state\x18\x03 \x01(\x0e2\x1b.tallystick.v1.WebhookStateR\x05state\x129\n" +
-	"\bposition\x18\x04 \x03(\v2\x1d.tallystick.v1.StripePositionR\bposition\x12\x1a\n" +
-	"\bfailures\x18\x05 \x01(\x05R\bfailures\x12!\n" +
-	"\flast_failure\x18\x06 \x01(\tR\vlastFailure\"\x8f\x01\n" +
+	"\bposition\x18\x04 \x03(\v2\x1d.tallystick.v1.StripePositionR\bposition\x12 \n" +
+	"\vundelivered\x18\x05 \x01(\x03R\vundelivered\x12\x1a\n" +
+	"\bfailures\x18\x06 \x01(\x05R\bfailures\x12!\n" +
+	"\flast_failure\x18\a \x01(\tR\vlastFailure\x129\n" +
+	"\n" +
+	"created_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12=\n" +
+	"\fdelivered_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\vdeliveredAt\"\x90\x01\n" +
 	"\x14CreateWebhookRequest\x12G\n" +
-	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x12.\n" +
-	"\x03url\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18\x80\x102\x10^https://[!-~]+$R\x03url\"a\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x12/\n" +
+	"\x03url\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\x80\x102\x11^https?://[!-~]+$R\x03url\"a\n" +
 	"\x15CreateWebhookResponse\x120\n" +
 	"\awebhook\x18\x01 \x01(\v2\x16.tallystick.v1.WebhookR\awebhook\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\tR\x06secret\"\x15\n" +
 	"\x13ListWebhooksRequest\"J\n" +
 	"\x14ListWebhooksResponse\x122\n" +
-	"\bwebhooks\x18\x01 \x03(\v2\x16.tallystick.v1.WebhookR\bwebhooks\"\x85\x01\n" +
+	"\bwebhooks\x18\x01 \x03(\v2\x16.tallystick.v1.WebhookR\bwebhooks\"E\n" +
+	"\x1aRotateWebhookSecretRequest\x12'\n" +
+	"\n" +
+	"webhook_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\twebhookId\"5\n" +
+	"\x1bRotateWebhookSecretResponse\x12\x16\n" +
+	"\x06secret\x18\x01 \x01(\tR\x06secret\"\x85\x01\n" +
 	"\x14ReplayWebhookRequest\x12'\n" +
 	"\n" +
 	"webhook_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\twebhookId\x12D\n" +
@@ -1244,7 +1372,7 @@ const file_tallystick_v1_admin_proto_rawDesc = "" +
 	"\fWebhookState\x12\x1d\n" +
 	"\x19WEBHOOK_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14WEBHOOK_STATE_ACTIVE\x10\x01\x12\x18\n" +
-	"\x14WEBHOOK_STATE_PARKED\x10\x022\xb7\x06\n" +
+	"\x14WEBHOOK_STATE_PARKED\x10\x022\xa5\a\n" +
 	"\fAdminService\x12W\n" +
 	"\fFreezeMember\x12\".tallystick.v1.FreezeMemberRequest\x1a#.tallystick.v1.FreezeMemberResponse\x12]\n" +
 	"\x0eUnfreezeMember\x12$.tallystick.v1.UnfreezeMemberRequest\x1a%.tallystick.v1.UnfreezeMemberResponse\x12N\n" +
@@ -1252,7 +1380,8 @@ const file_tallystick_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"RedateLots\x12 .tallystick.v1.RedateLotsRequest\x1a!.tallystick.v1.RedateLotsResponse\x12Z\n" +
 	"\rCreateWebhook\x12#.tallystick.v1.CreateWebhookRequest\x1a$.tallystick.v1.CreateWebhookResponse\x12\\\n" +
-	"\fListWebhooks\x12\".tallystick.v1.ListWebhooksRequest\x1a#.tallystick.v1.ListWebhooksResponse\"\x03\x90\x02\x01\x12Z\n" +
+	"\fListWebhooks\x12\".tallystick.v1.ListWebhooksRequest\x1a#.tallystick.v1.ListWebhooksResponse\"\x03\x90\x02\x01\x12l\n" +
+	"\x13RotateWebhookSecret\x12).tallystick.v1.RotateWebhookSecretRequest\x1a*.tallystick.v1.RotateWebhookSecretResponse\x12Z\n" +
 	"\rReplayWebhook\x12#.tallystick.v1.ReplayWebhookRequest\x1a$.tallystick.v1.ReplayWebhookResponse\x12Z\n" +
 	"\rResumeWebhook\x12#.tallystick.v1.ResumeWebhookRequest\x1a$.tallystick.v1.ResumeWebhookResponse\x12Z\n" +
 	"\rDeleteWebhook\x12#.tallystick.v1.DeleteWebhookRequest\x1a$.tallystick.v1.DeleteWebhookResponseB-Z+tallystick/proto/tallystick/v1;tallystickv1b\x06proto3"
@@ -1270,71 +1399,77 @@ func file_tallystick_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_tallystick_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tallystick_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_tallystick_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_tallystick_v1_admin_proto_goTypes = []any{
-	(WebhookState)(0),              // 0: tallystick.v1.WebhookState
-	(*FreezeMemberRequest)(nil),    // 1: tallystick.v1.FreezeMemberRequest
-	(*FreezeMemberResponse)(nil),   // 2: tallystick.v1.FreezeMemberResponse
-	(*UnfreezeMemberRequest)(nil),  // 3: tallystick.v1.UnfreezeMemberRequest
-	(*UnfreezeMemberResponse)(nil), // 4: tallystick.v1.UnfreezeMemberResponse
-	(*MoveClockRequest)(nil),       // 5: tallystick.v1.MoveClockRequest
-	(*MoveClockResponse)(nil),      // 6: tallystick.v1.MoveClockResponse
-	(*RedateLotsRequest)(nil),      // 7: tallystick.v1.RedateLotsRequest
-	(*RedateLotsResponse)(nil),     // 8: tallystick.v1.RedateLotsResponse
-	(*StripePosition)(nil),         // 9: tallystick.v1.StripePosition
-	(*Webhook)(nil),                // 10: tallystick.v1.Webhook
-	(*CreateWebhookRequest)(nil),   // 11: tallystick.v1.CreateWebhookRequest
-	(*CreateWebhookResponse)(nil),  // 12: tallystick.v1.CreateWebhookResponse
-	(*ListWebhooksRequest)(nil),    // 13: tallystick.v1.ListWebhooksRequest
-	(*ListWebhooksResponse)(nil),   // 14: tallystick.v1.ListWebhooksResponse
-	(*ReplayWebhookRequest)(nil),   // 15: tallystick.v1.ReplayWebhookRequest
-	(*ReplayWebhookResponse)(nil),  // 16: tallystick.v1.ReplayWebhookResponse
-	(*ResumeWebhookRequest)(nil),   // 17: tallystick.v1.ResumeWebhookRequest
-	(*ResumeWebhookResponse)(nil),  // 18: tallystick.v1.ResumeWebhookResponse
-	(*DeleteWebhookRequest)(nil),   // 19: tallystick.v1.DeleteWebhookRequest
-	(*DeleteWebhookResponse)(nil),  // 20: tallystick.v1.DeleteWebhookResponse
-	(*Transaction)(nil),            // 21: tallystick.v1.Transaction
-	(*timestamppb.Timestamp)(nil),  // 22: google.protobuf.Timestamp
+	(WebhookState)(0),                   // 0: tallystick.v1.WebhookState
+	(*FreezeMemberRequest)(nil),         // 1: tallystick.v1.FreezeMemberRequest
+	(*FreezeMemberResponse)(nil),        // 2: tallystick.v1.FreezeMemberResponse
+	(*UnfreezeMemberRequest)(nil),       // 3: tallystick.v1.UnfreezeMemberRequest
+	(*UnfreezeMemberResponse)(nil),      // 4: tallystick.v1.UnfreezeMemberResponse
+	(*MoveClockRequest)(nil),            // 5: tallystick.v1.MoveClockRequest
+	(*MoveClockResponse)(nil),           // 6: tallystick.v1.MoveClockResponse
+	(*RedateLotsRequest)(nil),           // 7: tallystick.v1.RedateLotsRequest
+	(*RedateLotsResponse)(nil),          // 8: tallystick.v1.RedateLotsResponse
+	(*StripePosition)(nil),              // 9: tallystick.v1.StripePosition
+	(*Webhook)(nil),                     // 10: tallystick.v1.Webhook
+	(*CreateWebhookRequest)(nil),        // 11: tallystick.v1.CreateWebhookRequest
+	(*CreateWebhookResponse)(nil),       // 12: tallystick.v1.CreateWebhookResponse
+	(*ListWebhooksRequest)(nil),         // 13: tallystick.v1.ListWebhooksRequest
+	(*ListWebhooksResponse)(nil),        // 14: tallystick.v1.ListWebhooksResponse
+	(*RotateWebhookSecretRequest)(nil),  // 15: tallystick.v1.RotateWebhookSecretRequest
+	(*RotateWebhookSecretResponse)(nil), // 16: tallystick.v1.RotateWebhookSecretResponse
+	(*ReplayWebhookRequest)(nil),        // 17: tallystick.v1.ReplayWebhookRequest
+	(*ReplayWebhookResponse)(nil),       // 18: tallystick.v1.ReplayWebhookResponse
+	(*ResumeWebhookRequest)(nil),        // 19: tallystick.v1.ResumeWebhookRequest
+	(*ResumeWebhookResponse)(nil),       // 20: tallystick.v1.ResumeWebhookResponse
+	(*DeleteWebhookRequest)(nil),        // 21: tallystick.v1.DeleteWebhookRequest
+	(*DeleteWebhookResponse)(nil),       // 22: tallystick.v1.DeleteWebhookResponse
+	(*Transaction)(nil),                 // 23: tallystick.v1.Transaction
+	(*timestamppb.Timestamp)(nil),       // 24: google.protobuf.Timestamp
 }
 var file_tallystick_v1_admin_proto_depIdxs = []int32{
-	21, // 0: tallystick.v1.FreezeMemberResponse.transaction:type_name -> tallystick.v1.Transaction
-	21, // 1: tallystick.v1.UnfreezeMemberResponse.transaction:type_name -> tallystick.v1.Transaction
-	22, // 2: tallystick.v1.MoveClockRequest.clock:type_name -> google.protobuf.Timestamp
-	21, // 3: tallystick.v1.MoveClockResponse.transaction:type_name -> tallystick.v1.Transaction
-	22, // 4: tallystick.v1.RedateLotsRequest.expiring_from:type_name -> google.protobuf.Timestamp
-	22, // 5: tallystick.v1.RedateLotsRequest.expiring_to:type_name -> google.protobuf.Timestamp
-	22, // 6: tallystick.v1.RedateLotsRequest.expires_at:type_name -> google.protobuf.Timestamp
-	21, // 7: tallystick.v1.RedateLotsResponse.transaction:type_name -> tallystick.v1.Transaction
+	23, // 0: tallystick.v1.FreezeMemberResponse.transaction:type_name -> tallystick.v1.Transaction
+	23, // 1: tallystick.v1.UnfreezeMemberResponse.transaction:type_name -> tallystick.v1.Transaction
+	24, // 2: tallystick.v1.MoveClockRequest.clock:type_name -> google.protobuf.Timestamp
+	23, // 3: tallystick.v1.MoveClockResponse.transaction:type_name -> tallystick.v1.Transaction
+	24, // 4: tallystick.v1.RedateLotsRequest.expiring_from:type_name -> google.protobuf.Timestamp
+	24, // 5: tallystick.v1.RedateLotsRequest.expiring_to:type_name -> google.protobuf.Timestamp
+	24, // 6: tallystick.v1.RedateLotsRequest.expires_at:type_name -> google.protobuf.Timestamp
+	23, // 7: tallystick.v1.RedateLotsResponse.transaction:type_name -> tallystick.v1.Transaction
 	0,  // 8: tallystick.v1.Webhook.state:type_name -> tallystick.v1.WebhookState
 	9,  // 9: tallystick.v1.Webhook.position:type_name -> tallystick.v1.StripePosition
-	10, // 10: tallystick.v1.CreateWebhookResponse.webhook:type_name -> tallystick.v1.Webhook
-	10, // 11: tallystick.v1.ListWebhooksResponse.webhooks:type_name -> tallystick.v1.Webhook
-	9,  // 12: tallystick.v1.ReplayWebhookRequest.position:type_name -> tallystick.v1.StripePosition
-	10, // 13: tallystick.v1.ReplayWebhookResponse.webhook:type_name -> tallystick.v1.Webhook
-	10, // 14: tallystick.v1.ResumeWebhookResponse.webhook:type_name -> tallystick.v1.Webhook
-	1,  // 15: tallystick.v1.AdminService.FreezeMember:input_type -> tallystick.v1.FreezeMemberRequest
-	3,  // 16: tallystick.v1.AdminService.UnfreezeMember:input_type -> tallystick.v1.UnfreezeMemberRequest
-	5,  // 17: tallystick.v1.AdminService.MoveClock:input_type -> tallystick.v1.MoveClockRequest
-	7,  // 18: tallystick.v1.AdminService.RedateLots:input_type -> tallystick.v1.RedateLotsRequest
-	11, // 19: tallystick.v1.AdminService.CreateWebhook:input_type -> tallystick.v1.CreateWebhookRequest
-	13, // 20: tallystick.v1.AdminService.ListWebhooks:input_type -> tallystick.v1.ListWebhooksRequest
-	15, // 21: tallystick.v1.AdminService.ReplayWebhook:input_type -> tallystick.v1.ReplayWebhookRequest
-	17, // 22: tallystick.v1.AdminService.ResumeWebhook:input_type -> tallystick.v1.ResumeWebhookRequest
-	19, // 23: tallystick.v1.AdminService.DeleteWebhook:input_type -> tallystick.v1.DeleteWebhookRequest
-	2,  // 24: tallystick.v1.AdminService.FreezeMember:output_type -> tallystick.v1.FreezeMemberResponse
-	4,  // 25: tallystick.v1.AdminService.UnfreezeMember:output_type -> tallystick.v1.UnfreezeMemberResponse
-	6,  // 26: tallystick.v1.AdminService.MoveClock:output_type -> tallystick.v1.MoveClockResponse
-	8,  // 27: tallystick.v1.AdminService.RedateLots:output_type -> tallystick.v1.RedateLotsResponse
-	12, // 28: tallystick.v1.AdminService.CreateWebhook:output_type -> tallystick.v1.CreateWebhookResponse
-	14, // 29: tallystick.v1.AdminService.ListWebhooks:output_type -> tallystick.v1.ListWebhooksResponse
-	16, // 30: tallystick.v1.AdminService.ReplayWebhook:output_type -> tallystick.v1.ReplayWebhookResponse
-	18, // 31: tallystick.v1.AdminService.ResumeWebhook:output_type -> tallystick.v1.ResumeWebhookResponse
-	20, // 32: tallystick.v1.AdminService.DeleteWebhook:output_type -> tallystick.v1.DeleteWebhookResponse
-	24, // [24:33] is the sub-list for method output_type
-	15, // [15:24] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	24, // 10: tallystick.v1.Webhook.created_at:type_name -> google.protobuf.Timestamp
+	24, // 11: tallystick.v1.Webhook.delivered_at:type_name -> google.protobuf.Timestamp
+	10, // 12: tallystick.v1.CreateWebhookResponse.webhook:type_name -> tallystick.v1.Webhook
+	10, // 13: tallystick.v1.ListWebhooksResponse.webhooks:type_name -> tallystick.v1.Webhook
+	9,  // 14: tallystick.v1.ReplayWebhookRequest.position:type_name -> tallystick.v1.StripePosition
+	10, // 15: tallystick.v1.ReplayWebhookResponse.webhook:type_name -> tallystick.v1.Webhook
+	10, // 16: tallystick.v1.ResumeWebhookResponse.webhook:type_name -> tallystick.v1.Webhook
+	1,  // 17: tallystick.v1.AdminService.FreezeMember:input_type -> tallystick.v1.FreezeMemberRequest
+	3,  // 18: tallystick.v1.AdminService.UnfreezeMember:input_type -> tallystick.v1.UnfreezeMemberRequest
+	5,  // 19: tallystick.v1.AdminService.MoveClock:input_type -> tallystick.v1.MoveClockRequest
+	7,  // 20: tallystick.v1.AdminService.RedateLots:input_type -> tallystick.v1.RedateLotsRequest
+	11, // 21: tallystick.v1.AdminService.CreateWebhook:input_type -> tallystick.v1.CreateWebhookRequest
+	13, // 22: tallystick.v1.AdminService.ListWebhooks:input_type -> tallystick.v1.ListWebhooksRequest
+	15, // 23: tallystick.v1.AdminService.RotateWebhookSecret:input_type -> tallystick.v1.RotateWebhookSecretRequest
+	17, // 24: tallystick.v1.AdminService.ReplayWebhook:input_type -> tallystick.v1.ReplayWebhookRequest
+	19, // 25: tallystick.v1.AdminService.ResumeWebhook:input_type -> tallystick.v1.ResumeWebhookRequest
+	21, // 26: tallystick.v1.AdminService.DeleteWebhook:input_type -> tallystick.v1.DeleteWebhookRequest
+	2,  // 27: tallystick.v1.AdminService.FreezeMember:output_type -> tallystick.v1.FreezeMemberResponse
+	4,  // 28: tallystick.v1.AdminService.UnfreezeMember:output_type -> tallystick.v1.UnfreezeMemberResponse
+	6,  // 29: tallystick.v1.AdminService.MoveClock:output_type -> tallystick.v1.MoveClockResponse
+	8,  // 30: tallystick.v1.AdminService.RedateLots:output_type -> tallystick.v1.RedateLotsResponse
+	12, // 31: tallystick.v1.AdminService.CreateWebhook:output_type -> tallystick.v1.CreateWebhookResponse
+	14, // 32: tallystick.v1.AdminService.ListWebhooks:output_type -> tallystick.v1.ListWebhooksResponse
+	16, // 33: tallystick.v1.AdminService.RotateWebhookSecret:output_type -> tallystick.v1.RotateWebhookSecretResponse
+	18, // 34: tallystick.v1.AdminService.ReplayWebhook:output_type -> tallystick.v1.ReplayWebhookResponse
+	20, // 35: tallystick.v1.AdminService.ResumeWebhook:output_type -> tallystick.v1.ResumeWebhookResponse
+	22, // 36: tallystick.v1.AdminService.DeleteWebhook:output_type -> tallystick.v1.DeleteWebhookResponse
+	27, // [27:37] is the sub-list for method output_type
+	17, // [17:27] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_tallystick_v1_admin_proto_init() }
@@ -1349,7 +1484,7 @@ func file_tallystick_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tallystick_v1_admin_proto_rawDesc), len(file_tallystick_v1_admin_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   20,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

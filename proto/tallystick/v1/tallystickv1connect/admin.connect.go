@@ -49,6 +49,9 @@ const (
 	// AdminServiceListWebhooksProcedure is the fully-qualified name of the AdminService's ListWebhooks
 	// RPC.
 	AdminServiceListWebhooksProcedure = "/tallystick.v1.AdminService/ListWebhooks"
+	// AdminServiceRotateWebhookSecretProcedure is the fully-qualified name of the AdminService's
+	// RotateWebhookSecret RPC.
+	AdminServiceRotateWebhookSecretProcedure = "/tallystick.v1.AdminService/RotateWebhookSecret"
 	// AdminServiceReplayWebhookProcedure is the fully-qualified name of the AdminService's
 	// ReplayWebhook RPC.
 	AdminServiceReplayWebhookProcedure = "/tallystick.v1.AdminService/ReplayWebhook"
@@ -75,12 +78,17 @@ type AdminServiceClient interface {
 	// Reasons: UNKNOWN_UNIT, TIME_NOT_IN_FUTURE (invalid_argument), IDEMPOTENCY_KEY_REUSED, NOTHING_TO_REDATE
 	// (failed_precondition).
 	RedateLots(context.Context, *v1.RedateLotsRequest) (*v1.RedateLotsResponse, error)
-	// CreateWebhook registers an endpoint for the programme's events and answers its secret, this once.
-	// Reasons: URL_NOT_ALLOWED (invalid_argument), IDEMPOTENCY_KEY_REUSED (failed_precondition).
+	// CreateWebhook registers an endpoint for the programme's events from now on and answers its secret, this once.
+	// Reasons: INVALID_FIELD (invalid_argument: an address that is not public https), IDEMPOTENCY_KEY_REUSED
+	// (failed_precondition).
 	CreateWebhook(context.Context, *v1.CreateWebhookRequest) (*v1.CreateWebhookResponse, error)
 	// ListWebhooks reads the endpoints and how far each has come.
 	ListWebhooks(context.Context, *v1.ListWebhooksRequest) (*v1.ListWebhooksResponse, error)
-	// ReplayWebhook sends everything from a position again.
+	// RotateWebhookSecret gives an endpoint a new secret; the one before signs beside it for another day. A retry rotates
+	// again.
+	// Reasons: NOT_FOUND (not_found).
+	RotateWebhookSecret(context.Context, *v1.RotateWebhookSecretRequest) (*v1.RotateWebhookSecretResponse, error)
+	// ReplayWebhook sends everything after a position again.
 	// Reasons: NOT_FOUND (not_found), INVALID_FIELD (invalid_argument).
 	ReplayWebhook(context.Context, *v1.ReplayWebhookRequest) (*v1.ReplayWebhookResponse, error)
 	// ResumeWebhook lets a parked endpoint go on where it stopped. Resuming one that runs changes nothing.
@@ -139,6 +147,12 @@ func NewAdminServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		rotateWebhookSecret: connect.NewClient[v1.RotateWebhookSecretRequest, v1.RotateWebhookSecretResponse](
+			httpClient,
+			baseURL+AdminServiceRotateWebhookSecretProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("RotateWebhookSecret")),
+			connect.WithClientOptions(opts...),
+		),
 		replayWebhook: connect.NewClient[v1.ReplayWebhookRequest, v1.ReplayWebhookResponse](
 			httpClient,
 			baseURL+AdminServiceReplayWebhookProcedure,
@@ -162,15 +176,16 @@ func NewAdminServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 
 // adminServiceClient implements AdminServiceClient.
 type adminServiceClient struct {
-	freezeMember   *connect.Client[v1.FreezeMemberRequest, v1.FreezeMemberResponse]
-	unfreezeMember *connect.Client[v1.UnfreezeMemberRequest, v1.UnfreezeMemberResponse]
-	moveClock      *connect.Client[v1.MoveClockRequest, v1.MoveClockResponse]
-	redateLots     *connect.Client[v1.RedateLotsRequest, v1.RedateLotsResponse]
-	createWebhook  *connect.Client[v1.CreateWebhookRequest, v1.CreateWebhookResponse]
-	listWebhooks   *connect.Client[v1.ListWebhooksRequest, v1.ListWebhooksResponse]
-	replayWebhook  *connect.Client[v1.ReplayWebhookRequest, v1.ReplayWebhookResponse]
-	resumeWebhook  *connect.Client[v1.ResumeWebhookRequest, v1.ResumeWebhookResponse]
-	deleteWebhook  *connect.Client[v1.DeleteWebhookRequest, v1.DeleteWebhookResponse]
+	freezeMember        *connect.Client[v1.FreezeMemberRequest, v1.FreezeMemberResponse]
+	unfreezeMember      *connect.Client[v1.UnfreezeMemberRequest, v1.UnfreezeMemberResponse]
+	moveClock           *connect.Client[v1.MoveClockRequest, v1.MoveClockResponse]
+	redateLots          *connect.Client[v1.RedateLotsRequest, v1.RedateLotsResponse]
+	createWebhook       *connect.Client[v1.CreateWebhookRequest, v1.CreateWebhookResponse]
+	listWebhooks        *connect.Client[v1.ListWebhooksRequest, v1.ListWebhooksResponse]
+	rotateWebhookSecret *connect.Client[v1.RotateWebhookSecretRequest, v1.RotateWebhookSecretResponse]
+	replayWebhook       *connect.Client[v1.ReplayWebhookRequest, v1.ReplayWebhookResponse]
+	resumeWebhook       *connect.Client[v1.ResumeWebhookRequest, v1.ResumeWebhookResponse]
+	deleteWebhook       *connect.Client[v1.DeleteWebhookRequest, v1.DeleteWebhookResponse]
 }
 
 // FreezeMember calls tallystick.v1.AdminService.FreezeMember.
@@ -227,6 +242,15 @@ func (c *adminServiceClient) ListWebhooks(ctx context.Context, req *v1.ListWebho
 	return nil, err
 }
 
+// RotateWebhookSecret calls tallystick.v1.AdminService.RotateWebhookSecret.
+func (c *adminServiceClient) RotateWebhookSecret(ctx context.Context, req *v1.RotateWebhookSecretRequest) (*v1.RotateWebhookSecretResponse, error) {
+	response, err := c.rotateWebhookSecret.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // ReplayWebhook calls tallystick.v1.AdminService.ReplayWebhook.
 func (c *adminServiceClient) ReplayWebhook(ctx context.Context, req *v1.ReplayWebhookRequest) (*v1.ReplayWebhookResponse, error) {
 	response, err := c.replayWebhook.CallUnary(ctx, connect.NewRequest(req))
@@ -269,12 +293,17 @@ type AdminServiceHandler interface {
 	// Reasons: UNKNOWN_UNIT, TIME_NOT_IN_FUTURE (invalid_argument), IDEMPOTENCY_KEY_REUSED, NOTHING_TO_REDATE
 	// (failed_precondition).
 	RedateLots(context.Context, *v1.RedateLotsRequest) (*v1.RedateLotsResponse, error)
-	// CreateWebhook registers an endpoint for the programme's events and answers its secret, this once.
-	// Reasons: URL_NOT_ALLOWED (invalid_argument), IDEMPOTENCY_KEY_REUSED (failed_precondition).
+	// CreateWebhook registers an endpoint for the programme's events from now on and answers its secret, this once.
+	// Reasons: INVALID_FIELD (invalid_argument: an address that is not public https), IDEMPOTENCY_KEY_REUSED
+	// (failed_precondition).
 	CreateWebhook(context.Context, *v1.CreateWebhookRequest) (*v1.CreateWebhookResponse, error)
 	// ListWebhooks reads the endpoints and how far each has come.
 	ListWebhooks(context.Context, *v1.ListWebhooksRequest) (*v1.ListWebhooksResponse, error)
-	// ReplayWebhook sends everything from a position again.
+	// RotateWebhookSecret gives an endpoint a new secret; the one before signs beside it for another day. A retry rotates
+	// again.
+	// Reasons: NOT_FOUND (not_found).
+	RotateWebhookSecret(context.Context, *v1.RotateWebhookSecretRequest) (*v1.RotateWebhookSecretResponse, error)
+	// ReplayWebhook sends everything after a position again.
 	// Reasons: NOT_FOUND (not_found), INVALID_FIELD (invalid_argument).
 	ReplayWebhook(context.Context, *v1.ReplayWebhookRequest) (*v1.ReplayWebhookResponse, error)
 	// ResumeWebhook lets a parked endpoint go on where it stopped. Resuming one that runs changes nothing.
@@ -329,6 +358,12 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	adminServiceRotateWebhookSecretHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceRotateWebhookSecretProcedure,
+		svc.RotateWebhookSecret,
+		connect.WithSchema(adminServiceMethods.ByName("RotateWebhookSecret")),
+		connect.WithHandlerOptions(opts...),
+	)
 	adminServiceReplayWebhookHandler := connect.NewUnaryHandlerSimple(
 		AdminServiceReplayWebhookProcedure,
 		svc.ReplayWebhook,
@@ -361,6 +396,8 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 			adminServiceCreateWebhookHandler.ServeHTTP(w, r)
 		case AdminServiceListWebhooksProcedure:
 			adminServiceListWebhooksHandler.ServeHTTP(w, r)
+		case AdminServiceRotateWebhookSecretProcedure:
+			adminServiceRotateWebhookSecretHandler.ServeHTTP(w, r)
 		case AdminServiceReplayWebhookProcedure:
 			adminServiceReplayWebhookHandler.ServeHTTP(w, r)
 		case AdminServiceResumeWebhookProcedure:
@@ -398,6 +435,10 @@ func (UnimplementedAdminServiceHandler) CreateWebhook(context.Context, *v1.Creat
 
 func (UnimplementedAdminServiceHandler) ListWebhooks(context.Context, *v1.ListWebhooksRequest) (*v1.ListWebhooksResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.ListWebhooks is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) RotateWebhookSecret(context.Context, *v1.RotateWebhookSecretRequest) (*v1.RotateWebhookSecretResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.RotateWebhookSecret is not implemented"))
 }
 
 func (UnimplementedAdminServiceHandler) ReplayWebhook(context.Context, *v1.ReplayWebhookRequest) (*v1.ReplayWebhookResponse, error) {

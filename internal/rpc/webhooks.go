@@ -1,0 +1,79 @@
+package rpc
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"tallystick/internal/outbox"
+	v1 "tallystick/proto/tallystick/v1"
+)
+
+func (s *server) CreateWebhook(ctx context.Context, m *v1.CreateWebhookRequest) (*v1.CreateWebhookResponse, error) {
+	p := caller(ctx)
+	endpoint, secret, err := s.webhooks.Create(ctx, p.Programme, p.Holder(), m.IdempotencyKey, m.Url)
+	if err != nil {
+		return nil, err
+	}
+	return &v1.CreateWebhookResponse{Webhook: webhookOf(&endpoint), Secret: secret}, nil
+}
+
+func (s *server) ListWebhooks(ctx context.Context, _ *v1.ListWebhooksRequest) (*v1.ListWebhooksResponse, error) {
+	list, err := s.webhooks.List(ctx, caller(ctx).Programme)
+	if err != nil {
+		return nil, err
+	}
+	res := &v1.ListWebhooksResponse{Webhooks: make([]*v1.Webhook, len(list))}
+	for i := range list {
+		res.Webhooks[i] = webhookOf(&list[i])
+	}
+	return res, nil
+}
+
+func (s *server) RotateWebhookSecret(ctx context.Context, m *v1.RotateWebhookSecretRequest) (*v1.RotateWebhookSecretResponse, error) {
+	secret, err := s.webhooks.Rotate(ctx, caller(ctx).Programme, parseID(m.WebhookId))
+	return &v1.RotateWebhookSecretResponse{Secret: secret}, err
+}
+
+func (s *server) ReplayWebhook(ctx context.Context, m *v1.ReplayWebhookRequest) (*v1.ReplayWebhookResponse, error) {
+	position := make(outbox.Position, len(m.Position))
+	for _, at := range m.Position {
+		if _, twice := position[int16(at.Stripe)]; twice {
+			return nil, invalidField("position", "a stripe is named twice")
+		}
+		position[int16(at.Stripe)] = at.N
+	}
+	endpoint, err := s.webhooks.Replay(ctx, caller(ctx).Programme, parseID(m.WebhookId), position)
+	if err != nil {
+		return nil, err
+	}
+	return &v1.ReplayWebhookResponse{Webhook: webhookOf(&endpoint)}, nil
+}
+
+func (s *server) ResumeWebhook(ctx context.Context, m *v1.ResumeWebhookRequest) (*v1.ResumeWebhookResponse, error) {
+	endpoint, err := s.webhooks.Resume(ctx, caller(ctx).Programme, parseID(m.WebhookId))
+	if err != nil {
+		return nil, err
+	}
+	return &v1.ResumeWebhookResponse{Webhook: webhookOf(&endpoint)}, nil
+}
+
+func (s *server) DeleteWebhook(ctx context.Context, m *v1.DeleteWebhookRequest) (*v1.DeleteWebhookResponse, error) {
+	return &v1.DeleteWebhookResponse{}, s.webhooks.Delete(ctx, caller(ctx).Programme, parseID(m.WebhookId))
+}
+
+var webhookStates = map[outbox.State]v1.WebhookState{
+	outbox.Active: v1.WebhookState_WEBHOOK_STATE_ACTIVE,
+	outbox.Parked: v1.WebhookState_WEBHOOK_STATE_PARKED,
+}
+
+func webhookOf(e *outbox.Endpoint) *v1.Webhook {
+	m := &v1.Webhook{
+		Id: e.ID.String(), Url: e.URL, State: webhookStates[e.State], Undelivered: e.Undelivered,
+		Failures: int32(e.Failures), LastFailure: e.LastFailure, CreatedAt: timeOf(e.CreatedAt), DeliveredAt: timeOf(e.DeliveredAt),
+	}
+	for _, stripe := range slices.Sorted(maps.Keys(e.Position)) {
+		m.Position = append(m.Position, &v1.StripePosition{Stripe: int32(stripe), N: e.Position[stripe]})
+	}
+	return m
+}
