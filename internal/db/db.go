@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	pgxdecimal "github.com/jackc/pgx-shopspring-decimal"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -103,7 +102,7 @@ func Open(ctx context.Context, url string, opts Options) (*Pool, error) {
 	}
 	setLimits(cfg, opts, p.dialect)
 	cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		pgxdecimal.Register(conn.TypeMap())
+		registerDecimal(conn.TypeMap())
 		registerUUID(conn.TypeMap())
 		return takeRole(ctx, conn, role)
 	}
