@@ -60,12 +60,17 @@ func dayAfter(year int, month time.Month, day int, zone *time.Location) time.Tim
 }
 
 // firstInstant is the first instant of a local day. In zones that skip midnight when summer time begins, time.Date may
-// answer an instant of the day before; the day then begins at the end of the gap.
+// answer an instant of the day before; the day then begins at the end of the gap. In zones where midnight comes twice when
+// it ends, time.Date may answer the second; the day then begins with the first.
 func firstInstant(year int, month time.Month, day int, zone *time.Location) time.Time {
+	const step = 15 * time.Minute
 	noon := time.Date(year, month, day, 12, 0, 0, 0, zone)
 	start := time.Date(year, month, day, 0, 0, 0, 0, zone)
 	for start.Day() != noon.Day() {
-		start = start.Add(15 * time.Minute).Truncate(15 * time.Minute)
+		start = start.Add(step).Truncate(step)
+	}
+	for earlier := start.Add(-step); earlier.Day() == noon.Day(); earlier = earlier.Add(-step) {
+		start = earlier
 	}
 	return start
 }

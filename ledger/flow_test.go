@@ -1,0 +1,66 @@
+package ledger
+
+import "testing"
+
+func TestEveryReversibleFlowHasItsWayBack(t *testing.T) {
+	for f := range flows {
+		switch {
+		case !f.kind.reversible() || derived(f.kind, f.from, f.to):
+			continue
+		case f.kind == KindAdjustment && f.to == Wallet:
+			continue // clawed back
+		}
+		home := homeOf(Account{Place: f.from}).Place
+		if !flows[flow{KindReversal, f.to, home, f.unit}] {
+			t.Errorf("a %s of %s from %s to %s cannot be reversed", f.kind, f.unit, f.from, f.to)
+		}
+	}
+}
+
+func TestEveryGiftCanBeClawedBackToItsSource(t *testing.T) {
+	for f := range flows {
+		gives := f.kind == KindAccrual || f.kind == KindAllotment || f.kind == KindAdjustment && f.to == Wallet
+		if !gives || f.from == Wallet {
+			continue
+		}
+		back := []Place{f.to}
+		if f.to == Wallet || f.to == Pending {
+			back = append(back, Wallet, Debt)
+		}
+		for _, from := range back {
+			if !flows[flow{KindClawback, from, f.from, f.unit}] {
+				t.Errorf("a %s of %s from %s cannot be clawed back from %s", f.kind, f.unit, f.from, from)
+			}
+		}
+	}
+}
+
+func TestWhateverEntersAWalletMayExpireAndPaysDebt(t *testing.T) {
+	for f := range flows {
+		if f.to != Wallet {
+			continue
+		}
+		if f.kind == KindRedemption {
+			continue // only the re-dating by activity, of live lots into later ones
+		}
+		for _, to := range []Place{Breakage, Debt} {
+			if !flows[flow{f.kind, Wallet, to, f.unit}] {
+				t.Errorf("what a %s of %s brings to a wallet cannot go to %s", f.kind, f.unit, to)
+			}
+		}
+	}
+}
+
+func TestWhateverBearsLotsMeetsOnlyWhatKnowsWhatToDoWithThem(t *testing.T) {
+	for f := range flows {
+		if f.from == Breakage || f.from == Debt && f.kind != KindClawback {
+			t.Errorf("a %s may leave %s", f.kind, f.from)
+		}
+		if f.to == Hold && f.from != Wallet || f.to == Pending && f.from != Issuance {
+			t.Errorf("a %s may enter %s from %s", f.kind, f.to, f.from)
+		}
+		if f.kind.control() || f.kind == touch {
+			t.Errorf("a %s moves nothing", f.kind)
+		}
+	}
+}
