@@ -37,6 +37,7 @@ type wire struct {
 	trace   []string       // what was counted
 	at      int            // the statement to break, or -1
 	with    fault
+	meeting *meeting
 	chance  float64 // breaks statements at random
 	random  *rand.Rand
 	done    map[fault]int
@@ -68,6 +69,34 @@ func (w *wire) storm(chance float64, seed uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.chance, w.random = chance, rand.New(rand.NewPCG(seed, seed))
+}
+
+// meeting holds connections that are about to insert until all who are expected have come.
+type meeting struct {
+	missing int
+	all     chan struct{}
+}
+
+// meet lets the next n connections that insert something do so at the same moment.
+func (w *wire) meet(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.meeting = &meeting{missing: n, all: make(chan struct{})}
+}
+
+func (w *wire) wait(sql string) {
+	w.mu.Lock()
+	m := w.meeting
+	if m == nil || !strings.HasPrefix(strings.TrimSpace(sql), "INSERT") {
+		w.mu.Unlock()
+		return
+	}
+	if m.missing--; m.missing == 0 {
+		w.meeting = nil
+		close(m.all)
+	}
+	w.mu.Unlock()
+	<-m.all
 }
 
 func (w *wire) seen(state string) int {
@@ -226,6 +255,7 @@ func (c *wireConn) Write(b []byte) (int, error) {
 
 // send decides about one statement and returns what goes to the server for it.
 func (c *wireConn) send(sql string, simple bool, group []byte) []byte {
+	c.wire.wait(sql)
 	a := answer{what: completion}
 	switch f := c.wire.decide(sql); f {
 	case cutBefore:
