@@ -259,15 +259,14 @@ const (
 SELECT o.place, o.due_at, o.account_id
 FROM open_places AS o
 WHERE o.programme_id = $1 AND o.owner = $2 AND o.unit = $3 AND o.place LIKE 'hold/%'
-  AND o.due_at >= $4 AND (o.due_at > $4 OR o.account_id > $5)
+  AND (o.due_at, o.account_id) > ($4, $5)
 ORDER BY o.due_at, o.account_id
 LIMIT $6`
 
 	sqlReadPastHolds = `
 SELECT e.recorded_at, e.seq, e.transaction_id
 FROM entries AS e
-WHERE e.account_id = $1 AND e.recorded_at >= $2 AND e.recorded_at < $4
-  AND (e.recorded_at > $2 OR e.seq > $3) AND e.kind = 'hold'
+WHERE e.account_id = $1 AND (e.recorded_at, e.seq) > ($2, $3) AND e.recorded_at < $4 AND e.kind = 'hold'
 ORDER BY e.recorded_at, e.seq
 LIMIT $5`
 

@@ -211,11 +211,10 @@ func readFacts(ctx context.Context, q querier, programme uuid.UUID, ids []uuid.U
 	return found, nil
 }
 
-// The two comparisons of recorded_at are one range of the key; the third condition only cuts within one instant.
+// Both conditions together are one range of the key.
 const sqlReadMovements = `
 SELECT e.recorded_at, e.seq, e.transaction_id, e.kind, e.amount, e.balance, e.effective_at, e.lots
 FROM entries AS e
-WHERE e.account_id = $1 AND e.recorded_at >= $2 AND e.recorded_at < $4
-  AND (e.recorded_at > $2 OR e.seq > $3)
+WHERE e.account_id = $1 AND (e.recorded_at, e.seq) > ($2, $3) AND e.recorded_at < $4
 ORDER BY e.recorded_at, e.seq
 LIMIT $5`

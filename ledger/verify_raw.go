@@ -40,6 +40,19 @@ func rawInt8(column []byte) int64   { return int64(binary.BigEndian.Uint64(colum
 func rawInt2(column []byte) int16   { return int16(binary.BigEndian.Uint16(column)) }
 func rawID(column []byte) uuid.UUID { return uuid.UUID(column) }
 
+// rawIDs reads an array of ids: dimensions, a flag, the element's type, then length and lower bound of the dimension.
+func rawIDs(column []byte) ([]uuid.UUID, bool) {
+	const head, element = 20, 4 + 16
+	if len(column) < head || (len(column)-head)%element != 0 || binary.BigEndian.Uint32(column) != 1 {
+		return nil, false
+	}
+	ids := make([]uuid.UUID, 0, (len(column)-head)/element)
+	for rest := column[head:]; len(rest) > 0; rest = rest[element:] {
+		ids = append(ids, uuid.UUID(rest[4:element]))
+	}
+	return ids, true
+}
+
 func microTime(micro int64) time.Time { return time.UnixMicro(micro).UTC() }
 
 // micro is hashed as canon.time hashes a stored time.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -28,14 +29,16 @@ func (v *verifier) readSeals(ctx context.Context) error {
 	state := stripeState{stripe: -1}
 	heads := make(map[programmeStripe]stripeState)
 	for {
-		rows, err := v.tx.Query(ctx, sqlVerifySeals, state.programme, state.stripe, state.n, sealsPerStep)
+		var seals []Seal
+		rows, err := v.tx.Query(ctx, sqlVerifySeals, binaryRows, state.programme, state.stripe, state.n, sealsPerStep)
+		err = each(rows, err, func(c [][]byte) error {
+			seals = append(seals, v.rawSeal(c))
+			return nil
+		})
 		if err != nil {
 			return err
 		}
-		seals, err := pgx.CollectRows(rows, scanSeal)
-		if err != nil {
-			return err
-		}
+		more := len(seals) == sealsPerStep
 		for len(seals) > 0 {
 			step := takeSeals(seals)
 			if err := v.verifySeals(ctx, seals[:step], &state, heads); err != nil {
@@ -43,7 +46,7 @@ func (v *verifier) readSeals(ctx context.Context) error {
 			}
 			seals = seals[step:]
 		}
-		if rows.CommandTag().RowsAffected() < sealsPerStep {
+		if !more {
 			return v.readStripes(ctx, heads)
 		}
 	}
@@ -54,10 +57,16 @@ type programmeStripe struct {
 	stripe    int16
 }
 
-func scanSeal(row pgx.CollectableRow) (Seal, error) {
-	var s Seal
-	err := row.Scan(&s.Programme, &s.Stripe, &s.N, &s.RecordedAt, &s.SealedAt, &s.FirstEvent, &s.Events, &s.Transactions, &s.Hash)
-	return s, err
+func (v *verifier) rawSeal(c [][]byte) Seal {
+	s := Seal{
+		Programme: rawID(c[0]), Stripe: rawInt2(c[1]), N: rawInt8(c[2]), RecordedAt: microTime(rawTime(c[3])),
+		SealedAt: microTime(rawTime(c[4])), FirstEvent: rawInt8(c[5]), Events: rawInt8(c[6]), Hash: slices.Clone(c[8]),
+	}
+	ids, ok := rawIDs(c[7])
+	if s.Transactions = ids; !ok || len(ids) == 0 {
+		v.fail(checkSeal, sealName(&s), "its list of transactions is empty or not readable")
+	}
+	return s
 }
 
 // takeSeals is how many seals are verified together: at least one, and no more than their transactions allow.
