@@ -43,7 +43,7 @@ type trail struct {
 	entries []trailEntry
 	next    int // the first entry that is not yet followed
 	balance decimal.Decimal
-	lots   []composition // in spending order
+	lots    []composition // in spending order
 	// takes is what each debit took, by the transaction and leg that it belongs to; taken names the same by seq.
 	takes map[take][]composition
 	taken map[int64][]composition
