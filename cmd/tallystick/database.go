@@ -17,9 +17,11 @@ import (
 // database is the database that a command works on: the one DATABASE_URL names, else the lasting local one, which is
 // started for the length of the command.
 type database struct {
-	server *devdb.Server
-	pools  []*db.Pool
-	ledger *ledger.Ledger
+	server  *devdb.Server
+	pools   []*db.Pool
+	posting *db.Pool // with the poster's plans
+	reports *db.Pool // for statements that take long
+	ledger  *ledger.Ledger
 }
 
 // openDatabase finds or starts the database. With migrate it brings the schema up to date; without, an older schema is an
@@ -50,15 +52,13 @@ func (d *database) prepare(ctx context.Context, migrate bool) error {
 	if err := migrations.Check(ctx, owner); err != nil {
 		return err
 	}
-	posting, err := d.pool(ctx, db.Options{Poster: true})
-	if err != nil {
+	if d.posting, err = d.pool(ctx, db.Options{Poster: true}); err != nil {
 		return err
 	}
-	reports, err := d.pool(ctx, db.Options{StatementTimeout: time.Hour})
-	if err != nil {
+	if d.reports, err = d.pool(ctx, db.Options{StatementTimeout: time.Hour}); err != nil {
 		return err
 	}
-	d.ledger = ledger.New(posting, reports)
+	d.ledger = ledger.New(d.posting, d.reports)
 	return nil
 }
 

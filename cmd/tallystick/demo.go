@@ -33,7 +33,9 @@ func (c *demoCommand) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	started := time.Now()
-	site, err := openSite(ctx, devdb.Config{Dir: dir}, "127.0.0.1:0", slog.New(slog.DiscardHandler), demoClients...)
+	site, err := openSite(ctx, devdb.Config{Dir: dir}, serviceConfig{
+		addr: "127.0.0.1:0", unlimited: demoClients, log: slog.New(slog.DiscardHandler), // it sweeps by itself
+	})
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,9 @@ type commands struct {
 	Run  runCommand  `cmd:"" help:"Keep the service up on a local database, with the demonstration programme."`
 	Demo demoCommand `cmd:"" help:"Play the main job on real orders and print books that re-add."`
 
+	Serve serveCommand `cmd:"" help:"Serve the API on an existing database."`
+	Token tokenCommand `cmd:"" help:"Issue and revoke API keys."`
+
 	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to date and make the runtime role."`
 	Apply   applyCommand   `cmd:"" help:"Make a programme document the programme's current version."`
 	Clock   clockCommand   `cmd:"" help:"Show a programme's clock, or move a sandbox's forward."`

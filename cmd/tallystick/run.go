@@ -27,7 +27,7 @@ func (c *runCommand) Run(ctx context.Context, s *streams) error {
 		}
 	}
 	log := slog.New(slog.NewTextHandler(s.err, nil))
-	site, err := openSite(ctx, devdb.Config{Dir: dir}, c.Listen, log)
+	site, err := openSite(ctx, devdb.Config{Dir: dir}, serviceConfig{addr: c.Listen, loopback: true, sweep: 10 * time.Second, log: log})
 	if err != nil {
 		return err
 	}
