@@ -53,6 +53,11 @@ lint: $(BIN)/golangci-lint $(BIN)/crdbcheck $(BIN)/buf $(VALIDATE) ## Check the 
 	buf lint
 	buf breaking --against '.git#ref=$(RELEASED)' || { [ -z "$$(git ls-tree $(RELEASED) proto)" ] && echo "buf breaking: no proto in $(RELEASED) yet"; }
 
+.PHONY: fmt
+fmt: $(BIN)/golangci-lint $(BIN)/buf ## Format the code and the protos
+	golangci-lint fmt
+	buf format -w proto
+
 .PHONY: gen
 gen: $(BIN)/buf $(GENERATORS) $(VALIDATE) ## Generate the Go code of the protos, which is committed
 	buf format -w proto
