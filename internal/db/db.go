@@ -104,6 +104,7 @@ func Open(ctx context.Context, url string, opts Options) (*Pool, error) {
 	cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		registerDecimal(conn.TypeMap())
 		registerUUID(conn.TypeMap())
+		registerArrays(conn.TypeMap())
 		return takeRole(ctx, conn, role)
 	}
 	p.Pool, err = pgxpool.NewWithConfig(ctx, cfg)

@@ -16,7 +16,7 @@ func registerDecimal(m *pgtype.Map) {
 	pgxdecimal.Register(m)
 	element := &pgtype.Type{Name: "numeric", OID: pgtype.NumericOID, Codec: numericCodec{}}
 	m.RegisterType(element)
-	m.RegisterType(&pgtype.Type{Name: "_numeric", OID: pgtype.NumericArrayOID, Codec: &pgtype.ArrayCodec{ElementType: element}})
+	m.RegisterType(&pgtype.Type{Name: "_numeric", OID: pgtype.NumericArrayOID, Codec: arrayOf(element)})
 }
 
 // numericCodec is the library's for everything but our type in binary.
@@ -24,16 +24,27 @@ type numericCodec struct{ pgxdecimal.NumericCodec }
 
 func (c numericCodec) PlanEncode(m *pgtype.Map, oid uint32, format int16, value any) pgtype.EncodePlan {
 	if _, ours := value.(decimal.Decimal); ours && format == pgtype.BinaryFormatCode {
-		large := c.NumericCodec.PlanEncode(m, oid, format, pgxdecimal.Decimal{})
-		return numericEncode{large}
+		return encodeDecimal(m)
 	}
 	return c.NumericCodec.PlanEncode(m, oid, format, value)
 }
 
+func encodeDecimal(m *pgtype.Map) numericEncode {
+	large := pgtype.NumericCodec{}.PlanEncode(m, pgtype.NumericOID, pgtype.BinaryFormatCode, pgxdecimal.Decimal{})
+	return numericEncode{large}
+}
+
 func (c numericCodec) PlanScan(m *pgtype.Map, oid uint32, format int16, target any) pgtype.ScanPlan {
-	if _, ours := target.(*decimal.Decimal); ours && format == pgtype.BinaryFormatCode {
-		large := c.NumericCodec.PlanScan(m, oid, format, new(pgxdecimal.Decimal))
-		return numericScan{large}
+	large := numericScan{c.NumericCodec.PlanScan(m, oid, pgtype.BinaryFormatCode, new(pgxdecimal.Decimal))}
+	switch target.(type) {
+	case *decimal.Decimal:
+		if format == pgtype.BinaryFormatCode {
+			return large
+		}
+	case *decimal.NullDecimal:
+		if format == pgtype.BinaryFormatCode {
+			return nullScan{large}
+		}
 	}
 	return c.NumericCodec.PlanScan(m, oid, format, target)
 }
@@ -53,7 +64,10 @@ var powersOfTen = [...]uint64{1, 10, 100, 1000, base}
 type numericEncode struct{ large pgtype.EncodePlan }
 
 func (p numericEncode) Encode(value any, buf []byte) ([]byte, error) {
-	d := value.(decimal.Decimal) // the plan was made for this type
+	return p.append(buf, value.(decimal.Decimal)) // the plan was made for this type
+}
+
+func (p numericEncode) append(buf []byte, d decimal.Decimal) ([]byte, error) {
 	places := -d.Exponent()
 	if places < 0 || places > most || d.NumDigits() > most {
 		return p.large.Encode(pgxdecimal.Decimal(d), buf)
@@ -96,6 +110,17 @@ func (p numericScan) Scan(src []byte, dst any) error {
 		return nil
 	}
 	return p.large.Scan(src, (*pgxdecimal.Decimal)(d))
+}
+
+// nullScan is for columns that may be NULL.
+type nullScan struct{ numericScan }
+
+func (p nullScan) Scan(src []byte, dst any) error {
+	d := dst.(*decimal.NullDecimal) // the plan was made for this type
+	if d.Valid = src != nil; !d.Valid {
+		return nil
+	}
+	return p.numericScan.Scan(src, &d.Decimal)
 }
 
 // smallNumeric reads a number of at most four digits to the base of 10,000, with the decimal places that the database
