@@ -240,7 +240,8 @@ func (n *lane) answer(ctx context.Context, batch []*queued, out [][]outcome) err
 	if len(ids) > 0 {
 		var err error
 		if earlier, err = readTransactions(ctx, n.ledger.posting, batch[0].programme, ids); err != nil {
-			return err // nothing is lost: the same batch answers as replays
+			// The batch is committed and only its answer is missing: the same batch again answers as replays.
+			return fmt.Errorf("%w: %w", db.ErrOutcomeUnknown, err)
 		}
 	}
 	answered := make(map[uuid.UUID]bool)

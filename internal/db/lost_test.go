@@ -102,6 +102,34 @@ func TestConnectionLostBeforeCommitIsUnavailable(t *testing.T) {
 	}
 }
 
+func TestLostAnswerToASnapshotsCommitIsUnavailable(t *testing.T) {
+	for name, after := range map[string]bool{"question lost": false, "answer lost": true} {
+		t.Run(name, func(t *testing.T) {
+			cut, _, cuts := cutPool(t, "commit\x00", after)
+			err := db.InTx(t.Context(), cut, db.Snapshot, func(tx pgx.Tx) error {
+				_, err := tx.Exec(t.Context(), `SELECT 1`)
+				return err
+			})
+			if !errors.Is(err, db.ErrUnavailable) || cuts.Load() != 1 {
+				t.Errorf("%v after %d cuts", err, cuts.Load())
+			}
+		})
+	}
+}
+
+func TestReadWhoseConnectionBreaksMayBeTriedAgain(t *testing.T) {
+	for name, after := range map[string]bool{"question lost": false, "answer lost": true} {
+		t.Run(name, func(t *testing.T) {
+			cut, _, cuts := cutPool(t, "FROM numbers", after)
+			var n int
+			err := cut.QueryRow(t.Context(), `SELECT count(*) FROM numbers`).Scan(&n)
+			if !db.IsRetryable(err) || cuts.Load() != 1 {
+				t.Errorf("%v after %d cuts", err, cuts.Load())
+			}
+		})
+	}
+}
+
 func TestCancelledBeforeCommitIsNotUnknown(t *testing.T) {
 	pool := ownerPool(t, db.Options{})
 	ctx, cancel := context.WithCancel(t.Context())

@@ -32,11 +32,12 @@ const (
 	stateTooManyConns    = "53300"
 )
 
-// IsRetryable reports whether the same transaction may well succeed when it is run again: it met another one
-// ([ErrContention] included), the database was away, or the answer to its COMMIT was lost. After the last of these it
-// must carry its own key: see [ErrOutcomeUnknown].
+// IsRetryable reports whether the same transaction or read may well succeed when it is run again: it met another one
+// ([ErrContention] included), the database was or went away, or the answer to its COMMIT was lost. After the last of
+// these it must carry its own key: see [ErrOutcomeUnknown].
 func IsRetryable(err error) bool {
-	return isConflict(err) || errors.Is(err, ErrContention) || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrOutcomeUnknown)
+	return isConflict(err) || isGone(err) || errors.Is(err, ErrContention) || errors.Is(err, ErrUnavailable) ||
+		errors.Is(err, ErrOutcomeUnknown)
 }
 
 // Violates reports whether err is the refusal of the named constraint (a check, a key or a unique index).
@@ -74,7 +75,7 @@ func isGone(err error) bool {
 	var connect *pgconn.ConnectError
 	var network net.Error
 	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.EOF) ||
-		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, pgconn.ErrConnClosed)
 }
 
 // unanswered reports that a COMMIT which failed with err may have taken effect all the same, as everything may that is
