@@ -145,7 +145,7 @@ func (d *Dispatcher) serve(ctx context.Context, e target) {
 	}
 }
 
-// pump delivers window after window.
+// pump delivers window after window: without a pause while there is a backlog, otherwise what gathers in one poll at once.
 func (d *Dispatcher) pump(ctx context.Context, l *lease, e target) error {
 	programme, err := d.ledger.Programme(ctx, e.programme)
 	if err != nil {
@@ -153,25 +153,24 @@ func (d *Dispatcher) pump(ctx context.Context, l *lease, e target) error {
 	}
 	reader := &windows{pool: d.pool, programme: programme, endpoint: e.id, events: d.events, seals: d.seals}
 	for {
+		paced := time.After(d.poll)
 		w, err := reader.next(ctx)
+		if err == nil && len(w.skip) > 0 {
+			err = l.save(ctx, &e, progress{cursors: w.skip})
+		}
+		if err == nil && len(w.picks) > 0 {
+			err = d.deliver(ctx, l, e, programme, w.picks)
+		}
 		if err != nil {
 			return causeOr(ctx, err)
 		}
-		if len(w.skip) > 0 {
-			if err := l.save(ctx, &e, progress{cursors: w.skip}); err != nil {
-				return causeOr(ctx, err)
-			}
-		}
-		if len(w.picks) == 0 && len(w.skip) == 0 {
-			select {
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			case <-time.After(d.poll):
-			}
+		if w.more {
 			continue
 		}
-		if err := d.deliver(ctx, l, e, programme, w.picks); err != nil {
-			return causeOr(ctx, err)
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-paced:
 		}
 	}
 }

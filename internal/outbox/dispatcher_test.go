@@ -135,7 +135,7 @@ func TestSmallWindowsKeepTheOrder(t *testing.T) {
 			s := newSink(t)
 			endpoint(t, b, s)
 			servers := []*ledger.Ledger{b.Ledger, b.Another(t), b.Another(t)}
-			posted := traffic(t, b, servers, 60)
+			posted := traffic(t, b, servers, 30)
 			d := hurried(b.Ledger, b.Pool)
 			d.events, d.seals = 7, 3
 			run(t, d)

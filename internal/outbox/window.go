@@ -62,6 +62,8 @@ type window struct {
 	picks []pick
 	// skip moves the cursors of stripes whose next seals hold rejected transactions only.
 	skip map[int16]cursor
+	// more says that the snapshot showed events beyond the window.
+	more bool
 }
 
 // windows reads windows of one endpoint.
@@ -188,7 +190,7 @@ func (w *windows) assemble(stripes map[int16]*stripeWindow, posted map[uuid.UUID
 			}
 		}
 	}
-	out.picks = keep(all, horizon)
+	out.picks, out.more = keep(all, horizon), !horizon.IsZero()
 	return out
 }
 
