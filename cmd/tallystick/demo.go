@@ -106,8 +106,10 @@ func sweepAll(ctx context.Context, progressTo io.Writer, l *ledger.Ledger, p *le
 		return err
 	}
 	bar, done := newProgress(progressTo, "sweep"), int64(0)
-	return l.Sweep(ctx, p.ID, func(ledger.Due) {
+	err = l.Sweep(ctx, p.ID, func(ledger.Due) {
 		done++
-		bar.set(done, due)
+		bar.set(min(done, due), due)
 	})
+	bar.set(due, due)
+	return err
 }
