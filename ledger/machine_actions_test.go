@@ -264,6 +264,9 @@ func (m *machine) freeze(verb string) func(*rapid.T) ask {
 func (m *machine) period(t *rapid.T) ask {
 	a := m.fresh(t, "period")
 	a.expires = m.model.now - between(t, -1, 60, "days ago")*aday
+	if m.model.open > -always && oneIn(t, 5, "again") {
+		a.expires = m.model.open
+	}
 	return a
 }
 
@@ -335,18 +338,18 @@ func (m *machine) several(t *rapid.T) []ask {
 	if oneIn(t, 6, "twice") {
 		asks = append(asks, asks[0])
 	}
-	if oneIn(t, 6, "known") && len(m.model.order) > 0 {
-		asks = append(asks, m.model.past[m.earlier(t)].ask)
+	if oneIn(t, 6, "known") && len(m.tried) > 0 {
+		asks = append(asks, pick(t, m.tried, "again"))
 	}
 	return asks
 }
 
-// retry asks again what was asked before, the same or with other content.
+// retry asks again what was asked before, recorded or not, the same or with other content.
 func (m *machine) retry(t *rapid.T) {
-	if len(m.model.order) == 0 {
+	if len(m.tried) == 0 {
 		return
 	}
-	a := m.model.past[pick(t, m.model.order, "again")].ask
+	a := pick(t, m.tried, "again")
 	if oneIn(t, 3, "changed") {
 		a.reason += "!"
 	} else {
