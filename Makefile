@@ -51,7 +51,14 @@ lint: $(BIN)/golangci-lint $(BIN)/crdbcheck $(BIN)/buf $(VALIDATE) ## Check the 
 	golangci-lint run ./...
 	crdbcheck .
 	buf lint
-	buf breaking --against '.git#ref=$(RELEASED)' || { [ -z "$$(git ls-tree $(RELEASED) proto)" ] && echo "buf breaking: no proto in $(RELEASED) yet"; }
+	$(MAKE) --no-print-directory breaking
+
+.PHONY: breaking
+breaking: $(BIN)/buf $(VALIDATE)
+	rm -rf .tools/released && mkdir -p .tools/released
+	git archive $(RELEASED) buf.yaml proto | tar -x -C .tools/released
+	cp -r third_party .tools/released/ # it is in no commit
+	buf breaking --against .tools/released
 
 .PHONY: fmt
 fmt: $(BIN)/golangci-lint $(BIN)/buf ## Format the code and the protos
