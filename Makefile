@@ -114,7 +114,7 @@ $(BIN)/crdbcheck: $(wildcard internal/tools/crdbcheck/*.go) internal/tools/crdbc
 $(BIN)/buf: Makefile
 	@command -v npm >/dev/null || { echo "Install Node with npm: the proto compiler comes from there."; exit 1; }
 	npm install --silent --no-save --no-package-lock --prefix .tools $(BUF_PACKAGE)@$(BUF_VERSION)
-	mkdir -p $(BIN) && ln -sf ../node_modules/$(BUF_PACKAGE)/bin/buf $@ && touch -h $@
+	mkdir -p $(BIN) && cp .tools/node_modules/$(BUF_PACKAGE)/bin/buf $@
 
 $(VALIDATE): $(BIN)/exportproto
 	exportproto third_party/proto
