@@ -74,8 +74,13 @@ gen: $(BIN)/buf $(GENERATORS) $(VALIDATE) ## Generate the Go code of the protos,
 drift: gen ## Fail when what is generated is not what is committed
 	@git diff --exit-code -- proto && [ -z "$$(git status --porcelain -- proto)" ] || { echo "run make gen, and commit proto/"; exit 1; }
 
+.PHONY: walkthrough
+walkthrough: database ## Write docs/walkthrough.md by running the commands in it
+	docs/walkthrough.sh
+
 .PHONY: check
 check: test lint drift race demo ## Everything that CI does
+	docs/walkthrough.sh --check
 	cd internal/tools/crdbcheck && go test ./...
 
 .PHONY: clean
@@ -114,7 +119,7 @@ $(BIN)/crdbcheck: $(wildcard internal/tools/crdbcheck/*.go) internal/tools/crdbc
 $(BIN)/buf: Makefile
 	@command -v npm >/dev/null || { echo "Install Node with npm: the proto compiler comes from there."; exit 1; }
 	npm install --silent --no-save --no-package-lock --prefix .tools $(BUF_PACKAGE)@$(BUF_VERSION)
-	mkdir -p $(BIN) && cp .tools/node_modules/$(BUF_PACKAGE)/bin/buf $@
+	mkdir -p $(BIN) && rm -f $@ && cp .tools/node_modules/$(BUF_PACKAGE)/bin/buf $@
 
 $(VALIDATE): $(BIN)/exportproto
 	exportproto third_party/proto
