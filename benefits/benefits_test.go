@@ -1,7 +1,6 @@
 package benefits_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -239,7 +238,7 @@ func TestStockIsNeverOversold(t *testing.T) {
 			if i%2 == 0 {
 				catalog = other
 			}
-			_, err := catalog.RedeemBenefit(context.Background(), c.Programme, fmt.Sprint("m", i), "tea", benefits.WithPoints,
+			_, err := catalog.RedeemBenefit(t.Context(), c.Programme, fmt.Sprint("m", i), "tea", benefits.WithPoints,
 				ledger.Request{Client: "app", Key: fmt.Sprint("r", i)})
 			if err == nil {
 				won.Add(1)
@@ -309,7 +308,7 @@ func TestAllotmentIsGrantedOnceAYear(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 4 {
 			wg.Go(func() {
-				if _, err := c.Qualify(context.Background(), c.Programme, "ann"); err != nil {
+				if _, err := c.Qualify(t.Context(), c.Programme, "ann"); err != nil {
 					t.Error(err)
 				}
 			})

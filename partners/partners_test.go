@@ -1,7 +1,6 @@
 package partners_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -173,7 +172,7 @@ func TestManyTillsUseOneVoucherOnce(t *testing.T) {
 				if till%2 == 0 {
 					vouchers = other
 				}
-				_, err := vouchers.RedeemVoucher(context.Background(), m.Programme, "harbour", "t1", voucher.String(),
+				_, err := vouchers.RedeemVoucher(t.Context(), m.Programme, "harbour", "t1", voucher.String(),
 					ledger.Request{Client: "till", Key: fmt.Sprintf("r%d-%d", round, till)})
 				mu.Lock()
 				defer mu.Unlock()

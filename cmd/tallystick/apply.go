@@ -4,6 +4,10 @@ import (
 	"context"
 	"fmt"
 	"os"
+
+	"tallystick/benefits"
+	"tallystick/internal/db"
+	"tallystick/partners"
 )
 
 type applyCommand struct {
@@ -11,14 +15,20 @@ type applyCommand struct {
 	File string `short:"f" required:"" type:"existingfile" help:"The programme document (YAML)."`
 }
 
-// Run validates the document and makes it current; the same document again changes nothing.
+// Run validates every section of the document, makes it current and publishes the stock that it declares; the same
+// document again changes nothing.
 func (c *applyCommand) Run(ctx context.Context, s *streams) error {
 	document, err := os.ReadFile(c.File)
 	if err != nil {
 		return err
 	}
 	return c.with(ctx, false, func(d *database) error {
-		p, err := d.ledger.ApplyProgramme(ctx, document)
+		pool, err := d.pool(ctx, db.Options{})
+		if err != nil {
+			return err
+		}
+		catalog := benefits.New(d.ledger, pool, partners.New(d.ledger, pool))
+		p, err := catalog.ApplyProgramme(ctx, document)
 		if err != nil {
 			return err
 		}
