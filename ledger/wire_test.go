@@ -184,15 +184,15 @@ type wireConn struct {
 
 // answer is one thing that the server will answer: a statement's completion, or the ReadyForQuery of a Sync.
 type answer struct {
-	what expected
+	what stage
 	// lost cuts the connection instead of passing it on.
 	lost bool
 }
 
-type expected int
+type stage int
 
 const (
-	completion expected = iota
+	completion stage = iota
 	ready
 	raised         // the error that stands here was asked for by us, after a Parse and a Bind of our own
 	raisedAlone    // the same in place of a simple query, with a ReadyForQuery that is not passed on
