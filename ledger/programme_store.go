@@ -88,8 +88,8 @@ func lockProgramme(ctx context.Context, tx dbTx, p *Programme) (version int64, s
 	if _, err := tx.Exec(ctx, sqlLockStripes, p.ID, stripes); err != nil {
 		return 0, false, fmt.Errorf("lock stripes: %w", err)
 	}
-	var clock, openFrom time.Time
-	err = tx.QueryRow(ctx, sqlReadProgramme, p.ID).Scan(&version, &sandbox, &clock, &openFrom)
+	var clock, openFrom, now time.Time
+	err = tx.QueryRow(ctx, sqlReadProgramme, p.ID).Scan(&version, &sandbox, &clock, &openFrom, &now)
 	return version, sandbox, err
 }
 

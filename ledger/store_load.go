@@ -26,11 +26,6 @@ WHERE s.programme_id = $1 AND s.stripe = ANY($2::int2[])
 ORDER BY s.stripe
 FOR UPDATE`
 
-	sqlReadProgramme = `
-SELECT p.version, p.sandbox, p.clock, p.open_from
-FROM programmes AS p
-WHERE p.id = $1`
-
 	sqlLockAccounts = `
 SELECT a.id, a.floor, a.balance, a.seq, a.recorded_at, a.due_at, a.head
 FROM accounts AS a
@@ -65,7 +60,11 @@ FROM follow_ups AS f
 WHERE f.original_id = ANY($1::uuid[]) AND f.kind IN ('reversal', 'clawback')
 GROUP BY f.original_id`
 
-	sqlReadClock = `SELECT clock_timestamp()`
+	// Read last, so that its clock is later than every lock.
+	sqlReadProgramme = `
+SELECT p.version, p.sandbox, p.clock, p.open_from, clock_timestamp()
+FROM programmes AS p
+WHERE p.id = $1`
 )
 
 // noStripe is for previews, which seal nothing.
@@ -99,7 +98,7 @@ func (l *Ledger) load(ctx context.Context, tx dbTx, programme uuid.UUID, items [
 	w.queueAccounts(&q)
 	w.queueKnown(&q, items)
 	w.queueOriginals(&q)
-	q.Queue(sqlReadClock).QueryRow(func(row pgx.Row) error { return row.Scan(&w.clock) })
+	w.queueProgramme(&q)
 	if err := tx.SendBatch(ctx, &q).Close(); err != nil {
 		return nil, fmt.Errorf("load batch: %w", err)
 	}
@@ -167,8 +166,12 @@ func (w *work) queueStripes(q *pgx.Batch, items []*Item, stripe int16) {
 			return err
 		})
 	}
+}
+
+// queueProgramme reads what its stripes' locks protect, and the clock.
+func (w *work) queueProgramme(q *pgx.Batch) {
 	q.Queue(sqlReadProgramme, w.book.programme.ID).QueryRow(func(row pgx.Row) error {
-		err := row.Scan(&w.version, &w.sandbox.on, &w.sandbox.clock, &w.book.openFrom)
+		err := row.Scan(&w.version, &w.sandbox.on, &w.sandbox.clock, &w.book.openFrom, &w.clock)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return refuse(NotFoundReason, "programme", w.book.programme.ID.String())
 		}
@@ -223,14 +226,14 @@ func (acc *account) fill(s account, floor decimal.NullDecimal, due *time.Time) {
 	}
 }
 
-// queueKnown reads which keys and references are taken and which members are frozen.
+// queueKnown reads which keys and references are taken, and which members are frozen where that decides anything.
 func (w *work) queueKnown(q *pgx.Batch, items []*Item) {
 	b := w.book
 	var ids []uuid.UUID
 	var members, clients, kinds, references []string
 	for r := range requestsOf(items) {
 		ids = append(ids, TransactionID(b.programme.ID, r.Client, r.Key))
-		if member := b.memberOf(r); member != "" {
+		if member := b.memberOf(r); member != "" && (r.Kind.leavesMember() || r.Kind.control()) {
 			members = append(members, member)
 		}
 		if r.Reference != "" {
@@ -248,11 +251,13 @@ func (w *work) queueKnown(q *pgx.Batch, items []*Item) {
 		}
 		return rows.Err()
 	})
-	q.Queue(sqlReadFreezes, b.programme.ID, members).Query(func(rows pgx.Rows) error {
-		var member string
-		_, err := pgx.ForEachRow(rows, []any{&member}, func() error { b.frozen[member] = true; return nil })
-		return err
-	})
+	if len(members) > 0 {
+		q.Queue(sqlReadFreezes, b.programme.ID, members).Query(func(rows pgx.Rows) error {
+			var member string
+			_, err := pgx.ForEachRow(rows, []any{&member}, func() error { b.frozen[member] = true; return nil })
+			return err
+		})
+	}
 	if len(references) == 0 {
 		return
 	}
