@@ -3,7 +3,6 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules --warn-undefined-variables
-
 BIN := $(CURDIR)/.tools/bin
 export PATH := $(BIN):$(PATH)
 BUF_VERSION := 1.75.0
@@ -19,7 +18,7 @@ ARGS ?=
 help: ## Explain the targets
 	@echo "Tallystick: a loyalty points and partner-benefit ledger. Targets:"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do printf '  make %-9s %s\n' "$$t" "$$d"; done
-	@echo "The database is DATABASE_URL when that is set; otherwise a local one starts by itself."
+	@echo "The database is DATABASE_URL, or else a local one that starts by itself."
 
 .PHONY: run
 run: database ## Keep the service up: lasting local database, demonstration programme; prints what to try
@@ -47,15 +46,13 @@ torture: database ## Long proofs: a million operations, kill -9 of the server an
 	go test -tags torture -timeout 120m -count 1 ./... $(ARGS)
 
 .PHONY: lint
-lint: $(BIN)/golangci-lint $(BIN)/crdbcheck $(BIN)/buf $(VALIDATE) ## Check the code, the protos, and that CockroachDB would take every statement
+lint: $(BIN)/golangci-lint $(BIN)/crdbcheck breaking ## Check the code, the protos, and that CockroachDB would take every statement
 	golangci-lint run ./...
 	crdbcheck .
 	buf lint
-	$(MAKE) --no-print-directory breaking
 
-.PHONY: breaking
 breaking: $(BIN)/buf $(VALIDATE)
-	rm -rf .tools/released && mkdir -p .tools/released
+	rm -rf .tools/released && mkdir .tools/released
 	git archive $(RELEASED) buf.yaml proto | tar -x -C .tools/released
 	cp -r third_party .tools/released/ # it is in no commit
 	buf breaking --against .tools/released
@@ -89,11 +86,10 @@ clean: ## Remove the tools; the data of make run stays
 
 # --- what the targets stand on ---------------------------------------------------------------------------------------
 
-.PHONY: go
+.PHONY: go database engine breaking
 go:
 	@command -v go >/dev/null || { echo "Install Go 1.26 or newer."; exit 1; }
 
-.PHONY: database
 database: go
 	@if [ -n "$${DATABASE_URL:-}" ] || command -v "$${COCKROACH_BINARY:-cockroach}" >/dev/null || command -v initdb >/dev/null \
 		|| compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then exit 0; fi; \
@@ -101,7 +97,6 @@ database: go
 		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends postgresql; \
 	else echo "Install PostgreSQL 15 or newer (Debian: apt-get install -y --no-install-recommends postgresql), or set DATABASE_URL."; exit 1; fi
 
-.PHONY: engine
 engine:
 	@if [ -n "$${DATABASE_URL:-}" ]; then echo "Tested on the server of DATABASE_URL."; \
 	elif command -v "$${COCKROACH_BINARY:-cockroach}" >/dev/null; then echo "Tested on CockroachDB."; \
