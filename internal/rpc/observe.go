@@ -82,7 +82,8 @@ func (f *front) record(ctx context.Context, c *call, took time.Duration) {
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("request_id", c.id), slog.String("procedure", c.procedure), slog.Duration("took", took),
+		slog.String("request_id", c.id), slog.String("procedure", c.procedure),
+		slog.Float64("took_ms", float64(took.Microseconds())/1000),
 	}
 	if c.principal != nil {
 		attrs = append(attrs, slog.String("role", string(c.principal.Role)), slog.String("client", c.principal.Client))

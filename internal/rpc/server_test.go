@@ -32,11 +32,32 @@ zone: Asia/Shanghai
 sandbox: true
 expiry:
   year: {kind: rolling, months: 12}
+  quarter: {kind: rolling, months: 3}
 units:
   - {code: points, kind: points, scale: 0, expiry: year}
   - {code: cents, kind: points, scale: 2}
   - {code: visits, kind: allotment, scale: 0}
+  - {code: pass, kind: right, scale: 0, expiry: quarter}
+  - {code: seat, kind: right, scale: 0, expiry: quarter}
+  - {code: dinner, kind: right, scale: 0, expiry: quarter}
   - {code: CNY, kind: money, scale: 2}
+tiers:
+  unit: points
+  ladder:
+    - {code: gold, from: 500, names: {en: Gold, zh-Hans: 金卡}, allotments: {visits: 2}}
+benefits:
+  - {code: pass, kind: lounge, names: {en: Pass, zh-Hans: 通行券}, prices: {points: 300, visits: 1}}
+  - {code: seat, kind: event, names: {en: Seat, zh-Hans: 座位}, prices: {points: 1}, stock: {all: 1}}
+  - {code: dinner, kind: event, names: {en: Dinner, zh-Hans: 晚宴}, tier: gold, prices: {points: 10}}
+partners:
+  - code: lounge-one
+    names: {en: Lounge One, zh-Hans: 一号}
+    outlets: [gate-4]
+    honours: [{benefit: pass, unit: CNY, price: "80.00"}]
+  - code: other-house
+    names: {en: Other House, zh-Hans: 二号}
+    outlets: [door]
+    honours: [{benefit: dinner, unit: CNY, price: "1.00"}]
 `
 
 // world is a running server on a real listener and a real database, with a credential of every role.
@@ -45,6 +66,8 @@ type world struct {
 	pool      *db.Pool
 	owner     *db.Pool
 	ledger    *ledger.Ledger
+	vouchers  *partners.Vouchers
+	catalog   *benefits.Catalog
 	keys      *auth.Keys
 	programme uuid.UUID
 	url       string
@@ -61,6 +84,8 @@ func newWorld(t testing.TB, change func(*rpc.Config)) *world {
 	w.owner = devdb.Open(t, database.OwnerURL, db.Options{})
 	w.ledger = ledger.New(w.pool, w.owner)
 	t.Cleanup(w.ledger.Close)
+	w.vouchers = partners.New(w.ledger, w.pool)
+	w.catalog = benefits.New(w.ledger, w.pool, w.vouchers)
 	w.programme = w.apply(document)
 	w.keys = auth.NewKeys(w.pool, "test")
 	for _, role := range auth.Roles {
@@ -71,9 +96,8 @@ func newWorld(t testing.TB, change func(*rpc.Config)) *world {
 }
 
 func (w *world) config(change func(*rpc.Config)) rpc.Config {
-	vouchers := partners.New(w.ledger, w.pool)
 	cfg := rpc.Config{
-		Ledger: w.ledger, Vouchers: vouchers, Benefits: benefits.New(w.ledger, w.pool, vouchers), Keys: w.keys,
+		Ledger: w.ledger, Vouchers: w.vouchers, Benefits: w.catalog, Keys: w.keys,
 		Webhooks: outbox.NewEndpoints(w.pool, outbox.Config{}),
 		Registry: prometheus.NewRegistry(), ExemptClients: []string{"tests"},
 		Log:    slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -103,7 +127,7 @@ func serve(t testing.TB, cfg rpc.Config) string {
 
 func (w *world) apply(document string) uuid.UUID {
 	w.t.Helper()
-	p, err := w.ledger.ApplyProgramme(w.t.Context(), []byte(document))
+	p, err := w.catalog.ApplyProgramme(w.t.Context(), []byte(document))
 	if err != nil {
 		w.t.Fatal(err)
 	}
