@@ -51,7 +51,7 @@ func (c *verifyCommand) print(out io.Writer, report ledger.Report) error {
 // printChecks writes what was checked, and the rows that failed.
 func printChecks(out io.Writer, report ledger.Report) {
 	for _, check := range report.Checks {
-		fmt.Fprintf(out, "  %s  %-60s %12d\n", check.Invariant, check.Name, check.Count)
+		fmt.Fprintf(out, "  %s  %-86s %12d\n", check.Invariant, check.Name, check.Count)
 	}
 	for _, f := range report.Failures {
 		fmt.Fprintf(out, "  %s  FAILED: %s: %s: %s\n", f.Invariant, f.Name, f.Row, f.Problem)
