@@ -42,7 +42,6 @@ func (a ask) String() string {
 func (a ask) name() string { return a.client + "/" + a.key }
 
 const machineProgramme = `
-programme: machine
 zone: Asia/Shanghai
 back_dating: 20d
 expiry:

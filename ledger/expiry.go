@@ -38,7 +38,7 @@ func (b *Book) expire(acc *account, lapsed Draw) {
 func (b *Book) lapse(tx *Transaction) *Refusal {
 	refusal := refuse(NotFoundReason) // the original made no voucher
 	for _, leg := range b.originals[tx.Original].tx.Legs {
-		if leg.To.Account.Place != Voucher {
+		if leg.To.Account.Place != Voucher || leg.To.Account.Of != tx.Original {
 			continue
 		}
 		voucher := b.account(leg.To.Account)

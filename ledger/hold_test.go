@@ -122,6 +122,17 @@ func TestWhatFollowsATransactionOfAnotherKindIsNotFound(t *testing.T) {
 	}
 }
 
+func TestAVoucherLapsesByTheRedemptionThatMadeIt(t *testing.T) {
+	d := newDesk(t)
+	d.accrue("ann", "300", "2026-06-01")
+	d.must(Publish("lounge", amount("1"), d.next()))
+	v := d.must(d.voucher("ann", "200", "2026-04-01"))
+	back := d.reverse(d.must(d.use(v)), "0") // its leg leads into the voucher, too
+	d.refuse(NotFoundReason, d.followUp(KindExpiry, back.ID))
+	d.until("2026-04-01")
+	d.must(d.followUp(KindExpiry, v.ID))
+}
+
 func TestAnotherMembersHoldIsNotFound(t *testing.T) {
 	d := newDesk(t)
 	d.accrue("ann", "10", "2026-03-01")

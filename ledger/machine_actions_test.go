@@ -264,7 +264,7 @@ func (m *machine) freeze(verb string) func(*rapid.T) ask {
 func (m *machine) period(t *rapid.T) ask {
 	a := m.fresh(t, "period")
 	a.expires = m.model.now - between(t, -1, 60, "days ago")*aday
-	if m.model.open > -always && oneIn(t, 5, "again") {
+	if m.model.open > 0 && oneIn(t, 5, "again") {
 		a.expires = m.model.open
 	}
 	return a
@@ -364,6 +364,17 @@ func (m *machine) waitSome(t *rapid.T) {
 	until := m.model.now + rapid.Int64Range(1, 10*aday).Draw(t, "while")
 	if due := m.dueSoon(); len(due) > 0 && oneIn(t, 2, "to a boundary") {
 		until = pick(t, due, "due") + between(t, -1, 1, "off")
+	}
+	m.sleep(t, until)
+}
+
+// sleep lets time pass: in books of its own, by the clock of a sandbox where a mirror has to follow.
+func (m *machine) sleep(t *rapid.T, until int64) {
+	if m.mirror != nil {
+		m.keys++
+		m.step(t, false, ask{client: "sleep", key: strconv.Itoa(m.keys), verb: "clock", expires: max(until, m.model.now)})
+		m.closeBatch()
+		return
 	}
 	m.model.wait(until)
 	m.book.now = time.UnixMicro(m.model.now).UTC()

@@ -76,19 +76,27 @@ type machine struct {
 	keys  int
 	asked int
 	tried []ask // the latest
-	seen  map[string]int
+
+	document []byte
+	mirror   func(*rapid.T, Item, []outcome) // also answers every item; nil for the pure core alone
+	seen     map[string]int
 }
 
 func newMachine(t *rapid.T) *machine {
-	sandbox, grace := rapid.Bool().Draw(t, "sandbox"), rapid.SampledFrom([]int64{0, 5}).Draw(t, "grace")
-	p, err := ParseProgramme(fmt.Appendf(nil, "sandbox: %v\nrefund_grace: %dd\n%s", sandbox, grace, machineProgramme), 3)
+	return newMachineOf(t, "machine", rapid.Bool().Draw(t, "sandbox"), 3)
+}
+
+func newMachineOf(t *rapid.T, programme string, sandbox bool, version int64) *machine {
+	grace := rapid.SampledFrom([]int64{0, 5}).Draw(t, "grace")
+	document := fmt.Appendf(nil, "programme: %s\nsandbox: %v\nrefund_grace: %dd\n%s", programme, sandbox, grace, machineProgramme)
+	p, err := ParseProgramme(document, version)
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := &desk{TB: t, book: newBook(p, 11), byID: make(map[uuid.UUID]*Transaction)}
-	d.book.now = day("2026-03-20")
+	d.book.now, d.book.openFrom = day("2026-03-20"), sandboxEpoch
 	return &machine{
-		desk: d, model: newModel(d.book.now.UnixMicro(), sandbox, grace*aday),
+		desk: d, model: newModel(d.book.now.UnixMicro(), sandbox, grace*aday), document: document,
 		names: make(map[uuid.UUID]string), known: make(map[*account]string), seen: make(map[string]int),
 	}
 }
@@ -111,6 +119,9 @@ func (m *machine) step(t *rapid.T, atomic bool, asks ...ask) {
 	for i, a := range asks {
 		m.compareAnswer(t, a, got[i], want[i])
 		m.note(a, want[i])
+	}
+	if m.mirror != nil {
+		m.mirror(t, item, got)
 	}
 	if n, w := m.ordinary()-recorded, len(m.model.order)-before; n != w {
 		t.Fatalf("%d transactions are recorded beside expiries, want %d", n, w)

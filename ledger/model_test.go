@@ -69,7 +69,7 @@ const (
 
 func newModel(now int64, sandbox bool, grace int64) *model {
 	return &model{
-		now: now, sandbox: sandbox, grace: grace, open: -always, piles: map[string]pile{}, sums: map[string]int64{},
+		now: now, sandbox: sandbox, grace: grace, piles: map[string]pile{}, sums: map[string]int64{},
 		due: map[string]int64{}, frozen: map[string]bool{}, refs: map[string]string{}, past: map[string]*past{},
 	}
 }
