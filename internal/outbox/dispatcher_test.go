@@ -90,11 +90,11 @@ func TestEveryEventArrivesInOrderThroughKillsAndFaults(t *testing.T) {
 	s.answer = faulty()
 	endpoints, e := endpoint(t, b, s)
 	posted := make(chan int, 1)
-	go func() { posted <- traffic(t, b, []*ledger.Ledger{b.Ledger, b.Another(t)}, 100) }()
+	go func() { posted <- traffic(t, b, []*ledger.Ledger{b.Ledger, b.Another(t)}, 150) }()
 
 	kills := 0
 	for ; kills < 8; kills++ {
-		kill(t, b, s)
+		kill(t, b, s, kills%2 == 1)
 	}
 	run(t, hurried(b.Ledger, b.Pool))
 	s.await(<-posted)
@@ -125,6 +125,22 @@ func TestCompetingDispatchersKeepTheOrder(t *testing.T) {
 	run(t, hurried(other, b.Pool))
 	s.await(half)
 	s.check(b)
+}
+
+// Without a fault nothing is sent twice, however many dispatchers there are.
+func TestOneDispatcherServesAnEndpointAtATime(t *testing.T) {
+	b := ledgertest.New(t, live)
+	s := newSink(t)
+	endpoint(t, b, s)
+	for range 3 {
+		d := hurried(b.Ledger, b.Pool)
+		d.lease = 15 * time.Second // a slow machine is no fault
+		run(t, d)
+	}
+	s.await(traffic(t, b, []*ledger.Ledger{b.Ledger, b.Another(t)}, 30))
+	if again := s.check(b); again > 0 {
+		t.Errorf("%d deliveries were repeated", again)
+	}
 }
 
 // Windows far smaller than the backlog are cut within seals; an account's events lie on both sides of the cuts.
@@ -283,18 +299,29 @@ func TestARetryAfterIsHonoured(t *testing.T) {
 	})
 }
 
-// kill starts a dispatcher in a process of its own, waits until it delivered something, and kills it.
-func kill(t *testing.T, b *ledgertest.Books, s *sink) {
+// kill starts a dispatcher in a process of its own and kills it in the middle of a window: soon after its first requests,
+// or once it has saved a part of what it delivered.
+func kill(t *testing.T, b *ledgertest.Books, s *sink, saved bool) {
 	t.Helper()
-	before := s.count()
+	requests, before := s.count(), savedAt(t, b)
 	process := start(t, b)
 	eventually(t, "the dispatcher is at work", func() bool {
-		return s.count() > before+20
+		return s.count() > requests+20 && (!saved || savedAt(t, b).After(before))
 	})
 	if err := process.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = process.Wait()
+}
+
+// savedAt is when a dispatcher last saved that it delivered something.
+func savedAt(t *testing.T, b *ledgertest.Books) (at time.Time) {
+	t.Helper()
+	const sql = `SELECT coalesce(max(e.delivered_at), '1970-01-01') FROM webhook_endpoints AS e`
+	if err := b.Pool.QueryRow(t.Context(), sql).Scan(&at); err != nil {
+		t.Fatal(err)
+	}
+	return at
 }
 
 func start(t *testing.T, b *ledgertest.Books) *exec.Cmd {

@@ -42,7 +42,7 @@ func hurried(l *ledger.Ledger, pool *db.Pool) *Dispatcher {
 	d.lease, d.poll = 600*time.Millisecond, 5*time.Millisecond
 	d.retry = make([]time.Duration, 100)
 	for i := range d.retry {
-		d.retry[i] = 2 * time.Millisecond
+		d.retry[i] = 20 * time.Millisecond
 	}
 	return d
 }
