@@ -9,8 +9,8 @@ import (
 	"tallystick/ledger"
 )
 
-// Validation is a merchant's answer about a voucher: yes when Refusal is nil, else no, with the reason that
-// RedeemVoucher would give now.
+// Validation is a merchant's answer about a voucher: yes when Refusal is nil, else no and why. It knows more than
+// RedeemVoucher records, to which a voucher that was given back is one that is used up.
 type Validation struct {
 	Voucher Voucher
 	Refusal *ledger.Refusal

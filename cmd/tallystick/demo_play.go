@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -62,9 +63,9 @@ func newPlayer(ctx context.Context, s *site, p *ledger.Programme, redemptions bo
 	y.app = api.NewMemberServiceClient(client(auth.System, "demo-app", ""), s.url)
 	y.operator = api.NewAdminServiceClient(client(auth.Operator, "demo-operator", ""), s.url)
 	agreements, agreementsErr := s.vouchers.Agreements(p)
-	for code, partner := range agreements {
-		till := api.NewMerchantServiceClient(client(auth.Merchant, "demo-till", code+"/"+partner.Outlets[0]), s.url)
-		for benefit := range partner.Honours {
+	for _, code := range slices.Sorted(maps.Keys(agreements)) {
+		till := api.NewMerchantServiceClient(client(auth.Merchant, "demo-till", code+"/"+agreements[code].Outlets[0]), s.url)
+		for benefit := range agreements[code].Honours {
 			y.tills[benefit] = till
 		}
 	}

@@ -54,7 +54,9 @@ func TestWhatRunSaysToTryWorks(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		out, errs := watch("Ctrl-C"), new(bytes.Buffer)
 		ended := make(chan int, 1)
-		go func() { ended <- execute(ctx, []string{"run", "--listen", "127.0.0.1:0"}, &streams{out: out, err: errs}) }()
+		go func() {
+			ended <- execute(ctx, []string{"run", "--listen", "127.0.0.1:0"}, &streams{out: out, err: errs})
+		}()
 		select {
 		case <-out.seen:
 		case code := <-ended:
