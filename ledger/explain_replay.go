@@ -249,12 +249,14 @@ func (t *trail) open() []ExplainedLot {
 // explained adds up the parcels of one accrual; name fills in the rest of the shares.
 func (p composition) explained(unit string) ExplainedLot {
 	lot := ExplainedLot{Unit: unit, ExpiresAt: p.expiresAt, Fund: p.fund}
+	shares := make(map[uuid.UUID]int)
 	for _, part := range p.parcels {
 		lot.Amount = lot.Amount.Add(part.amount)
-		i := slices.IndexFunc(lot.Shares, func(s Share) bool { return s.Transaction == part.source })
-		if i < 0 {
-			lot.Shares = append(lot.Shares, Share{Transaction: part.source, Amount: part.amount})
-			continue
+		i, seen := shares[part.source]
+		if !seen {
+			i = len(lot.Shares)
+			shares[part.source] = i
+			lot.Shares = append(lot.Shares, Share{Transaction: part.source})
 		}
 		lot.Shares[i].Amount = lot.Shares[i].Amount.Add(part.amount)
 	}

@@ -11,8 +11,9 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// accountsPerStep is how many accounts are held at a time; their entries stream by.
-const accountsPerStep = 2000
+// accountsPerStep is how many accounts are held at a time; their entries stream by. Each step visits most pages of the
+// entries, so it should be large.
+const accountsPerStep = 10_000
 
 var lastID = uuid.Max
 

@@ -303,20 +303,35 @@ func (v *verifier) readTransactionIDs(ctx context.Context) error {
 	})
 }
 
+// One look-up a transaction: compared with an array of thousands, tables of a middling size would be read whole, again
+// and again. The limits keep the look-ups apart; no transaction has as many legs.
 const (
 	sqlVerifyLegs = `
 SELECT l.transaction_id, l.leg, l.unit, l.amount, l.from_owner, l.from_place, l.from_stripe, l.from_seq,
        l.to_owner, l.to_place, l.to_stripe, l.to_seq
-FROM legs AS l
-WHERE l.transaction_id = ANY($1::uuid[])
-ORDER BY l.transaction_id, l.leg`
+FROM unnest($1::uuid[]) AS u (id)
+CROSS JOIN LATERAL (
+  SELECT i.transaction_id, i.leg, i.unit, i.amount, i.from_owner, i.from_place, i.from_stripe, i.from_seq,
+         i.to_owner, i.to_place, i.to_stripe, i.to_seq
+  FROM legs AS i
+  WHERE i.transaction_id = u.id
+  ORDER BY i.leg
+  LIMIT 40000
+) AS l`
 
 	sqlVerifyTransactions = `
 SELECT t.id, t.programme_id, t.client, t.idempotency_key, t.kind, t.request_hash, t.rejection, t.detail, t.member,
        t.amount, t.original_id, t.due_at, t.reason, t.reference, t.actor, t.channel, t.rule, t.rule_version,
        t.effective_at, t.recorded_at, t.hash
-FROM transactions AS t
-WHERE t.id = ANY($1::uuid[])`
+FROM unnest($1::uuid[]) AS u (id)
+CROSS JOIN LATERAL (
+  SELECT i.id, i.programme_id, i.client, i.idempotency_key, i.kind, i.request_hash, i.rejection, i.detail, i.member,
+         i.amount, i.original_id, i.due_at, i.reason, i.reference, i.actor, i.channel, i.rule, i.rule_version,
+         i.effective_at, i.recorded_at, i.hash
+  FROM transactions AS i
+  WHERE i.id = u.id
+  LIMIT 1
+) AS t`
 
 	sqlVerifyTransactionIDs = `SELECT t.id FROM transactions AS t`
 )
