@@ -58,8 +58,8 @@ const overlap = 24 * time.Hour
 
 const (
 	sqlInsertEndpoint = `
-INSERT INTO webhook_endpoints (programme_id, id, url, state, secret, created_at)
-VALUES ($1, $2, $3, 'active', $4, now())
+INSERT INTO webhook_endpoints (programme_id, id, url, state, secret, created_at, started_at)
+VALUES ($1, $2, $3, 'active', $4, now(), now())
 ON CONFLICT (programme_id, id) DO NOTHING`
 
 	sqlInsertCursors = `
@@ -92,7 +92,7 @@ ORDER BY f.endpoint_id, f.attempts, f.failed_at`
 UPDATE webhook_endpoints SET previous_secret = secret, previous_until = now() + $4::interval, secret = $3
 WHERE programme_id = $1 AND id = $2`
 
-	sqlActivate = `UPDATE webhook_endpoints SET state = 'active' WHERE programme_id = $1 AND id = $2`
+	sqlActivate = `UPDATE webhook_endpoints SET state = 'active', started_at = now() WHERE programme_id = $1 AND id = $2`
 
 	sqlDeleteEndpoint = `DELETE FROM webhook_endpoints WHERE programme_id = $1 AND id = $2`
 	sqlDeleteCursors  = `DELETE FROM webhook_cursors WHERE endpoint_id = $1`

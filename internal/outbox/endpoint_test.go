@@ -206,10 +206,10 @@ func clamp(t *testing.T, b *ledgertest.Books, p Position) Position {
 	return p
 }
 
-func TestLagIsTheAgeOfTheOldestEventThatNothingHoldsUp(t *testing.T) {
+func TestLagIsHowLongAnEventWaitedWhileNothingWasDelivered(t *testing.T) {
 	b := ledgertest.New(t, live)
 	s := newSink(t)
-	endpoints, _ := endpoint(t, b, s)
+	endpoints, e := endpoint(t, b, s)
 	if lag, err := endpoints.Lag(t.Context()); err != nil || lag != (Lag{}) {
 		t.Errorf("nothing posted: %+v, %v", lag, err)
 	}
@@ -223,10 +223,27 @@ func TestLagIsTheAgeOfTheOldestEventThatNothingHoldsUp(t *testing.T) {
 	if err != nil || lag.Undelivered != 2 || lag.Oldest < since {
 		t.Errorf("two posted %v ago: %+v, %v", since, lag, err)
 	}
-	run(t, hurried(b.Ledger, b.Pool))
+	stop := run(t, hurried(b.Ledger, b.Pool))
 	s.await(2)
 	eventually(t, "no lag is left", func() bool {
 		lag, err := endpoints.Lag(t.Context())
 		return err == nil && lag == (Lag{})
 	})
+	stop()
+
+	before := lag.Oldest
+	if _, err := endpoints.Replay(t.Context(), b.Programme, e.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Pool.QueryRow(t.Context(), `SELECT now() - e.started_at FROM webhook_endpoints AS e`).Scan(&since); err != nil {
+		t.Fatal(err)
+	}
+	var age time.Duration
+	lag, err = endpoints.Lag(t.Context())
+	if err2 := b.Pool.QueryRow(t.Context(), `SELECT now() - min(s.sealed_at) FROM seals AS s`).Scan(&age); err2 != nil {
+		t.Fatal(err2)
+	}
+	if err != nil || lag.Undelivered != 2 || lag.Oldest < since || lag.Oldest >= age-before {
+		t.Errorf("a replay begun %v ago of events %v old: %+v, %v", since, age, lag, err)
+	}
 }

@@ -13,8 +13,9 @@ import (
 type Lag struct {
 	// Undelivered counts the events that wait, once for each active endpoint.
 	Undelivered int64
-	// Oldest is how long the oldest event has waited at an endpoint that takes what it is sent. What a failing receiver
-	// holds up is not counted: it says nothing about this service.
+	// Oldest is the longest that an event has waited while nothing was delivered to its endpoint. It grows when no
+	// dispatcher does its work. A failing or slow receiver and a replay of old events do not make it grow: they say
+	// nothing about this service.
 	Oldest time.Duration
 	// Failing endpoints have an event whose last delivery failed; parked ones wait for Resume.
 	Failing, Parked int
@@ -22,13 +23,13 @@ type Lag struct {
 
 // The oldest event that waits at an endpoint is the first of some stripe, and its seal is the cursor's or follows it.
 const sqlReadLag = `
-SELECT e.id, e.state, sum(s.events - c.event)::int8, min(l.sealed_at), now(),
+SELECT e.id, e.state, sum(s.events - c.event)::int8, min(l.sealed_at), e.delivered_at, e.started_at, now(),
     EXISTS (SELECT 1 FROM webhook_failures AS f WHERE f.endpoint_id = e.id)
 FROM webhook_endpoints AS e
 JOIN webhook_cursors AS c ON c.endpoint_id = e.id
 JOIN stripes AS s ON s.programme_id = e.programme_id AND s.stripe = c.stripe
 LEFT JOIN seals AS l ON l.programme_id = e.programme_id AND l.stripe = c.stripe AND l.n = c.seal AND c.event < s.events
-GROUP BY e.id, e.state`
+GROUP BY e.id, e.state, e.delivered_at, e.started_at`
 
 // Lag reads how far deliveries are behind. It costs 64 rows an endpoint.
 func (e *Endpoints) Lag(ctx context.Context) (Lag, error) {
@@ -40,10 +41,10 @@ func (e *Endpoints) Lag(ctx context.Context) (Lag, error) {
 	var id uuid.UUID
 	var state State
 	var waiting int64
-	var oldest *time.Time
+	var oldest, delivered, started *time.Time
 	var now time.Time
 	var failing bool
-	_, err = pgx.ForEachRow(rows, []any{&id, &state, &waiting, &oldest, &now, &failing}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&id, &state, &waiting, &oldest, &delivered, &started, &now, &failing}, func() error {
 		if state == Parked {
 			lag.Parked++
 			return nil
@@ -53,7 +54,13 @@ func (e *Endpoints) Lag(ctx context.Context) (Lag, error) {
 		case failing:
 			lag.Failing++
 		case oldest != nil:
-			lag.Oldest = max(lag.Oldest, now.Sub(*oldest))
+			since := *oldest
+			for _, later := range []*time.Time{delivered, started} {
+				if later != nil && later.After(since) {
+					since = *later
+				}
+			}
+			lag.Oldest = max(lag.Oldest, now.Sub(since))
 		}
 		return nil
 	})

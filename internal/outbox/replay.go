@@ -26,6 +26,8 @@ UPDATE webhook_cursors AS c
 SET event = u.event, seal = u.seal
 FROM unnest($2::int2[], $3::int8[], $4::int8[]) AS u (stripe, event, seal)
 WHERE c.endpoint_id = $1 AND c.stripe = u.stripe`
+
+	sqlStart = `UPDATE webhook_endpoints SET started_at = now() WHERE programme_id = $1 AND id = $2`
 )
 
 // Replay sends every event after the position again, and those that come. A stripe that the position does not name
@@ -50,7 +52,10 @@ func (e *Endpoints) Replay(ctx context.Context, programme, id uuid.UUID, positio
 		if _, err := tx.Exec(ctx, sqlSetCursors, id, stripes, events, seals); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, sqlDeleteFailures, id)
+		if _, err := tx.Exec(ctx, sqlDeleteFailures, id); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, sqlStart, programme, id)
 		return err
 	})
 	if err != nil {
