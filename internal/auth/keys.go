@@ -212,6 +212,9 @@ func (k *Keys) ask(ctx context.Context, id string, sum [sha256.Size]byte) (*veri
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ErrInvalid
 	}
+	if err != nil && ctx.Err() != nil {
+		return nil, fmt.Errorf("%w: ask about key %s: %w", db.ErrUnavailable, id, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("ask about key %s: %w", id, err)
 	}

@@ -76,7 +76,7 @@ func toRefusal(err error) *refusal {
 	case errors.Is(err, db.ErrOutcomeUnknown):
 		return because(err, connect.CodeUnavailable, reasonOutcomeUnknown,
 			"whether it was recorded is unknown: send the same request again")
-	case errors.Is(err, db.ErrContention), state == "55P03": // lock_timeout
+	case errors.Is(err, db.ErrContention), state == "40001", state == "40P01", state == "55P03": // the last is lock_timeout
 		return because(err, connect.CodeAborted, reasonContention, "others were faster: send the same request again")
 	case errors.Is(err, context.DeadlineExceeded):
 		return because(err, connect.CodeDeadlineExceeded, reasonDeadlineExceeded,

@@ -26,6 +26,8 @@ func TestErrorsAreAnsweredByWhatTheCallerCanDo(t *testing.T) {
 		{&ledger.Refusal{Reason: ledger.UnknownUnit}, connect.CodeInvalidArgument, "UNKNOWN_UNIT"},
 		{db.ErrContention, connect.CodeAborted, "CONTENTION"},
 		{&pgconn.PgError{Code: "55P03"}, connect.CodeAborted, "CONTENTION"},
+		{&pgconn.PgError{Code: "40001"}, connect.CodeAborted, "CONTENTION"},
+		{&pgconn.PgError{Code: "57P01"}, connect.CodeUnavailable, "DATABASE_UNAVAILABLE"},
 		{db.ErrOutcomeUnknown, connect.CodeUnavailable, "OUTCOME_UNKNOWN"},
 		{fmt.Errorf("%w: %w", db.ErrOutcomeUnknown, context.DeadlineExceeded), connect.CodeUnavailable, "OUTCOME_UNKNOWN"},
 		{db.ErrUnavailable, connect.CodeUnavailable, "DATABASE_UNAVAILABLE"},

@@ -496,7 +496,9 @@ func TestStatementPagesJoinWithoutGapOrOverlap(t *testing.T) { // E50
 	list := fields{"memberId": `"m1"`, "unit": `"points"`}
 	entries := api.LedgerServiceListEntriesProcedure
 	flipped := []byte(first.NextPageToken)
-	flipped[5] ^= 1
+	if flipped[5]++; !strings.Contains("BCDEFGHIJKLMNOPQRSTUVWXYZbcdefghijklmnopqrstuvwxyz123456789", string(flipped[5])) {
+		flipped[5] = 'A' // still a symbol of base64, and still another one
+	}
 	w.refuses([]hostile{
 		{name: "size -1", procedure: entries, body: list.but("pageSize", "-1"), code: invalid, reason: "INVALID_FIELD"},
 		{name: "size 1e10", procedure: entries, body: list.but("pageSize", "10000000000"), code: invalid, reason: "REQUEST_MALFORMED"},

@@ -15,12 +15,16 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/encoding/protojson"
 
+	"tallystick/benefits"
 	"tallystick/internal/auth"
 	"tallystick/internal/db"
 	"tallystick/internal/devdb"
+	"tallystick/internal/outbox"
 	"tallystick/internal/rpc"
 	"tallystick/ledger"
+	"tallystick/partners"
 	v1 "tallystick/proto/tallystick/v1"
 	api "tallystick/proto/tallystick/v1/tallystickv1connect"
 )
@@ -287,11 +291,16 @@ func TestWithoutItsDatabaseTheServerSaysSoAndRecovers(t *testing.T) { // E62
 	pool := devdb.Open(t, w.pool.Config().ConnString(), db.Options{Poster: true, Dial: network.dial})
 	books := ledger.New(pool, pool)
 	t.Cleanup(books.Close)
+	vouchers := partners.New(books, pool)
 	w.url = serve(t, w.config(func(cfg *rpc.Config) {
-		cfg.Ledger, cfg.Keys = books, auth.NewKeys(pool, "test")
+		cfg.Ledger, cfg.Vouchers, cfg.Benefits = books, vouchers, benefits.New(books, pool, vouchers)
+		cfg.Keys, cfg.Webhooks = auth.NewKeys(pool, "test"), outbox.NewEndpoints(pool, outbox.Config{})
 		cfg.Checks = []rpc.Check{{Name: "database", Run: pool.Ping}}
 	}))
-	w.accrue("m1", "100") // the key is remembered now
+	for _, role := range auth.Roles { // the keys are remembered now
+		w.call(role, api.LedgerServiceGetBalanceProcedure, `{}`)
+	}
+	w.accrue("m1", "100")
 	if status, err := w.raw(http.MethodGet, "/readyz", ""); err != nil || status != http.StatusOK {
 		t.Errorf("ready: %d, %v", status, err)
 	}
@@ -301,6 +310,16 @@ func TestWithoutItsDatabaseTheServerSaysSoAndRecovers(t *testing.T) { // E62
 	got := w.call(auth.System, api.LedgerServiceAccrueProcedure, f.but(), "Connect-Timeout-Ms", "8000")
 	if got.code != "unavailable" {
 		t.Errorf("a write: %d %s %s %s", got.status, got.code, got.reason, got.body)
+	}
+	for _, m := range allMethods() {
+		data, err := protojson.Marshal(sample(m.input, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := w.call(m.role, m.procedure, string(data))
+		if got.code != "unavailable" {
+			t.Errorf("%s: %d %s", m.procedure, got.status, got.body)
+		}
 	}
 	if status, err := w.raw(http.MethodGet, "/readyz", ""); err != nil || status != http.StatusServiceUnavailable {
 		t.Errorf("not ready: %d, %v", status, err)
