@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -66,31 +65,33 @@ const (
 // depends on it for being exact, because postings and reads leave out what is due; it only brings the books up to date.
 // visit, when given, is called for each thing that is posted, by one goroutine at a time.
 func (l *Ledger) Sweep(ctx context.Context, programme uuid.UUID, visit func(Due)) error {
-	var mu sync.Mutex
-	return l.eachDue(ctx, programme, func(ctx context.Context, page []Due) error {
-		if err := l.settleDue(ctx, programme, page); err != nil {
-			return err
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		for i := 0; visit != nil && i < len(page); i++ {
-			visit(page[i])
-		}
-		return nil
-	})
+	return l.eachDue(ctx, programme, visiting(func(ctx context.Context, page []Due) error {
+		return l.settleDue(ctx, programme, page)
+	}, visit))
 }
 
 // DueNow lists what Sweep would post, without posting it. visit is called by one goroutine at a time.
 func (l *Ledger) DueNow(ctx context.Context, programme uuid.UUID, visit func(Due)) error {
+	return l.eachDue(ctx, programme, visiting(func(context.Context, []Due) error { return nil }, visit))
+}
+
+// pageFunc does what a job does with one page.
+type pageFunc func(ctx context.Context, page []Due) error
+
+// visiting calls visit, unless it is nil, for each thing of a page that do is done with, by one goroutine at a time.
+func visiting(do pageFunc, visit func(Due)) pageFunc {
 	var mu sync.Mutex
-	return l.eachDue(ctx, programme, func(_ context.Context, page []Due) error {
+	return func(ctx context.Context, page []Due) error {
+		if err := do(ctx, page); err != nil || visit == nil {
+			return err
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		for _, due := range page {
 			visit(due)
 		}
 		return nil
-	})
+	}
 }
 
 // CountDue is how many things a sweep would find now.
@@ -126,34 +127,34 @@ func allBuckets() []int16 {
 	return list
 }
 
-// eachDue goes through the buckets with a few workers, a page at a time.
-func (l *Ledger) eachDue(ctx context.Context, programme uuid.UUID, do func(context.Context, []Due) error) error {
+// eachDue goes through everything that is due, a page at a time.
+func (l *Ledger) eachDue(ctx context.Context, programme uuid.UUID, do pageFunc) error {
 	state, err := l.State(ctx, programme)
 	if err != nil {
 		return err
 	}
+	return l.eachBucket(ctx, do, func(ctx context.Context, bucket int16, do pageFunc) error {
+		if err := l.pages(ctx, sqlDuePlaces, Due{}, do, programme, bucket, state.Now); err != nil {
+			return err
+		}
+		return l.pages(ctx, sqlDueLots, Due{}, do, programme, bucket, state.Now)
+	})
+}
+
+// eachBucket gives the buckets to a few workers.
+func (l *Ledger) eachBucket(ctx context.Context, do pageFunc, work func(ctx context.Context, bucket int16, do pageFunc) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	var next atomic.Int32
-	for range sweepWorkers {
-		group.Go(func() error {
-			for bucket := next.Add(1) - 1; bucket < buckets; bucket = next.Add(1) - 1 {
-				for _, sql := range [...]string{sqlDuePlaces, sqlDueLots} {
-					if err := l.sweepBucket(ctx, programme, int16(bucket), state.Now, sql, do); err != nil {
-						return err
-					}
-				}
-			}
-			return nil
-		})
+	group.SetLimit(sweepWorkers)
+	for bucket := range int16(buckets) {
+		group.Go(func() error { return work(ctx, bucket, do) })
 	}
 	return group.Wait()
 }
 
-// sweepBucket goes through what is due in one bucket, in order of time.
-func (l *Ledger) sweepBucket(ctx context.Context, programme uuid.UUID, bucket int16, now time.Time, sql string, do func(context.Context, []Due) error) error {
-	var last Due
-	for {
-		rows, err := l.posting.Query(ctx, sql, programme, bucket, now, last.At, last.account, last.fund, sweepPage)
+// pages reads what a statement finds after start, in order, and hands it on page by page.
+func (l *Ledger) pages(ctx context.Context, sql string, start Due, do pageFunc, args ...any) error {
+	for last := start; ; {
+		rows, err := l.posting.Query(ctx, sql, append(args[:len(args):len(args)], last.At, last.account, last.fund, sweepPage)...)
 		if err != nil {
 			return fmt.Errorf("read what is due: %w", err)
 		}
@@ -201,6 +202,11 @@ func (l *Ledger) settleDue(ctx context.Context, programme uuid.UUID, page []Due)
 			})
 		}
 	}
+	return l.postAll(ctx, programme, requests)
+}
+
+// postAll posts requests whose refusals are no failure of the job that makes them.
+func (l *Ledger) postAll(ctx context.Context, programme uuid.UUID, requests []Request) error {
 	answers, err := l.post(ctx, programme, Item{Requests: requests})
 	if err != nil {
 		return err

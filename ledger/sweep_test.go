@@ -48,3 +48,31 @@ func TestSweepPostsWhatIsDueOnceHoweverManySweep(t *testing.T) {
 	b.WantBalance(t, "wallet", "points", amount(7)) // activated in June 1970: lives to June 1971
 	_, _ = held, pending
 }
+
+func TestARedatingJobMovesEveryMembersLotsOnce(t *testing.T) {
+	b := ledgertest.New(t, ledgertest.Document)
+	for i := range 40 {
+		b.Accrue(t, fmt.Sprint("a", i), fmt.Sprint("m", i), "points", 10) // expires 1971-02-01 in Shanghai
+	}
+	expired := time.Date(1971, 1, 31, 16, 0, 0, 0, time.UTC)
+	job := ledger.Request{Client: "test", Key: "spring", Reason: "goodwill"}
+	redate := func() (found int) {
+		err := b.Ledger.RedateAll(t.Context(), b.Programme, "points", expired, expired.Add(time.Hour), expired.AddDate(1, 0, 0), job,
+			func(ledger.Due) { found++ })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+
+	first, second := redate(), redate()
+	b.Post(t, ledger.SetClock(expired.AddDate(0, 6, 0), key("clock")))
+	if err := b.Ledger.Sweep(t.Context(), b.Programme, nil); err != nil {
+		t.Fatal(err)
+	}
+
+	if first != 40 || second != 0 {
+		t.Errorf("the job found %d lots, then %d; want 40, then 0", first, second)
+	}
+	b.WantBalance(t, "wallet", "points", amount(400))
+}

@@ -25,6 +25,7 @@ type commands struct {
 	Clock   clockCommand   `cmd:"" help:"Show a programme's clock, or move a sandbox's forward."`
 	Period  periodCommand  `cmd:"" help:"Show the open period, or close everything before a time."`
 	Sweep   sweepCommand   `cmd:"" help:"Post what is due: expired lots, timed-out holds, activations, unused vouchers."`
+	Redate  redateCommand  `cmd:"" help:"Give a unit's lots another expiry, for all members: an extension or a mass expiry."`
 	Verify  verifyCommand  `cmd:"" help:"Prove the invariants L1 to L8 from the journal alone."`
 }
 
