@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-var machineOps = flag.Int("ledger.ops", 100_000, "operations of the state machine against its model (make torture: 1000000)")
+var machineOps = flag.Int("ledger.ops", machineOpsByDefault, "operations of the state machine against its model")
 
 // TestLedgerAgreesWithItsModel drives the pure core and the model with the same random asks of every kind and compares
 // them after each. -ledger.ops says how many asks in total; -rapid.seed repeats a run, -rapid.failfile a failure.

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"strconv"
@@ -16,7 +15,7 @@ import (
 	"tallystick/internal/devdb"
 )
 
-var databaseOps = flag.Int("ledger.dbops", 1500, "operations that the state machine also sends through the database")
+var databaseOps = flag.Int("ledger.dbops", databaseOpsByDefault, "operations that the state machine also sends through the database")
 
 // TestTheDatabaseKeepsTheSameBooks sends what the state machine does also through load, apply, save and COMMIT, in a
 // sandbox whose clock stands where the machine's does. Every answer, every draw and every link of every member's chain
@@ -34,13 +33,13 @@ func TestTheDatabaseKeepsTheSameBooks(t *testing.T) {
 		rapid.Check(t, func(rt *rapid.T) {
 			runs++
 			m := newMachineOf(rt, fmt.Sprintf("run-%d", runs), true, 1)
-			m.reflectIn(rt, t.Context(), l)
+			m.reflectIn(rt, l)
 			rt.Repeat(map[string]func(*rapid.T){"": m.compare, "step": func(rt *rapid.T) {
 				m.one(rt)
 				m.closeBatch() // every item of the database is a batch of its own
 			}})
 			m.audit(rt)
-			m.sameJournal(rt, t.Context(), l)
+			m.sameJournal(rt, l)
 			done += m.asked
 		})
 	}
@@ -54,13 +53,13 @@ func TestTheDatabaseKeepsTheSameBooks(t *testing.T) {
 }
 
 // reflectIn makes a ledger on a database answer every item, too.
-func (m *machine) reflectIn(t *rapid.T, ctx context.Context, l *Ledger) {
-	p, err := l.ApplyProgramme(ctx, m.document)
+func (m *machine) reflectIn(t *rapid.T, l *Ledger) {
+	p, err := l.ApplyProgramme(t.Context(), m.document)
 	if err != nil {
 		t.Fatal(err)
 	}
 	m.mirror = func(t *rapid.T, item Item, want []outcome) {
-		answers, err := l.PostBatch(ctx, p.ID, item.Requests, item.Atomic)
+		answers, err := l.PostBatch(t.Context(), p.ID, item.Requests, item.Atomic)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,12 +76,12 @@ func (m *machine) reflectIn(t *rapid.T, ctx context.Context, l *Ledger) {
 }
 
 // sameJournal reads everything that the core recorded, expiries included, from the database.
-func (m *machine) sameJournal(t *rapid.T, ctx context.Context, l *Ledger) {
+func (m *machine) sameJournal(t *rapid.T, l *Ledger) {
 	var ids []uuid.UUID
 	for _, tx := range m.journal {
 		ids = append(ids, tx.ID)
 	}
-	found, err := l.Transactions(ctx, m.book.programme.ID, ids)
+	found, err := l.Transactions(t.Context(), m.book.programme.ID, ids)
 	if err != nil {
 		t.Fatal(err)
 	}
