@@ -150,6 +150,7 @@ func (v *verifier) readStripes(ctx context.Context, heads map[programmeStripe]st
 		return err
 	}
 	var row stripeState
+	stripes := make(map[uuid.UUID]int)
 	_, err = pgx.ForEachRow(rows, []any{&row.programme, &row.stripe, &row.n, &row.events, &row.head}, func() error {
 		v.counts[checkStripe]++
 		key := programmeStripe{row.programme, row.stripe}
@@ -161,10 +162,16 @@ func (v *verifier) readStripes(ctx context.Context, heads map[programmeStripe]st
 			v.fail(checkStripe, describeSeal(row.programme, row.stripe, row.n), "no programme has this stripe")
 		}
 		delete(heads, key)
+		stripes[row.programme]++
 		return nil
 	})
 	for key, state := range heads {
 		v.fail(checkStripe, describeSeal(key.programme, key.stripe, state.n), "it has seals and no row")
+	}
+	for id := range v.programmes {
+		if stripes[id] != Stripes {
+			v.fail(checkStripe, "programme "+id.String(), "it has %d stripes of %d", stripes[id], Stripes)
+		}
 	}
 	return err
 }
