@@ -213,9 +213,10 @@ func TestAccrueOverEveryProtocolMovesUnits(t *testing.T) {
 }
 
 func BenchmarkAccrue(b *testing.B) {
-	w := newWorld(b, nil)
-	client := w.ledgerClient()
-	b.SetParallelism(16)
+	w := newWorld(b, func(cfg *rpc.Config) { cfg.Log = slog.New(slog.DiscardHandler) })
+	transport := &http.Transport{MaxIdleConnsPerHost: 256}
+	client := api.NewLedgerServiceClient(&http.Client{Transport: bearer{w.tokens[auth.System], transport}}, w.url)
+	b.SetParallelism(64)
 	b.ResetTimer()
 	b.RunParallel(func(p *testing.PB) {
 		ctx := context.Background()
