@@ -1,0 +1,9 @@
+//go:build !torture
+
+package torture_test
+
+// How many times each process is killed.
+const (
+	serverKills   = 3
+	databaseKills = 2
+)
