@@ -7,7 +7,6 @@ type check int
 const (
 	checkChain check = iota
 	checkSeq
-	checkTime
 	checkBalance
 	checkLots
 	checkFloor
@@ -36,15 +35,14 @@ const (
 
 var checks = [checkCount]Check{
 	checkChain:       {Invariant: "L8", Name: "the hash of every entry follows from its row and the entry before it"},
-	checkSeq:         {Invariant: "L4", Name: "the seq of an account's entries counts from 1 without a gap"},
-	checkTime:        {Invariant: "L4", Name: "recorded_at never falls along an account's entries"},
+	checkSeq:         {Invariant: "L4", Name: "the seq of an account's entries, in order of recorded_at, counts from 1 without a gap"},
 	checkBalance:     {Invariant: "L4", Name: "every balance is the one before it plus the amount"},
 	checkLots:        {Invariant: "L5", Name: "the lot lines of an entry sum to its amount, and no lot falls below zero"},
 	checkFloor:       {Invariant: "L3", Name: "no balance falls below its floor"},
 	checkDigest:      {Invariant: "L8", Name: "the hash of every transaction, posted or rejected, follows from its row and its legs"},
 	checkID:          {Invariant: "L6", Name: "the id of every transaction follows from its programme, client and idempotency key"},
 	checkTransaction: {Invariant: "L1", Name: "a posted transaction has legs, a rejected one has none"},
-	checkLegs:        {Invariant: "L1", Name: "legs are numbered from 0, of declared units, and of an allowed flow"},
+	checkLegs:        {Invariant: "L1", Name: "legs are numbered from 0, of a declared unit and its scale, and of an allowed flow"},
 	checkSeal:        {Invariant: "L8", Name: "the seals of every stripe are chained and number its events without a gap"},
 	checkSealed:      {Invariant: "L8", Name: "every transaction is sealed once, and every sealed transaction is there"},
 	checkComplete:    {Invariant: "L2", Name: "no row stands outside its account or transaction"},

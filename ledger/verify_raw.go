@@ -115,6 +115,16 @@ func appendFour(b []byte, d int) []byte {
 	return append(b, byte('0'+d/1000), byte('0'+d/100%10), byte('0'+d/10%10), byte('0'+d%10))
 }
 
+// decimals is how many decimal places the number needs.
+func (n numeric) decimals() int {
+	if n.digits() <= n.weight()+1 {
+		return 0
+	}
+	var text [64]byte
+	_, fraction, _ := bytes.Cut(n.appendText(text[:0]), []byte("."))
+	return len(fraction)
+}
+
 // fixed is a number of billionths in 128 bits, two's complement: every amount that a unit's scale allows, and sums of
 // any number of them that a disk can hold.
 type fixed struct {
