@@ -27,6 +27,8 @@ type commands struct {
 	Sweep   sweepCommand   `cmd:"" help:"Post what is due: expired lots, timed-out holds, activations, unused vouchers."`
 	Redate  redateCommand  `cmd:"" help:"Give a unit's lots another expiry, for all members: an extension or a mass expiry."`
 	Verify  verifyCommand  `cmd:"" help:"Prove the invariants L1 to L8 from the journal alone."`
+
+	Bench benchCommand `cmd:"" help:"Measure the ledger through its API, and what the database could do at most."`
 }
 
 // streams is where a subcommand writes: results to out, progress and remarks to err.

@@ -43,15 +43,25 @@ func (b *bench) expire(ctx context.Context, cohort string, n int) error {
 // sweepAll sweeps and returns how many lots a second expired.
 func (b *bench) sweepAll(ctx context.Context, want int) (Result, error) {
 	bar := b.bar("sweep", want)
-	began := time.Now()
 	swept := 0
-	err := b.ledger.Sweep(ctx, b.programme, func(ledger.Due) { swept++; bar.set(int64(swept)) })
-	took := time.Since(began)
+	r, err := b.once(func() (int, error) {
+		err := b.ledger.Sweep(ctx, b.programme, func(ledger.Due) { swept++; bar.set(int64(swept)) })
+		return swept, err
+	})
 	bar.done()
 	if err == nil && swept != want {
 		err = fmt.Errorf("%d lots expired, not %d", swept, want)
 	}
-	return Result{PerSecond: float64(swept) / took.Seconds()}, err
+	return r, err
+}
+
+// once measures one long piece of work of this process, which returns how many units it was.
+func (b *bench) once(work func() (int, error)) (r Result, err error) {
+	before, began := b.cpu(), time.Now()
+	n, err := work()
+	r.PerSecond = float64(n) / time.Since(began).Seconds()
+	r.ClientCPU, r.ServerCPU, r.DatabaseCPU = b.cpu().per(before, n)
+	return r, err
 }
 
 func (b *bench) sweep(ctx context.Context, _ int) (Result, error) {
@@ -137,12 +147,12 @@ func (b *bench) verify(ctx context.Context, _ int) (Result, error) {
 		return Result{}, fmt.Errorf("count entries: %w", err)
 	}
 	bar := b.bar("verify", int(entries))
-	began := time.Now()
-	report, err := ledger.Verify(ctx, b.reports, func(done, total int64) { bar.set(done * entries / max(total, 1)) })
-	took := time.Since(began)
-	bar.done()
-	if err == nil && !report.OK() {
-		err = errors.New("the books are wrong: run `tallystick verify`")
-	}
-	return Result{PerSecond: float64(entries) / took.Seconds()}, err
+	defer bar.done()
+	return b.once(func() (int, error) {
+		report, err := ledger.Verify(ctx, b.reports, func(done, total int64) { bar.set(done * entries / max(total, 1)) })
+		if err == nil && !report.OK() {
+			err = errors.New("the books are wrong: run `tallystick verify`")
+		}
+		return int(entries), err
+	})
 }

@@ -7,6 +7,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -25,19 +26,28 @@ type Options struct {
 	Members int
 	// SweepMembers is how many members' lots the sweep finds.
 	SweepMembers int
+	// Prices measures the parts of a posting at the limit instead.
+	Prices bool
+	// Scale measures how the rates change with members and journal instead.
+	Scale bool
+	// Compare is the address of another ledger, which is driven instead with the same load.
+	Compare string
 	// Program is this program's own file, whose serve command is measured.
 	Program string
 	// Out gets the table row by row, and Progress what is going on meanwhile; nil is silence.
 	Out, Progress io.Writer
 }
 
-// Result is one rate. What it counts is in Names.
+// Result is one rate.
 type Result struct {
 	Name      string  `json:"name"`
 	Clients   int     `json:"clients"`
 	PerSecond float64 `json:"per_second"`
 	P50       float64 `json:"p50_ms"`
 	P99       float64 `json:"p99_ms"`
+
+	// Processor time of one unit, in microseconds.
+	ClientCPU, ServerCPU, DatabaseCPU float64 `json:"-"`
 }
 
 // measure is one name: how to prepare for it, and one client's call.
@@ -48,43 +58,33 @@ type measure struct {
 	run     func(b *bench, ctx context.Context, clients int) (Result, error)
 }
 
-var measures = []measure{
+var standard = []measure{
 	{"limit_single", "posting, written by a bare loop of one statement each", []int{1, 8, 16, 32}, (*bench).limitSingle},
 	{"limit_batch100", "posting, written by a bare loop in batches of 100", []int{1}, (*bench).limitBatch},
 	{"accrue", "accrual", []int{1, 8, 32, 256}, (*bench).accrue},
+	{"accrue_hot", "accrual of one single member", []int{32}, (*bench).accrueHot},
 	{"redeem", "redemption that draws on three lots", []int{1, 8, 32, 256}, (*bench).redeem},
 	{"hold_capture", "hold and its capture", []int{1, 8, 32, 256}, (*bench).holdCapture},
 	{"accrue_batch100", "accrual, 100 a call", []int{1, 4, 16}, (*bench).accrueBatch},
 	{"balance", "balance read", []int{1, 8, 32, 256}, (*bench).balance},
-	{"statement", "page of 50 of a statement of 10,000 entries", []int{1, 8, 32}, (*bench).statement},
+	{"statement", "page of 50 of a statement of 10,000 entries", []int{1, 8}, (*bench).statement},
 	{"sweep", "lot expired", []int{1}, (*bench).sweep},
 	{"sweep_beside", "lot expired while 32 clients accrue", []int{32}, (*bench).sweepBeside},
 	{"accrue_beside_sweep", "accrual while a sweep runs", []int{32}, (*bench).accrueBeside},
 	{"verify", "entry verified", []int{1}, (*bench).verify},
 }
 
-// Names are what can be measured, each with what one of it is.
-func Names() [][2]string {
-	names := make([][2]string, len(measures))
-	for i, m := range measures {
-		names[i] = [2]string{m.name, m.what}
-	}
-	return names
-}
-
 // Run measures and returns the rates in the order of their names.
 func Run(ctx context.Context, o Options) (results []Result, err error) {
-	for _, name := range o.Only {
-		if !slices.ContainsFunc(measures, func(m measure) bool { return m.name == name }) {
-			return nil, fmt.Errorf("bench: there is nothing named %q to measure", name)
-		}
+	measures := o.measures()
+	if err := check(o.Only, measures); err != nil {
+		return nil, err
 	}
 	b, err := start(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = b.stop(err) }()
-	b.printSettings(ctx)
 	b.head()
 	for _, m := range measures {
 		if len(o.Only) > 0 && !slices.Contains(o.Only, m.name) {
@@ -104,9 +104,37 @@ func Run(ctx context.Context, o Options) (results []Result, err error) {
 	return results, nil
 }
 
+func (o Options) measures() []measure {
+	switch {
+	case o.Compare != "":
+		return comparison
+	case o.Prices:
+		return prices()
+	case o.Scale:
+		return scale()
+	default:
+		return standard
+	}
+}
+
+func check(only []string, measures []measure) error {
+	for _, name := range only {
+		if slices.ContainsFunc(measures, func(m measure) bool { return m.name == name }) {
+			continue
+		}
+		text := fmt.Sprintf("bench: there is no %q to measure; there are", name)
+		for _, m := range measures {
+			text += fmt.Sprintf("\n  %-20s a second: %s", m.name, m.what)
+		}
+		return errors.New(text)
+	}
+	return nil
+}
+
 // sample is what all clients of one measurement did.
 type sample struct {
-	units   int
+	units   int // that were counted
+	all     int
 	elapsed time.Duration
 	took    []time.Duration
 }
@@ -129,6 +157,7 @@ func drive(ctx context.Context, uncounted, length time.Duration, clients []clien
 	total := sample{elapsed: time.Since(counted)}
 	for _, p := range parts {
 		total.units += p.units
+		total.all += p.all
 		total.took = append(total.took, p.took...)
 	}
 	slices.Sort(total.took)
@@ -148,6 +177,7 @@ func (s *sample) repeat(ctx context.Context, call client, counted, end time.Time
 		if units == 0 {
 			return nil // nothing is left to do
 		}
+		s.all += units
 		if after := time.Now(); after.After(counted) {
 			s.units += units
 			s.took = append(s.took, after.Sub(before))
@@ -166,9 +196,13 @@ func (s sample) result() Result {
 }
 
 // driveFor drives clients for as long as the options say.
-func (b *bench) driveFor(ctx context.Context, list []client) (sample, error) {
+func (b *bench) driveFor(ctx context.Context, list []client) (Result, error) {
 	length := time.Duration(b.Seconds * float64(time.Second))
-	return drive(ctx, length/10, length, list)
+	before := b.cpu()
+	s, err := drive(ctx, length/10, length, list)
+	r := s.result()
+	r.ClientCPU, r.ServerCPU, r.DatabaseCPU = b.cpu().per(before, s.all)
+	return r, err
 }
 
 // clients makes n clients.

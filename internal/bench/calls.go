@@ -18,13 +18,13 @@ import (
 )
 
 // rate drives n clients, each with a connection of its own to the server.
-func (b *bench) rate(ctx context.Context, n int, call func(c *caller) (units int, err error)) (sample, error) {
+func (b *bench) rate(ctx context.Context, n int, call func(c *caller) (units int, err error)) (Result, error) {
 	list, err := clients(n, func(int) (client, error) {
 		c, err := dial(ctx, b.server.address, "application/proto", "Bearer "+b.token)
 		return func(context.Context) (int, error) { return call(c) }, err
 	})
 	if err != nil {
-		return sample{}, err
+		return Result{}, err
 	}
 	return b.driveFor(ctx, list)
 }
@@ -34,8 +34,7 @@ func (b *bench) rateOf(ctx context.Context, n int, call func(c *caller) error) (
 	if err := b.fill(ctx); err != nil {
 		return Result{}, err
 	}
-	s, err := b.rate(ctx, n, func(c *caller) (int, error) { return 1, call(c) })
-	return s.result(), err
+	return b.rate(ctx, n, func(c *caller) (int, error) { return 1, call(c) })
 }
 
 func (b *bench) someMember() string { return member(rand.N(b.Members)) }
@@ -47,6 +46,12 @@ func (b *bench) accrual() *v1.AccrueRequest {
 	}
 }
 
+// anyAccrual is the same as accrual, for the ledger itself.
+func (b *bench) anyAccrual(int) ledger.Request {
+	return ledger.Accrual{Member: b.someMember(), Unit: "points", Amount: decimal.NewFromInt(1 + rand.Int64N(500))}.
+		Into(b.programme, ledger.Request{Client: "seed", Key: uuid.NewString(), Actor: "seed", Channel: "bench"})
+}
+
 func (b *bench) callAccrue(c *caller) error {
 	return c.call(api.LedgerServiceAccrueProcedure, b.accrual(), new(v1.AccrueResponse))
 }
@@ -55,13 +60,22 @@ func (b *bench) accrue(ctx context.Context, n int) (Result, error) {
 	return b.rateOf(ctx, n, b.callAccrue)
 }
 
+// accrueHot gives everything to one member, whose account every posting locks.
+func (b *bench) accrueHot(ctx context.Context, n int) (Result, error) {
+	return b.rateOf(ctx, n, func(c *caller) error {
+		m := b.accrual()
+		m.MemberId = member(0)
+		return c.call(api.LedgerServiceAccrueProcedure, m, new(v1.AccrueResponse))
+	})
+}
+
 // redeem spends, for each member in turn, what three lots hold. Between two rates the members get new lots.
 func (b *bench) redeem(ctx context.Context, n int) (Result, error) {
 	if err := b.grantLots(ctx); err != nil {
 		return Result{}, err
 	}
 	var next atomic.Int64
-	s, err := b.rate(ctx, n, func(c *caller) (int, error) {
+	r, err := b.rate(ctx, n, func(c *caller) (int, error) {
 		i := int(next.Add(1)) - 1
 		if i >= b.Members {
 			return 0, nil
@@ -79,7 +93,7 @@ func (b *bench) redeem(ctx context.Context, n int) (Result, error) {
 		return 1, nil
 	})
 	b.spent = min(int(next.Load()), b.Members)
-	return s.result(), err
+	return r, err
 }
 
 // grantLots gives the members who spent theirs three lots of ten miles.
@@ -120,7 +134,7 @@ func (b *bench) accrueBatch(ctx context.Context, n int) (Result, error) {
 	if err := b.fill(ctx); err != nil {
 		return Result{}, err
 	}
-	s, err := b.rate(ctx, n, func(c *caller) (int, error) {
+	return b.rate(ctx, n, func(c *caller) (int, error) {
 		m := &v1.PostBatchRequest{Items: make([]*v1.BatchItem, 100)}
 		for i := range m.Items {
 			m.Items[i] = &v1.BatchItem{Write: &v1.BatchItem_Accrue{Accrue: b.accrual()}}
@@ -136,7 +150,6 @@ func (b *bench) accrueBatch(ctx context.Context, n int) (Result, error) {
 		}
 		return len(m.Items), nil
 	})
-	return s.result(), err
 }
 
 func (b *bench) balance(ctx context.Context, n int) (Result, error) {

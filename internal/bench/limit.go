@@ -168,8 +168,7 @@ func (b *bench) limitSingle(ctx context.Context, n int) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	s, err := b.driveFor(ctx, list)
-	return s.result(), err
+	return b.driveFor(ctx, list)
 }
 
 // limitBatch posts batches of 100 on one connection, every table in one statement and all of them in one round trip.
@@ -189,7 +188,7 @@ func (b *bench) limitBatchWithout(ctx context.Context, part string) (Result, err
 	}
 	defer conn.Release()
 	at := 0
-	s, err := b.driveFor(ctx, []client{func(ctx context.Context) (int, error) {
+	return b.driveFor(ctx, []client{func(ctx context.Context) (int, error) {
 		const size = 100
 		list := make([]posting, size)
 		for i := range list {
@@ -204,5 +203,4 @@ func (b *bench) limitBatchWithout(ctx context.Context, part string) (Result, err
 		}
 		return size, conn.SendBatch(ctx, &q).Close()
 	}})
-	return s.result(), err
 }

@@ -27,11 +27,13 @@ func (b *bench) print(format string, args ...any) {
 }
 
 func (b *bench) head() {
-	b.print("%-20s %8s %12s %10s %10s", "name", "clients", "per second", "p50 ms", "p99 ms")
+	b.print("%61s   processor µs each", "")
+	b.print("%-20s %8s %12s %9s %9s %8s %8s %9s", "name", "clients", "per second", "p50 ms", "p99 ms", "client", "server", "database")
 }
 
 func (b *bench) row(r Result) {
-	b.print("%-20s %8d %12.0f %10.2f %10.2f", r.Name, r.Clients, r.PerSecond, r.P50, r.P99)
+	b.print("%-20s %8d %12.0f %9.2f %9.2f %8.0f %8.0f %9.0f", r.Name, r.Clients, r.PerSecond, r.P50, r.P99,
+		r.ClientCPU, r.ServerCPU, r.DatabaseCPU)
 }
 
 // note says on the side what is going on.

@@ -30,24 +30,29 @@ units:
   - {code: stamps, kind: points, expiry: rolling}
 `
 
-// ClientName is the client of the benchmark's key, which the server exempts from its rate.
-const ClientName = "bench"
+// clientName is the client of the benchmark's key, which the server exempts from its rate; environment is part of the key.
+const (
+	clientName  = "bench"
+	environment = "bench"
+)
 
 // bench is a run: the database, the ledger that fills it, and the server that is measured.
 type bench struct {
 	Options
-	database  *devdb.Server
-	owner     *db.Pool
-	posting   *db.Pool
-	reports   *db.Pool
-	ledger    *ledger.Ledger
-	programme uuid.UUID
-	server    *server
-	token     string
+	database   *devdb.Server
+	postmaster int // the database's process, when it is ours
+	owner      *db.Pool
+	posting    *db.Pool
+	reports    *db.Pool
+	ledger     *ledger.Ledger
+	programme  uuid.UUID
+	server     *server
+	token      string
 
-	filled   bool // members have points
-	spent    int  // members whose lots of miles are used up
+	filled   int // members who have points
+	spent    int // members whose lots of miles are used up
 	limits   *limitTables
+	other    *other   // the ledger that is compared
 	pages    []string // page tokens of the statement that is read
 	sweeping *sweepRun
 }
@@ -59,36 +64,47 @@ func start(ctx context.Context, o Options) (b *bench, err error) {
 			err = b.stop(err)
 		}
 	}()
-	if b.database, err = devdb.Start(ctx, devdb.Config{Durable: true}); err != nil {
+	if o.Compare != "" {
+		b.other, err = findOther(ctx, o.Compare)
 		return b, err
 	}
+	return b, b.begin(ctx)
+}
+
+// begin starts what is ours: the database with a live programme, a ledger to fill it, and the server.
+func (b *bench) begin(ctx context.Context) (err error) {
+	if b.database, err = devdb.Start(ctx, devdb.Config{Durable: true}); err != nil {
+		return err
+	}
+	b.postmaster = findPostmaster()
 	b.note("database: %s", b.database.Engine())
 	if b.owner, err = db.Open(ctx, b.database.URL(""), db.Options{Poster: true, MaxConns: 40, StatementTimeout: 10 * time.Minute}); err != nil {
-		return b, err
+		return err
 	}
 	if _, err = migrations.Apply(ctx, b.owner); err != nil {
-		return b, err
+		return err
 	}
 	if b.posting, err = db.Open(ctx, b.database.RuntimeURL(""), db.Options{Poster: true}); err != nil {
-		return b, err
+		return err
 	}
 	if b.reports, err = db.Open(ctx, b.database.RuntimeURL(""), db.Options{StatementTimeout: 30 * time.Minute}); err != nil {
-		return b, err
+		return err
 	}
 	b.ledger = ledger.New(b.posting, b.reports)
 	p, err := b.ledger.ApplyProgramme(ctx, []byte(document))
 	if err != nil {
-		return b, err
+		return err
 	}
 	b.programme = p.ID
-	b.token, err = auth.NewKeys(b.posting, "dev").Issue(ctx, auth.Grant{
-		Programme: p.ID, Role: auth.System, Client: ClientName, Life: 24 * time.Hour,
+	b.token, err = auth.NewKeys(b.posting, environment).Issue(ctx, auth.Grant{
+		Programme: p.ID, Role: auth.System, Client: clientName, Life: 24 * time.Hour,
 	})
 	if err != nil {
-		return b, err
+		return err
 	}
-	b.server, err = b.serve(ctx)
-	return b, err
+	b.printSettings(ctx)
+	b.server, err = b.serve()
+	return err
 }
 
 // stop ends everything that start began, in reverse, and returns why joined with what went wrong in doing so.
@@ -117,11 +133,13 @@ var plenty = decimal.NewFromInt(1_000_000)
 
 // fill gives every member points, once.
 func (b *bench) fill(ctx context.Context) error {
-	if b.filled {
+	first := b.filled
+	if first >= b.Members {
 		return nil
 	}
-	b.filled = true
-	err := b.post(ctx, "members", b.Members, func(i int) ledger.Request {
+	b.filled = b.Members
+	err := b.post(ctx, "members", b.Members-first, func(i int) ledger.Request {
+		i += first
 		return ledger.Accrual{Member: member(i), Unit: "points", Amount: plenty}.
 			Into(b.programme, ledger.Request{Client: "seed", Key: "points-" + member(i), Actor: "seed", Channel: "bench"})
 	})
