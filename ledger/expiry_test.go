@@ -169,3 +169,43 @@ func TestAllotmentExpiresWithItsPeriod(t *testing.T) {
 	d.wantDebt("ann", "visit", "1")
 	d.refuse(FlowNotAllowed, GrantAllotment("ann", "points", amount("6"), day("2026-12-31"), d.next()))
 }
+
+// fill gives ann as much as an account may hold.
+func (d *desk) fill(expires string) {
+	d.Helper()
+	for range 1000 {
+		d.accrue("ann", "1000000000000", expires)
+	}
+}
+
+// onAnother lets the next batches be written on another stripe.
+func (d *desk) onAnother(stripe int16) {
+	d.book.stripe = stripe
+	for _, place := range []Place{Issuance, Breakage, Redeemed} {
+		d.book.add(programmeAccount("points", place))
+	}
+}
+
+func TestABalanceHasACap(t *testing.T) {
+	d := newDesk(t)
+	d.fill("2026-06-01")
+	a := Accrual{Member: "ann", Unit: "points", Amount: amount("0.01")}
+	d.refuse(BalanceCapReached, a.Into(d.book.programme.ID, d.next()))
+	d.wantBalance(walletOf("ann", "points"), "1000000000000000")
+}
+
+func TestALotThatBreakageCannotTakeStaysUnspendable(t *testing.T) {
+	d := newDesk(t)
+	d.fill("2026-02-01")
+	d.until("2026-02-01")
+	d.refuse(InsufficientPoints, Redeem("ann", "points", amount("1"), d.next())) // breakage is full now
+	d.onAnother(8)
+	d.accrue("ann", "5", "2026-03-01")
+	d.onAnother(7)
+	d.until("2026-03-01")
+	d.refuse(InsufficientPoints, Redeem("ann", "points", amount("1"), d.next()))
+	d.wantLots("ann", "points", "2026-03-01 5")
+	d.onAnother(8)
+	d.refuse(InsufficientPoints, Redeem("ann", "points", amount("1"), d.next()))
+	d.wantLots("ann", "points")
+}

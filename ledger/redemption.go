@@ -89,7 +89,7 @@ func (b *Book) hold(tx *Transaction, r *Request) *Refusal {
 }
 
 // Capture uses a hold: whole when amount is zero, else a part of it; release returns the rest to the wallet at once.
-// Refusals: NOT_FOUND, HOLD_CLOSED, HOLD_EXPIRED, CAPTURE_EXCEEDS_HOLD, MEMBER_FROZEN.
+// Refusals: NOT_FOUND, AMOUNT_OUT_OF_RANGE, HOLD_CLOSED, HOLD_EXPIRED, CAPTURE_EXCEEDS_HOLD, MEMBER_FROZEN.
 func Capture(hold uuid.UUID, amount decimal.Decimal, release bool, r Request) Request {
 	r.Kind, r.Original, r.Amount, r.Release = KindCapture, hold, amount, release
 	return r

@@ -12,8 +12,8 @@ import (
 // never more in total than the original. Lots return to where they were drawn, the last drawn first, so that what is
 // still spent is a prefix of what was. A redemption, capture, transfer, publication or use is posted backwards; an
 // accrual, allotment or credit by adjustment is clawed back.
-// Refusals: NOT_FOUND, NOT_REVERSIBLE, NOT_REVERSIBLE_IN_PARTS, ALREADY_REVERSED, REVERSAL_EXCEEDS_REST,
-// INSUFFICIENT_POINTS, VOUCHER_USED, DEBT_LIMIT_REACHED.
+// Refusals: NOT_FOUND, NOT_REVERSIBLE, NOT_REVERSIBLE_IN_PARTS, AMOUNT_OUT_OF_RANGE, ALREADY_REVERSED,
+// REVERSAL_EXCEEDS_REST, INSUFFICIENT_POINTS, OUT_OF_STOCK, VOUCHER_USED, VOUCHER_EXPIRED, DEBT_LIMIT_REACHED.
 func Reverse(original uuid.UUID, amount decimal.Decimal, r Request) Request {
 	r.Kind, r.Original, r.Amount = KindReversal, original, amount
 	return r
