@@ -190,6 +190,29 @@ func (s *drill) prepare(t *testing.T) []ledger.Request {
 	}
 }
 
+// A COMMIT may have taken effect even if every run of the batch after it finds no database: then "unavailable", which says
+// that nothing was written, would be a lie.
+func TestAnUnknownOutcomeStaysUnknownWhileTheDatabaseIsAway(t *testing.T) {
+	s := newDrill(t)
+	s.run(t, -1, "")
+	commit := slices.Index(s.trace[5:], "commit") + 5 // not that of the stripe's lease
+	s.runs++
+	batch := s.prepare(t)
+	if _, err := s.Pool.Exec(t.Context(), sqlFreeStripes, s.Programme); err != nil {
+		t.Fatal(err)
+	}
+	fresh := ledger.New(s.pool, s.pool)
+	defer fresh.Close()
+	s.wire.endAt(commit, cutAfter)
+	_, err := fresh.PostBatch(t.Context(), s.Programme, batch, false)
+	s.wire.up()
+	if !errors.Is(err, db.ErrOutcomeUnknown) || errors.Is(err, db.ErrUnavailable) {
+		t.Errorf("the answer to a COMMIT is lost, and the error is %v", err)
+	}
+	s.wire.counts()
+	wantPosted(t, s.Books, s.posted)
+}
+
 // A programme is applied through every fault as well: a retry makes no second version.
 func TestAFaultAtAnyStatementAppliesAProgrammeOnce(t *testing.T) {
 	s := newDrill(t)

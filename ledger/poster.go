@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -170,13 +171,21 @@ func (n *lane) commit(batch []*queued) {
 	}
 }
 
-// attempt runs the same batch until its outcome is known. What an earlier run recorded answers as a replay.
+// attempt runs the same batch until its outcome is known. What an earlier run recorded answers as a replay. Once a COMMIT's
+// outcome was unknown, no later failure makes it known: a database that cannot be reached may have committed before.
 func (n *lane) attempt(ctx context.Context, batch []*queued) error {
+	var unknown error
 	for run := 1; ; run++ {
 		err := n.write(ctx, batch)
+		if errors.Is(err, db.ErrOutcomeUnknown) {
+			unknown = err
+		}
 		again := db.IsUniqueViolation(err) || errors.Is(err, db.ErrOutcomeUnknown) || errors.Is(err, errMoved)
-		if !again || run == maxReruns || ctx.Err() != nil {
-			return err
+		switch {
+		case err == nil:
+			return nil
+		case !again || run == maxReruns || ctx.Err() != nil:
+			return cmp.Or(unknown, err)
 		}
 		select {
 		case <-ctx.Done():

@@ -38,6 +38,8 @@ type wire struct {
 	at      int            // the statement to break, or -1
 	with    fault
 	meeting *meeting
+	ending  bool // the next fault is the end of all connections
+	down    bool
 	chance  float64 // breaks statements at random
 	random  *rand.Rand
 	done    map[fault]int
@@ -54,6 +56,20 @@ func (w *wire) count(at int, with fault) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.counted, w.trace, w.at, w.with = true, nil, at, with
+}
+
+// endAt makes the fault at one statement the end of the database: no connection can be made any more, until up.
+func (w *wire) endAt(at int, with fault) {
+	w.count(at, with)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ending = true
+}
+
+func (w *wire) up() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ending, w.down = false, false
 }
 
 // counts ends the counting and returns the statements since its start.
@@ -121,6 +137,9 @@ func (w *wire) decide(sql string) fault {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var f fault
+	if w.down {
+		return cutBefore // on a connection that was open before
+	}
 	if w.counted {
 		if len(w.trace) == w.at {
 			f = w.with
@@ -134,6 +153,7 @@ func (w *wire) decide(sql string) fault {
 		return ""
 	}
 	w.done[f]++
+	w.down = w.down || w.ending
 	if w.hit[title(sql)] == nil {
 		w.hit[title(sql)] = make(map[fault]int)
 	}
@@ -159,6 +179,12 @@ func title(sql string) string {
 
 // dial is the DialFunc of pools on this wire.
 func (w *wire) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	w.mu.Lock()
+	down := w.down
+	w.mu.Unlock()
+	if down {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: io.ErrClosedPipe}
+	}
 	conn, err := new(net.Dialer).DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
