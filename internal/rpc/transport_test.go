@@ -382,3 +382,16 @@ func TestGRPCOverHTTP2AndReflectionAnswer(t *testing.T) {
 		t.Errorf("reflection: %d, %v", status, err)
 	}
 }
+
+func TestPanicIsAnsweredAsOurBugAndLogged(t *testing.T) {
+	w := newWorld(t, func(cfg *rpc.Config) { cfg.Webhooks = nil })
+	got := w.call(auth.Operator, api.AdminServiceListWebhooksProcedure, `{}`, "X-Request-Id", "panic-1")
+	w.expect("panic", got, "internal", "INTERNAL")
+	if strings.Contains(string(got.body), "nil pointer") {
+		t.Errorf("the cause is told: %s", got.body)
+	}
+	if text := w.log.String(); !strings.Contains(text, "nil pointer") || !strings.Contains(text, `"request_id":"panic-1"`) {
+		t.Errorf("the cause is not in the log: %s", text)
+	}
+	w.expect("the next call", w.call(auth.System, api.LedgerServiceAccrueProcedure, accrual().but()), "ok", "")
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"tallystick/internal/db"
+	"tallystick/internal/devdb"
+	"tallystick/ledger"
+)
+
+const serveProgramme = "programme: served\nzone: UTC\nsandbox: true\nunits: [{code: points, kind: points, scale: 0}]\n"
+
+// served starts `tallystick serve` on a database and returns its address and what stops it.
+func served(t *testing.T, url string, args ...string) (address string, stop func() int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	reader, writer := io.Pipe()
+	exit := make(chan int, 1)
+	go func() {
+		exit <- execute(ctx, append([]string{"serve", "--database-url", url, "--listen", "127.0.0.1:0"}, args...), &streams{out: writer, err: io.Discard})
+		_ = writer.Close()
+	}()
+	line := make([]byte, 256)
+	n, err := reader.Read(line)
+	if err != nil {
+		t.Fatalf("serve ended with %d", <-exit)
+	}
+	_, address, _ = strings.Cut(strings.TrimSpace(string(line[:n])), "serves ")
+	return address, func() int { cancel(); return <-exit }
+}
+
+func call(t *testing.T, address, token, procedure, body string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address+"/tallystick.v1."+procedure, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	data, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(data)
+}
+
+func TestServeAnswersWhoHasAKeyOfItsEnvironment(t *testing.T) {
+	database := devdb.NewDatabase(t)
+	pool := devdb.Open(t, database.URL, db.Options{Poster: true})
+	l := ledger.New(pool, pool)
+	t.Cleanup(l.Close)
+	if _, err := l.ApplyProgramme(t.Context(), []byte(serveProgramme)); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("DATABASE_URL", database.OwnerURL) // token works on the database that it names
+	issue := func(environment string) string {
+		var out, remarks bytes.Buffer
+		if code := execute(t.Context(), []string{"token", "issue", "--environment", environment}, &streams{out: &out, err: &remarks}); code != 0 {
+			t.Fatalf("token issue: %d %s", code, remarks.String())
+		}
+		return strings.TrimSpace(out.String())
+	}
+	own, other := issue("blue"), issue("green")
+	address, stop := served(t, database.URL, "--environment", "blue")
+	const body = `{"idempotencyKey":"k","memberId":"m1","unit":"points","amount":"5"}`
+	if status, text := call(t, address, own, "LedgerService/Accrue", body); status != http.StatusOK {
+		t.Errorf("own key: %d %s", status, text)
+	}
+	if status, _ := call(t, address, other, "LedgerService/Accrue", body); status != http.StatusUnauthorized {
+		t.Errorf("another environment's key: %d", status)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"/readyz", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		t.Errorf("ready: %d", res.StatusCode)
+	}
+	if code := stop(); code != 0 {
+		t.Errorf("serve ended with %d", code)
+	}
+}
+
+func TestServeRefusesAnOlderSchemaAndAStrongerRole(t *testing.T) {
+	for name, c := range map[string]struct{ url, says string }{
+		"no schema":     {devdb.NewEmpty(t).OwnerURL, "tallystick migrate"},
+		"the owner":     {devdb.NewDatabase(t).OwnerURL, "may change the journal"},
+		"not a URL":     {"host=", "tallystick:"},
+		"no such place": {"postgres://nobody@127.0.0.1:1/none", "unavailable"},
+	} {
+		var remarks bytes.Buffer
+		code := execute(t.Context(), []string{"serve", "--database-url", c.url}, &streams{out: io.Discard, err: &remarks})
+		if code != 1 || !strings.Contains(remarks.String(), c.says) {
+			t.Errorf("%s: %d %s", name, code, remarks.String())
+		}
+	}
+}
+
+func TestServeRefusesAShortPageKey(t *testing.T) {
+	file := t.TempDir() + "/key"
+	if err := os.WriteFile(file, []byte("short"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var remarks bytes.Buffer
+	args := []string{"serve", "--database-url", devdb.NewDatabase(t).URL, "--page-key-file", file}
+	if code := execute(t.Context(), args, &streams{out: io.Discard, err: &remarks}); code != 1 || !strings.Contains(remarks.String(), "32 is the least") {
+		t.Errorf("%d %s", code, remarks.String())
+	}
+}
