@@ -34,7 +34,7 @@ type TrialBalance struct {
 
 // TrialBalance sums every account of a programme by unit, owner and place, as of now when asOf is zero, else as of a
 // recorded time, that instant included; then the balances come from the journal. What of "as of" may be asked is what
-// BalanceAsOfRecorded says. It reads every account: about a second for each million.
+// BalanceAsOfRecorded says. It reads every account, a few seconds for each million.
 // Refusals: NOT_FOUND for the programme, INVALID_FIELD for the future, AS_OF_TOO_RECENT.
 func (l *Ledger) TrialBalance(ctx context.Context, programme uuid.UUID, asOf time.Time) (TrialBalance, error) {
 	var b TrialBalance

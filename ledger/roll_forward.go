@@ -60,8 +60,8 @@ type RollLeg struct {
 }
 
 // RollForward computes a roll-forward. Opening and closing come from members' entries, every line from legs; when the
-// two do not re-add exactly, the answer is ErrBooksDiffer instead of numbers. It reads the unit's whole journal up to To:
-// about two seconds for each million entries.
+// two do not re-add exactly, the answer is ErrBooksDiffer instead of numbers. It reads the unit's whole journal up to To, a
+// few seconds for each million entries.
 // Refusals: NOT_FOUND for the programme, UNKNOWN_UNIT, INVALID_FIELD for a period that ends before it begins.
 func (l *Ledger) RollForward(ctx context.Context, q RollQuery) (RollForward, error) {
 	if q.To.Before(q.From) {

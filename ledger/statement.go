@@ -73,11 +73,9 @@ type Statement struct {
 
 // Statement reads a page of a member's statement in order of (recorded_at, seq), oldest first. It costs one range of
 // the journal's key and one look-up a movement, whatever the account's length.
-// Refusals: NOT_FOUND for the programme, UNKNOWN_UNIT, INVALID_FIELD for a place that a member has not just once.
+// Refusals: INVALID_FIELD for a place that a member has not just once; NOT_FOUND for the programme and UNKNOWN_UNIT, when
+// there is nothing to show.
 func (l *Ledger) Statement(ctx context.Context, q StatementQuery) (Statement, error) {
-	if _, err := l.admitUnit(ctx, q.Programme, q.Unit); err != nil {
-		return Statement{}, err
-	}
 	switch q.Place {
 	case "":
 		q.Place = Wallet
@@ -89,6 +87,10 @@ func (l *Ledger) Statement(ctx context.Context, q StatementQuery) (Statement, er
 	movements, err := l.movements(ctx, q, limit+1)
 	if err != nil {
 		return Statement{}, fmt.Errorf("read statement: %w", err)
+	}
+	if len(movements) == 0 { // entries speak for their unit
+		_, err := l.admitUnit(ctx, q.Programme, q.Unit)
+		return Statement{}, err
 	}
 	s := Statement{Movements: movements}
 	if len(movements) > limit {
