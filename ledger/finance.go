@@ -40,16 +40,7 @@ func (l *Ledger) TrialBalance(ctx context.Context, programme uuid.UUID, asOf tim
 	var b TrialBalance
 	err := l.report(ctx, programme, func(tx dbTx, state State) error {
 		b = TrialBalance{At: state.Now, Totals: make(map[string]decimal.Decimal)}
-		rows, err := pgx.Rows(nil), error(nil)
-		if asOf.IsZero() {
-			rows, err = tx.Query(ctx, sqlTrialBalance, programme)
-		} else {
-			if refusal := state.settled(asOf); refusal != nil {
-				return refusal
-			}
-			b.At = asOf
-			rows, err = tx.Query(ctx, sqlTrialBalanceAsOf, programme, asOf)
-		}
+		rows, err := b.query(ctx, tx, programme, state, asOf)
 		if err != nil {
 			return fmt.Errorf("trial balance: %w", err)
 		}
@@ -62,6 +53,18 @@ func (l *Ledger) TrialBalance(ctx context.Context, programme uuid.UUID, asOf tim
 		return err
 	})
 	return b, err
+}
+
+// query reads the lines as of the time asked for, and notes which that is.
+func (b *TrialBalance) query(ctx context.Context, tx dbTx, programme uuid.UUID, state State, asOf time.Time) (pgx.Rows, error) {
+	if asOf.IsZero() {
+		return tx.Query(ctx, sqlTrialBalance, programme)
+	}
+	if refusal := state.settled(asOf); refusal != nil {
+		return nil, refusal
+	}
+	b.At = asOf
+	return tx.Query(ctx, sqlTrialBalanceAsOf, programme, asOf)
 }
 
 // report runs fn in one snapshot with the programme's state, on the pool of long reads.
