@@ -196,6 +196,8 @@ func (b *Book) admitLegs(r *Request) *Refusal {
 			return refuse(UnknownUnit, "unit", leg.Unit)
 		case leg.From.Unit != leg.Unit || leg.To.Unit != leg.Unit:
 			return refuse(InvalidField, "field", "unit")
+		case leg.From.Place == Wallet && leg.From.Owner != Member(r.Member):
+			return refuse(InvalidField, "field", "member") // a freeze is looked up by the request's member
 		case strings.ContainsAny(leg.Fund, drawMarks):
 			return refuse(InvalidField, "field", "fund")
 		case r.Kind != KindRedating && !unit.fits(leg.Amount):

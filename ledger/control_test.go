@@ -198,3 +198,11 @@ func TestARolledBackPeriodChangeKeepsTheEarlierOne(t *testing.T) {
 		t.Fatalf("the batch saves %s as the open period", got)
 	}
 }
+
+func TestNobodySpendsFromAnothersWallet(t *testing.T) {
+	d := newDesk(t)
+	d.accrue("ann", "10", "2026-06-01")
+	r := Redeem("ann", "points", amount("1"), d.next())
+	r.Member = "bob"
+	d.refuse(InvalidField, r)
+}
