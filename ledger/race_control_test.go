@@ -11,7 +11,7 @@ import (
 )
 
 // What changes the rules for other postings takes effect at one moment for every server: whatever the change forbids has
-// been recorded before it, or is refused.
+// been recorded before it, and can be seen once the change is acknowledged, or is refused.
 
 const liveDocument = `
 programme: live
@@ -20,8 +20,8 @@ units:
   - {code: points, kind: points}
 `
 
-// race posts by many callers on both servers, until each has met a refusal, while change is made in their midst. It
-// returns how many were posted.
+// race posts by many callers on both servers, until each has met a refusal, while change is made in their midst; by a
+// third server, so that no posting shares its batch and thereby its locks. It returns how many were posted.
 func (s *servers) race(t *testing.T, post func(caller, n int) (done bool), change func()) int {
 	t.Helper()
 	var posted atomic.Int64
@@ -53,6 +53,7 @@ func TestNothingIsPostedIntoAPeriodAfterItClosed(t *testing.T) {
 	for round := range 15 * long {
 		openFrom := start.Add(time.Duration(round+1) * 10 * time.Minute).Truncate(time.Microsecond)
 		var closed *ledger.Transaction
+		counted := 0
 		posted := s.race(t, func(c, n int) bool {
 			r := accrue(s.Books, named("m%d", c), 1, named("a%d.%d.%d", round, c, n))
 			r.EffectiveAt = openFrom.Add(-time.Minute)
@@ -62,11 +63,12 @@ func TestNothingIsPostedIntoAPeriodAfterItClosed(t *testing.T) {
 			}
 			return err != nil
 		}, func() {
-			answer, err := s.of(round).Post(context.Background(), s.Programme, ledger.SetOpenPeriod(openFrom, key(named("period%d", round))))
+			answer, err := s.Ledger.Post(context.Background(), s.Programme, ledger.SetOpenPeriod(openFrom, key(named("period%d", round))))
 			if err != nil {
 				t.Errorf("period: %v", err)
 			}
 			closed = answer.Transaction
+			counted = one[int](t, s.Books, sqlIntoPeriod, s.Programme, openFrom.Add(-time.Minute), time.Time{})
 		})
 		if closed == nil {
 			t.FailNow()
@@ -75,6 +77,9 @@ func TestNothingIsPostedIntoAPeriodAfterItClosed(t *testing.T) {
 		after := one[int](t, s.Books, sqlIntoPeriod, s.Programme, openFrom.Add(-time.Minute), closed.RecordedAt)
 		if after != 0 || before != posted {
 			t.Errorf("round %d: %d of %d postings, %d acknowledged, were recorded after the period closed", round, after, before, posted)
+		}
+		if counted != before {
+			t.Errorf("round %d: %d postings appeared in the closed period later", round, before-counted)
 		}
 	}
 }
@@ -88,6 +93,7 @@ func TestNothingIsRecordedInThePastOfAMovedClock(t *testing.T) {
 	clock := time.Date(1997, 1, 1, 0, 0, 0, 0, time.UTC)
 	for round := range 25 * long {
 		clock = clock.Add(time.Hour)
+		counted := 0
 		s.race(t, func(c, n int) bool {
 			answer, err := s.of(c).Post(context.Background(), s.Programme, accrue(s.Books, named("m%d", c), 1, named("a%d.%d.%d", round, c, n)))
 			if err != nil {
@@ -96,11 +102,15 @@ func TestNothingIsRecordedInThePastOfAMovedClock(t *testing.T) {
 			}
 			return !answer.Transaction.RecordedAt.Before(clock)
 		}, func() {
-			_, err := s.of(round).Post(context.Background(), s.Programme, ledger.SetClock(clock, key(named("clock%d", round))))
+			_, err := s.Ledger.Post(context.Background(), s.Programme, ledger.SetClock(clock, key(named("clock%d", round))))
 			if err != nil {
 				t.Errorf("clock: %v", err)
 			}
+			counted = one[int](t, s.Books, sqlRecordedBefore, s.Programme, clock)
 		})
+		if n := one[int](t, s.Books, sqlRecordedBefore, s.Programme, clock); n != counted {
+			t.Errorf("round %d: %d postings appeared in the past later", round, n-counted)
+		}
 		moved := ledger.TransactionID(s.Programme, "test", named("clock%d", round))
 		if n := one[int](t, s.Books, sqlSealedInThePast, s.Programme, moved, clock); n != 0 {
 			t.Errorf("round %d: %d batches were sealed after the clock's, and carry an earlier time", round, n)
@@ -109,6 +119,9 @@ func TestNothingIsRecordedInThePastOfAMovedClock(t *testing.T) {
 }
 
 const clockDocument = liveDocument + "sandbox: true\n"
+
+const sqlRecordedBefore = `
+SELECT count(*) FROM transactions AS t WHERE t.programme_id = $1 AND t.recorded_at < $2`
 
 // The seals carry the real time at which each batch had its locks.
 const sqlSealedInThePast = `
@@ -123,6 +136,7 @@ func TestNothingLeavesAMemberAfterAFreeze(t *testing.T) {
 		s.Post(t, accrue(s.Books, member, 1_000_000, named("a%d", round)))
 		held := s.Post(t, ledger.Reserve(s.Programme, member, "points", amount(100_000), time.Hour, key(named("h%d", round))))
 		var frozen *ledger.Transaction
+		counted := 0
 		s.race(t, func(c, n int) bool {
 			r := key(named("r%d.%d.%d", round, c, n))
 			switch c % 4 {
@@ -143,17 +157,21 @@ func TestNothingLeavesAMemberAfterAFreeze(t *testing.T) {
 		}, func() {
 			r := key(named("freeze%d", round))
 			r.Reason = "fraud"
-			answer, err := s.of(round).Post(context.Background(), s.Programme, ledger.Freeze(member, r))
+			answer, err := s.Ledger.Post(context.Background(), s.Programme, ledger.Freeze(member, r))
 			if err != nil {
 				t.Errorf("freeze: %v", err)
 			}
 			frozen = answer.Transaction
+			counted = one[int](t, s.Books, sqlLeftAfter, s.Programme, member, time.Time{})
 		})
 		if frozen == nil {
 			t.FailNow()
 		}
 		if n := one[int](t, s.Books, sqlLeftAfter, s.Programme, member, frozen.RecordedAt); n != 0 {
 			t.Errorf("round %d: %d postings took units away after the freeze", round, n)
+		}
+		if n := one[int](t, s.Books, sqlLeftAfter, s.Programme, member, time.Time{}); n != counted {
+			t.Errorf("round %d: %d postings that took units away appeared after the freeze", round, n-counted)
 		}
 	}
 }
