@@ -68,16 +68,7 @@ func (m *metrics) observe(c *call, took time.Duration) {
 // success is not worth a line at the usual level.
 func (f *front) record(ctx context.Context, c *call, took time.Duration) {
 	f.metrics.observe(c, took)
-	level := slog.LevelDebug
-	if c.refusal != nil {
-		level = slog.LevelInfo
-		switch c.refusal.code {
-		case connect.CodeInternal:
-			level = slog.LevelError
-		case connect.CodeUnavailable, connect.CodeAborted, connect.CodeDeadlineExceeded:
-			level = slog.LevelWarn
-		}
-	}
+	level := c.level()
 	if !f.log.Enabled(ctx, level) {
 		return
 	}
@@ -95,4 +86,18 @@ func (f *front) record(ctx context.Context, c *call, took time.Duration) {
 		}
 	}
 	f.log.LogAttrs(ctx, level, "call", attrs...)
+}
+
+func (c *call) level() slog.Level {
+	if c.refusal == nil {
+		return slog.LevelDebug
+	}
+	switch c.refusal.code {
+	case connect.CodeInternal:
+		return slog.LevelError
+	case connect.CodeUnavailable, connect.CodeAborted, connect.CodeDeadlineExceeded:
+		return slog.LevelWarn
+	default:
+		return slog.LevelInfo
+	}
 }
