@@ -13,7 +13,7 @@ import (
 // Whatever parts of a transaction are reversed at once, they are never more than the original, and the rest is exactly
 // what they left.
 func TestPartialReversalsOfTwoServersNeverExceedTheOriginal(t *testing.T) {
-	s := twoServers(t, clockDocument)
+	s := twoServers(t, liveDocument)
 	var seen tally
 	for round := range 40 * long {
 		member := named("m%d", round)
