@@ -49,8 +49,9 @@ type FinanceServiceClient interface {
 	// GetTrialBalance sums every account by unit, owner kind and place. Each unit sums to zero, always.
 	// Reasons: AS_OF_TOO_RECENT (failed_precondition).
 	GetTrialBalance(context.Context, *v1.GetTrialBalanceRequest) (*v1.GetTrialBalanceResponse, error)
-	// GetRollForward explains how what members hold of a unit went from its opening to its closing balance.
-	// Reasons: INVALID_FIELD, UNKNOWN_UNIT (invalid_argument), AS_OF_TOO_RECENT (failed_precondition).
+	// GetRollForward explains how what members hold of a unit went from its opening to its closing balance, by effective
+	// time.
+	// Reasons: INVALID_FIELD, UNKNOWN_UNIT (invalid_argument).
 	GetRollForward(context.Context, *v1.GetRollForwardRequest) (*v1.GetRollForwardResponse, error)
 	// SetOpenPeriod moves the begin of the open period forward: nothing is posted any more that counts before it.
 	// Reasons: EFFECTIVE_IN_FUTURE (invalid_argument), IDEMPOTENCY_KEY_REUSED, PERIOD_BACKWARDS (failed_precondition).
@@ -130,8 +131,9 @@ type FinanceServiceHandler interface {
 	// GetTrialBalance sums every account by unit, owner kind and place. Each unit sums to zero, always.
 	// Reasons: AS_OF_TOO_RECENT (failed_precondition).
 	GetTrialBalance(context.Context, *v1.GetTrialBalanceRequest) (*v1.GetTrialBalanceResponse, error)
-	// GetRollForward explains how what members hold of a unit went from its opening to its closing balance.
-	// Reasons: INVALID_FIELD, UNKNOWN_UNIT (invalid_argument), AS_OF_TOO_RECENT (failed_precondition).
+	// GetRollForward explains how what members hold of a unit went from its opening to its closing balance, by effective
+	// time.
+	// Reasons: INVALID_FIELD, UNKNOWN_UNIT (invalid_argument).
 	GetRollForward(context.Context, *v1.GetRollForwardRequest) (*v1.GetRollForwardResponse, error)
 	// SetOpenPeriod moves the begin of the open period forward: nothing is posted any more that counts before it.
 	// Reasons: EFFECTIVE_IN_FUTURE (invalid_argument), IDEMPOTENCY_KEY_REUSED, PERIOD_BACKWARDS (failed_precondition).
