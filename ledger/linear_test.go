@@ -96,29 +96,38 @@ func (h *history) leaveOpen() (open int) {
 // callers who give up as well as for those who insist.
 func TestAWalletIsLinearizable(t *testing.T) {
 	s := twoServers(t, ledgertest.Document)
-	s.wire.storm(0.01, 11)
-	members, calls := 16, 60*long
-	var h history
+	for round := range long {
+		s.wire.storm(0.01, uint64(round))
+		h := s.history(t, round)
+		s.wire.storm(0, 0)
+		open := h.leaveOpen()
+		t.Logf("%d calls, %d of unknown outcome; faults by now: %v", len(h.ops), open, s.wire.happened())
+		if open == 0 || open == len(h.ops) {
+			t.Errorf("%d of %d calls have an unknown outcome", open, len(h.ops))
+		}
+		if result := porcupine.CheckOperationsTimeout(walletModel, h.ops, 2*time.Minute); result != porcupine.Ok {
+			t.Errorf("round %d: porcupine says %s", round, result)
+		}
+		h.wantBrokenHistoryFound(t)
+	}
+}
+
+// history lets all callers work on the wallets of some new members.
+func (s *servers) history(t *testing.T, round int) *history {
+	t.Helper()
+	const members, calls = 16, 60
+	h := new(history)
 	together(callers, func(c int) {
-		random := rand.New(rand.NewPCG(uint64(c), 3))
+		random := rand.New(rand.NewPCG(uint64(c), uint64(round)))
 		for n := range calls {
 			call := walletCall{
-				member: named("m%d", random.IntN(members)), amount: 1 + random.Int64N(20),
+				member: named("m%d.%d", round, random.IntN(members)), amount: 1 + random.Int64N(20),
 				what: []string{"accrue", "redeem", "hold", "balance"}[random.IntN(4)],
 			}
-			h.record(c, call, func() walletAnswer { return s.ask(t, c, call, named("k%d.%d", c, n), random) })
+			h.record(c, call, func() walletAnswer { return s.ask(t, c, call, named("k%d.%d.%d", round, c, n), random) })
 		}
 	})
-	s.wire.storm(0, 0)
-	open := h.leaveOpen()
-	t.Logf("%d calls, %d of unknown outcome; faults: %v", len(h.ops), open, s.wire.happened())
-	if open == 0 || open == len(h.ops) {
-		t.Errorf("%d of %d calls have an unknown outcome", open, len(h.ops))
-	}
-	if result := porcupine.CheckOperationsTimeout(walletModel, h.ops, 2*time.Minute); result != porcupine.Ok {
-		t.Errorf("porcupine says %s", result)
-	}
-	h.wantBrokenHistoryFound(t)
+	return h
 }
 
 // wantBrokenHistoryFound changes one answer, which must not be explainable any more.

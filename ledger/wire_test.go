@@ -132,6 +132,13 @@ func (w *wire) happened() map[fault]int {
 	return list
 }
 
+// everyFaultAt reports whether a statement has met every fault.
+func (w *wire) everyFaultAt(statement string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.hit[statement]) == len(faults)
+}
+
 // decide says what happens to the next statement: "" for nothing.
 func (w *wire) decide(sql string) fault {
 	w.mu.Lock()
