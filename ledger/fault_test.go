@@ -81,7 +81,7 @@ func newDrill(t *testing.T) *drill {
 var drillStart = time.Date(1997, 1, 1, 0, 0, 0, 0, time.UTC)
 
 const (
-	sqlCreateNotes = `CREATE TABLE notes (id UUID NOT NULL PRIMARY KEY, note TEXT NOT NULL)`
+	sqlCreateNotes = `CREATE TABLE notes (id UUID NOT NULL PRIMARY KEY, note TEXT NOT NULL CHECK (note <> ''))`
 	sqlGrantNotes  = `GRANT SELECT, INSERT ON TABLE notes TO tallystick_app`
 	sqlInsertNotes = `
 INSERT INTO notes (id, note)
@@ -211,6 +211,42 @@ func TestAnUnknownOutcomeStaysUnknownWhileTheDatabaseIsAway(t *testing.T) {
 	}
 	s.wire.counts()
 	wantPosted(t, s.Books, s.posted)
+}
+
+// What the database refuses of one item is that caller's alone, however many share its batch.
+func TestAnItemThatCannotBeSavedHurtsNoOther(t *testing.T) {
+	s := newDrill(t)
+	s.Post(t, s.noted("first", "first"))
+	together(callers, func(c int) {
+		name := named("k%d", c)
+		switch r := s.noted(name, name); {
+		case c%16 == 7:
+			r.Companions[0].Row[0] = "" // which the table's own check refuses
+			wantError(t, s.of(c), s.Programme, r, "23514")
+		default:
+			if _, err := s.of(c).Post(context.Background(), s.Programme, r); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+	wantPosted(t, s.Books, s.posted+1+callers-callers/16)
+}
+
+// noted is an accrual with a companion row.
+func (s *drill) noted(name, note string) ledger.Request {
+	r := ledger.Accrual{Member: "m", Unit: "points", Amount: amount(1)}.Into(s.Programme, key(name))
+	r.Companions = []ledger.Companion{{Table: notes, Row: []any{note}}}
+	return r
+}
+
+// wantError posts what has to fail with a SQLSTATE, twice: the key is not taken.
+func wantError(t *testing.T, l *ledger.Ledger, programme uuid.UUID, r ledger.Request, state string) {
+	t.Helper()
+	for range 2 {
+		if _, err := l.Post(context.Background(), programme, r); db.State(err) != state {
+			t.Errorf("%s: %v, want %s", r.Key, err, state)
+		}
+	}
 }
 
 // A programme is applied through every fault as well: a retry makes no second version.
