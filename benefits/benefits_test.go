@@ -374,8 +374,10 @@ func TestTierFollowsWhatWasAccrued(t *testing.T) {
 	want(500, "gold", "diamond")
 	c.mustRedeem(t, "r1", "ann", "tea", benefits.WithPoints)
 	want(500, "gold", "diamond") // spending costs no status
-	c.Post(t, ledger.Accrual{Member: "ann", Unit: "points", Amount: decimal.NewFromInt(700),
-		ActivateAt: time.Date(2026, 3, 5, 0, 0, 0, 0, time.UTC)}.Into(c.Programme, ledger.Request{Client: "test", Key: "a3"}))
+	c.Post(t, ledger.Accrual{
+		Member: "ann", Unit: "points", Amount: decimal.NewFromInt(700),
+		ActivateAt: time.Date(2026, 3, 5, 0, 0, 0, 0, time.UTC),
+	}.Into(c.Programme, ledger.Request{Client: "test", Key: "a3"}))
 	want(500, "gold", "diamond")
 	c.moveClock(t, time.Date(2026, 3, 5, 0, 0, 0, 0, time.UTC))
 	if err := c.Ledger.Sweep(t.Context(), c.Programme, nil); err != nil {

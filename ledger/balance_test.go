@@ -55,8 +55,8 @@ func TestBalanceTellsPendingHeldAndDebtApart(t *testing.T) {
 	wantAmount(t, "pending", points.Pending, 7)
 	wantAmount(t, "debt", strict.Debt, 30)
 	wantAmount(t, "available in debt", strict.Available, 0)
-	if next, any := points.NextExpiry(); !any || !next.Amount.Equal(amount(70)) || next.At.Before(day(1998, 1, 1)) {
-		t.Errorf("next expiry: %v, %t", next, any)
+	if next, expires := points.NextExpiry(); !expires || !next.Amount.Equal(amount(70)) || next.At.Before(day(1998, 1, 1)) {
+		t.Errorf("next expiry: %v, %t", next, expires)
 	}
 }
 

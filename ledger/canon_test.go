@@ -158,7 +158,7 @@ func TestEveryFieldOfASealIsInItsChain(t *testing.T) {
 // smallRequest has texts of few letters, so that moving one from a field to the next would show.
 func smallRequest(t *rapid.T) Request {
 	text := rapid.SampledFrom([]string{"", "a", "aa", "ab", "b"})
-	at := rapid.Map(rapid.Int64Range(0, 2), func(n int64) time.Time { return moment(n) })
+	at := rapid.Map(rapid.Int64Range(0, 2), moment)
 	n := rapid.Map(rapid.Int64Range(1, 3), func(n int64) decimal.Decimal { return decimal.New(n, int32(n)-2) })
 	r := Request{
 		Kind: Kind(text.Draw(t, "kind")), Member: text.Draw(t, "member"), Amount: n.Draw(t, "amount"),

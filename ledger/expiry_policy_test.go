@@ -137,10 +137,17 @@ func TestEveryDayBeginsAtItsFirstInstant(t *testing.T) {
 
 func TestAPolicysNumbersHaveBounds(t *testing.T) {
 	for _, p := range []Policy{
-		{Kind: RollingPolicy, Months: -1}, {Kind: RollingPolicy, Months: 1201}, {Kind: ActivityPolicy, Months: -1},
-		{Kind: NaturalYearPolicy, Years: -1}, {Kind: NaturalYearPolicy, Years: 101}, {Kind: FixedDayPolicy},
-		{Kind: FixedDayPolicy, Month: 13, Day: 1}, {Kind: FixedDayPolicy, Month: 4, Day: 31},
-		{Kind: FixedDayPolicy, Month: 2, Day: 30}, {Kind: "monthly"}, {},
+		{Kind: RollingPolicy, Months: -1},
+		{Kind: RollingPolicy, Months: 1201},
+		{Kind: ActivityPolicy, Months: -1},
+		{Kind: NaturalYearPolicy, Years: -1},
+		{Kind: NaturalYearPolicy, Years: 101},
+		{Kind: FixedDayPolicy},
+		{Kind: FixedDayPolicy, Month: 13, Day: 1},
+		{Kind: FixedDayPolicy, Month: 4, Day: 31},
+		{Kind: FixedDayPolicy, Month: 2, Day: 30},
+		{Kind: "monthly"},
+		{},
 	} {
 		if p.validate() == nil {
 			t.Errorf("%+v passes", p)

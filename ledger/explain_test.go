@@ -145,6 +145,7 @@ func TestExplanationsAddUpToWhatTheyExplain(t *testing.T) {
 				if leg.From.Account != leg.To.Account {
 					left = left.Add(leg.Amount)
 				}
+			default:
 			}
 		}
 		wantSum(t, string(tx.Kind), lots, left)

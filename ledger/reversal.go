@@ -218,7 +218,7 @@ func (b *Book) clawBack(tx *Transaction, legs []PostedLeg, part decimal.Decimal)
 		if len(legs) == 1 {
 			amount = part
 		}
-		refusal := (*Refusal)(nil)
+		var refusal *Refusal
 		if leg.To.Account.Place.bearsLots() {
 			refusal = b.claw(tx, leg, amount)
 		} else {

@@ -157,8 +157,10 @@ func TestClawbackOfSeveralLegsTakesEveryLegBack(t *testing.T) {
 	partner := Account{Unit: "cny", Owner: Partner("bank"), Place: Receivable}
 	r := d.next()
 	r.Kind, r.Member = KindAccrual, "ann"
-	r.Legs = []Leg{issue("points", "10"), issue("status", "3"),
-		{From: partner, To: programmeAccount("cny", Deferred), Unit: "cny", Amount: amount("1.5")}}
+	r.Legs = []Leg{
+		issue("points", "10"), issue("status", "3"),
+		{From: partner, To: programmeAccount("cny", Deferred), Unit: "cny", Amount: amount("1.5")},
+	}
 	bill := d.must(r)
 	d.refuse(NotReversibleInParts, Reverse(bill.ID, amount("5"), d.next()))
 	d.reverse(bill, "0")

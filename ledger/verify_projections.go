@@ -66,12 +66,12 @@ func (v *verifier) readProgrammes(ctx context.Context) error {
 	rows, err = v.tx.Query(ctx, sqlVerifyVersions, binaryRows)
 	return each(rows, err, func(c [][]byte) error {
 		id, n := rawID(c[0]), rawInt8(c[1])
-		p, err := ParseProgramme(c[2], n)
-		if err != nil || p.ID != id || v.programmes[id] == nil {
+		p, unreadable := ParseProgramme(c[2], n)
+		if unreadable == nil && p.ID == id && v.programmes[id] != nil {
+			v.programmes[id].versions[n] = p
+		} else {
 			v.fail(checkProgramme, "version of programme "+id.String(), "version %d is not readable, or another programme's", n)
-			return nil
 		}
-		v.programmes[id].versions[n] = p
 		return nil
 	})
 }

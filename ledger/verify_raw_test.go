@@ -3,11 +3,10 @@ package ledger
 import (
 	"testing"
 
+	pgxdecimal "github.com/jackc/pgx-shopspring-decimal"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/shopspring/decimal"
 	"pgregory.net/rapid"
-
-	pgxdecimal "github.com/jackc/pgx-shopspring-decimal"
 )
 
 // anyAmount draws decimals of up to 16 digits before and 9 behind the point, trailing zeros included.

@@ -86,7 +86,7 @@ func (s *sealStep) readTransactions(ctx context.Context) error {
 			t.original = rawID(c[10])
 		}
 		seen++
-		return s.transaction(ctx, &t)
+		return s.transaction(&t)
 	})
 	s.txs += seen
 	s.tell(seen)
@@ -94,7 +94,7 @@ func (s *sealStep) readTransactions(ctx context.Context) error {
 }
 
 // transaction checks one transaction's row and legs, and states what other tables must say of it.
-func (s *sealStep) transaction(ctx context.Context, t *transactionRow) error {
+func (s *sealStep) transaction(t *transactionRow) error {
 	legs := s.legs[t.id]
 	known := s.sealed[t.id]
 	known.met, known.posted, known.digest = true, t.posted, s.digest(t, legs)
@@ -281,6 +281,7 @@ func (s *sealStep) states(t *transactionRow, p *programmeFacts) {
 		p.clock = max(p.clock, rawDue(t.c[11]))
 	case KindPeriod:
 		p.openFrom = max(p.openFrom, rawDue(t.c[11]))
+	default:
 	}
 }
 

@@ -86,7 +86,8 @@ func TestWhatRunSaysToTryWorks(t *testing.T) {
 func paste(t *testing.T, text string) string {
 	t.Helper()
 	var script strings.Builder
-	for line := range strings.Lines(text[strings.Index(text, "Credentials"):]) {
+	_, text, _ = strings.Cut(text, "Credentials")
+	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, "  ") {
 			script.WriteString(line)
 		}

@@ -20,7 +20,7 @@ const (
 
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// ErrInvalid: the token is not a key that may be used now. It does not say why, so that guessing teaches nothing.
+// ErrInvalid says that the token is not a key that may be used now. It does not say why, so that guessing teaches nothing.
 var ErrInvalid = errors.New("credential is not valid")
 
 // newToken makes a token and returns it with its id.

@@ -99,7 +99,7 @@ WHERE programme_id = $1 AND id = $2`
 	sqlDeleteFailures = `DELETE FROM webhook_failures WHERE endpoint_id = $1`
 )
 
-var notFound = &ledger.Refusal{Reason: ledger.NotFoundReason}
+var errNotFound = &ledger.Refusal{Reason: ledger.NotFoundReason}
 
 func invalid(field, problem string) error {
 	return &ledger.Refusal{Reason: ledger.InvalidField, Detail: map[string]string{"field": field, "problem": problem}}
@@ -129,7 +129,7 @@ func (e *Endpoints) Create(ctx context.Context, programme uuid.UUID, client, key
 			return fmt.Errorf("insert cursors: %w", err)
 		}
 		if tag.RowsAffected() == 0 {
-			return notFound
+			return errNotFound
 		}
 		if _, err = tx.Exec(ctx, sqlInsertLease, leaseName(id), uuid.Nil); err != nil {
 			return fmt.Errorf("insert lease: %w", err)
@@ -240,7 +240,7 @@ func (e *Endpoints) Get(ctx context.Context, programme, id uuid.UUID) (Endpoint,
 			return endpoint, nil
 		}
 	}
-	return Endpoint{}, notFound
+	return Endpoint{}, errNotFound
 }
 
 // Rotate gives an endpoint a new secret and returns it. The one before signs beside it for another day. A retry rotates
@@ -300,7 +300,7 @@ func (e *Endpoints) change(ctx context.Context, programme, id uuid.UUID, fn func
 		var address string
 		err := tx.QueryRow(ctx, sqlReadURL, programme, id).Scan(&address)
 		if errors.Is(err, pgx.ErrNoRows) {
-			return notFound
+			return errNotFound
 		}
 		if err == nil {
 			err = fn(tx)

@@ -31,7 +31,7 @@ func TestCreateIsIdempotentAndShowsTheSecretOnce(t *testing.T) {
 		t.Errorf("the same key for another address: %v", err)
 	}
 	_, _, err = endpoints.Create(t.Context(), uuid.New(), "ops", "k", "http://127.0.0.1:1/")
-	if !errors.Is(err, notFound) {
+	if !errors.Is(err, errNotFound) {
 		t.Errorf("an unknown programme: %v", err)
 	}
 }
@@ -51,7 +51,7 @@ func TestAnotherProgrammesEndpointIsNotFound(t *testing.T) {
 		"replay": func() error { _, err := endpoints.Replay(t.Context(), other.ID, e.ID, nil); return err },
 		"delete": func() error { return endpoints.Delete(t.Context(), other.ID, e.ID) },
 	} {
-		if err := act(); !errors.Is(err, notFound) {
+		if err := act(); !errors.Is(err, errNotFound) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -74,7 +74,7 @@ func TestADeletedEndpointGetsNothingMore(t *testing.T) {
 	if deleted.count() != 0 {
 		t.Errorf("%d requests came", deleted.count())
 	}
-	if err := endpoints.Delete(t.Context(), b.Programme, e.ID); !errors.Is(err, notFound) {
+	if err := endpoints.Delete(t.Context(), b.Programme, e.ID); !errors.Is(err, errNotFound) {
 		t.Errorf("deleting it again: %v", err)
 	}
 }

@@ -100,7 +100,7 @@ func queueFailures(q *pgx.Batch, endpoint uuid.UUID, list map[uuid.UUID]failed) 
 	var texts []string
 	var waits []time.Duration
 	for id, f := range list {
-		ids, attempts = append(ids, id), append(attempts, int32(f.attempts)) //nolint:gosec // at most ten
+		ids, attempts = append(ids, id), append(attempts, int32(f.attempts))
 		texts, waits = append(texts, f.text), append(waits, f.wait)
 	}
 	q.Queue(sqlNoteFailures, endpoint, ids, attempts, texts, waits)

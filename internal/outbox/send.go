@@ -71,10 +71,10 @@ func send(ctx context.Context, client *http.Client, to target, id uuid.UUID, pay
 	}
 	defer func() { _ = response.Body.Close() }()
 	_, _ = io.CopyN(io.Discard, response.Body, maxAnswer) // what it says does not matter, and may be endless
-	switch {
-	case response.StatusCode/100 == 2:
+	switch response.StatusCode / 100 {
+	case 2:
 		return nil
-	case response.StatusCode/100 == 3:
+	case 3:
 		return &failure{text: fmt.Sprintf("status %d: redirects are not followed", response.StatusCode)}
 	}
 	return &failure{

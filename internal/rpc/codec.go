@@ -89,7 +89,7 @@ func decode(m proto.Message, read func(proto.Message) error) error {
 func decodeError(err error) string {
 	text := strings.ToValidUTF8(err.Error(), "?")
 	if _, rest, ok := strings.Cut(text, "proto:"); ok {
-		text = strings.TrimLeft(rest, "  ")
+		text = strings.TrimLeft(rest, " \u00a0")
 	}
 	const most = 200
 	if len(text) > most {

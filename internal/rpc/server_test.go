@@ -148,6 +148,7 @@ func (w *world) grant(role auth.Role) auth.Grant {
 		g.Subject = "m1"
 	case auth.Merchant:
 		g.Subject = "lounge-one"
+	default: // is about nobody
 	}
 	return g
 }

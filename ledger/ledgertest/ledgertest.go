@@ -56,6 +56,7 @@ func New(t testing.TB, document string) *Books {
 
 // verify fails the test unless the whole journal verifies.
 func (b *Books) verify(t testing.TB) {
+	t.Helper()
 	report, err := ledger.Verify(context.Background(), b.Pool, nil)
 	if err != nil {
 		t.Errorf("verify: %v", err)
