@@ -11,6 +11,7 @@ import (
 
 func TestABatchOfManyMembersAnswersEachRequestInItsPlace(t *testing.T) {
 	b := ledgertest.New(t, ledgertest.Document)
+	b.Ledger.StartLanes(3)
 	requests := make([]ledger.Request, 200)
 	for i := range requests {
 		member := fmt.Sprintf("m%d", i%50) // four requests each; the third of them asks for too much

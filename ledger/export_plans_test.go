@@ -18,3 +18,10 @@ var HotStatements = map[string]string{
 	"sqlBalanceAsOfRecorded": sqlBalanceAsOfRecorded, "sqlReadFollowUps": sqlReadFollowUps, "sqlReadState": sqlReadState,
 	"sqlDueLots": sqlDueLots, "sqlDuePlaces": sqlDuePlaces, "sqlOldestDue": sqlOldestDue,
 }
+
+// StartLanes gives a ledger at least n lanes, as it has on a machine with more processors. Call it before anything else.
+func (l *Ledger) StartLanes(n int) {
+	for len(l.lanes) < n {
+		l.lanes = append(l.lanes, startLane(l))
+	}
+}

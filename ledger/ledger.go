@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ type Ledger struct {
 	posting    *db.Pool // postings and reads by key: plans by index only
 	reports    *db.Pool // long reads
 	lanes      []*lane
+	jobs       *lane    // of the sweep and other jobs, whose batches callers should not wait for
 	programmes sync.Map // programmeVersion → *Programme
 	balances   balanceLane
 }
@@ -27,14 +29,17 @@ type programmeVersion struct {
 	version int64
 }
 
-// lanesPerProcess follows a measurement: on two cores a second lane raises the rate by a half, a third lowers it.
-const lanesPerProcess = 2
+// lanesFor is how many lanes callers share on so many processors. With two processors for callers, server and database
+// together, one lane posts more than two: its batches are twice as long, and what a batch costs by itself is as much as
+// ten postings. A lane keeps a processor here and one in the database busy, so it takes many to feed a second.
+func lanesFor(processors int) int { return min(max(processors/4, 1), 4) }
 
 // New returns a ledger and starts its lanes. posting must have been opened with db.Options.Poster; reports is for
 // statements that take long. Close stops the lanes; the pools stay the caller's.
 func New(posting, reports *db.Pool) *Ledger {
 	l := &Ledger{posting: posting, reports: reports}
-	for range lanesPerProcess {
+	l.jobs = startLane(l)
+	for range lanesFor(runtime.GOMAXPROCS(0)) {
 		l.lanes = append(l.lanes, startLane(l))
 	}
 	return l
@@ -45,6 +50,7 @@ func (l *Ledger) Close() {
 	for _, lane := range l.lanes {
 		lane.stop()
 	}
+	l.jobs.stop()
 }
 
 // Answer is what became of one request.
@@ -76,7 +82,7 @@ func (l *Ledger) PostBatch(ctx context.Context, programme uuid.UUID, requests []
 	if len(requests) == 0 || len(requests) > MaxBatch {
 		return nil, refuse(InvalidField, "field", "items", "most", fmt.Sprint(MaxBatch))
 	}
-	if atomic || !separable(requests) {
+	if atomic || len(l.lanes) == 1 || !separable(requests) {
 		return l.post(ctx, programme, Item{Requests: requests, Atomic: atomic})
 	}
 	return l.postApart(ctx, programme, requests)

@@ -47,17 +47,17 @@ LIMIT $7`
 
 	sqlCountDue = `
 SELECT (SELECT count(*) FROM lots AS l WHERE l.programme_id = $1 AND l.bucket = ANY($3::int2[]) AND l.expires_at <= $2)
-     + (SELECT count(*) FROM open_places AS o WHERE o.programme_id = $1 AND o.due_at <= $2)`
+     + (SELECT count(*) FROM open_places AS o WHERE o.programme_id = $1 AND o.bucket = ANY($3::int2[]) AND o.due_at <= $2)`
 
 	sqlOldestDue = `
 SELECT least(
     (SELECT min(l.expires_at) FROM lots AS l WHERE l.programme_id = $1 AND l.bucket = ANY($3::int2[]) AND l.expires_at <= $2),
-    (SELECT min(o.due_at) FROM open_places AS o WHERE o.programme_id = $1 AND o.due_at <= $2))`
+    (SELECT min(o.due_at) FROM open_places AS o WHERE o.programme_id = $1 AND o.bucket = ANY($3::int2[]) AND o.due_at <= $2))`
 )
 
 const (
 	sweepPage    = 500 // what one database transaction takes on
-	sweepWorkers = lanesPerProcess
+	sweepWorkers = 2   // so that one reads while the other's page is posted
 )
 
 // Sweep posts everything that is due in a programme: expired lots, timed-out holds, activations, unused vouchers. It may
@@ -193,12 +193,12 @@ func (l *Ledger) settleDue(ctx context.Context, programme uuid.UUID, page []Due)
 		switch {
 		case d.of != uuid.Nil:
 			requests = append(requests, Request{
-				Client: systemClient, Key: string(d.Kind) + "/" + d.of.String(), Kind: d.Kind, Original: d.of,
+				own: true, Client: systemClient, Key: string(d.Kind) + "/" + d.of.String(), Kind: d.Kind, Original: d.of,
 			})
 		case i == 0 || d.account != page[i-1].account:
 			wallet := walletOf(member, d.Unit)
 			requests = append(requests, Request{
-				Client: systemClient, Key: "touch", Kind: touch, Member: member, Legs: []Leg{{From: wallet, To: wallet, Unit: d.Unit}},
+				own: true, Client: systemClient, Key: "touch", Kind: touch, Member: member, Legs: []Leg{{From: wallet, To: wallet, Unit: d.Unit}},
 			})
 		}
 	}
@@ -207,7 +207,10 @@ func (l *Ledger) settleDue(ctx context.Context, programme uuid.UUID, page []Due)
 
 // postAll posts requests whose refusals are no failure of the job that makes them.
 func (l *Ledger) postAll(ctx context.Context, programme uuid.UUID, requests []Request) error {
-	answers, err := l.post(ctx, programme, Item{Requests: requests})
+	for i := range requests {
+		requests[i].truncate()
+	}
+	answers, err := l.jobs.post(ctx, programme, Item{Requests: requests})
 	if err != nil {
 		return err
 	}
