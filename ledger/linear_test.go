@@ -14,7 +14,6 @@ import (
 
 	"tallystick/internal/db"
 	"tallystick/ledger"
-	"tallystick/ledger/ledgertest"
 )
 
 // walletCall is what a caller asks of a wallet.
@@ -95,7 +94,7 @@ func (h *history) leaveOpen() (open int) {
 // Wallets are linearizable through two servers, while statements fail, connections break and answers are lost, and for
 // callers who give up as well as for those who insist.
 func TestAWalletIsLinearizable(t *testing.T) {
-	s := twoServers(t, ledgertest.Document)
+	s := twoServers(t, liveDocument)
 	for round := range long {
 		s.wire.storm(0.01, uint64(round))
 		h := s.history(t, round)
