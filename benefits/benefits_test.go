@@ -118,11 +118,14 @@ func TestRedemptionPaysAndIssuesInOneTransaction(t *testing.T) {
 	c := newClub(t)
 	c.Accrue(t, "a1", "ann", "points", 320)
 	claim := c.mustRedeem(t, "r1", "ann", "tea", benefits.WithPoints)
+	if code, err := partners.ParseCode(string(claim.Voucher.Code)); err != nil || code != claim.Voucher.Code {
+		t.Errorf("code %q: %v", claim.Voucher.Code, err)
+	}
 	if len(claim.Transaction.Legs) != 2 || claim.Transaction.Rule != "benefit/tea" {
 		t.Errorf("claim: %+v", claim.Transaction)
 	}
 	want := partners.Voucher{
-		ID: claim.Transaction.ID, Member: "ann", Benefit: "tea", State: partners.Issued,
+		ID: claim.Transaction.ID, Code: claim.Voucher.Code, Member: "ann", Benefit: "tea", State: partners.Issued,
 		IssuedAt:  time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC),
 		ExpiresAt: time.Date(2026, 6, 30, 16, 0, 0, 0, time.UTC),
 	}

@@ -18,8 +18,8 @@ type Claim struct {
 }
 
 // RedeemBenefit pays for a benefit and issues its voucher, whose id is the transaction's, in one transaction. r gives
-// client, key, actor and channel; a retry with the same key gets the first answer, whatever became of price and tier
-// meanwhile. Paying by allotment first grants what the member's tier entitles to.
+// client, key, actor and channel; a retry with the same key gets the first answer, its code included, whatever became of
+// price and tier meanwhile. Paying by allotment first grants what the member's tier entitles to.
 // Refusals: NOT_FOUND, NOT_ELIGIBLE with the tier that is required (neither is recorded), IDEMPOTENCY_KEY_REUSED,
 // MEMBER_FROZEN, OUT_OF_STOCK, INSUFFICIENT_POINTS.
 func (c *Catalog) RedeemBenefit(ctx context.Context, programme uuid.UUID, member, benefit string, with PayWith, r ledger.Request) (Claim, error) {
@@ -31,7 +31,7 @@ func (c *Catalog) RedeemBenefit(ctx context.Context, programme uuid.UUID, member
 	})
 	claim := Claim{Answer: answer}
 	if err == nil {
-		claim.Voucher, _ = partners.IssuedBy(answer.Transaction)
+		claim.Voucher, err = c.vouchers.IssuedBy(ctx, answer.Transaction)
 	}
 	return claim, err
 }

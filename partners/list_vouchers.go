@@ -18,7 +18,7 @@ type Cursor struct {
 }
 
 const sqlMemberVouchers = `
-SELECT v.id, v.member, v.benefit, t.recorded_at, a.due_at, a.balance, e.kind
+SELECT v.id, v.code, v.member, v.benefit, t.recorded_at, a.due_at, a.balance, e.kind
 FROM vouchers AS v
 JOIN transactions AS t ON t.id = v.id
 JOIN accounts AS a ON a.id = v.account_id

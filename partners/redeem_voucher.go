@@ -22,11 +22,11 @@ type Use struct {
 // Refusals: CODE_MALFORMED, INVALID_FIELD (outlet), NOT_FOUND for vouchers that the partner does not honour,
 // VOUCHER_USED (also when it was given back), VOUCHER_EXPIRED, MEMBER_FROZEN.
 func (v *Vouchers) RedeemVoucher(ctx context.Context, programme uuid.UUID, partner, outlet, code string, r ledger.Request) (Use, error) {
-	id, err := ParseCode(code)
+	parsed, err := ParseCode(code)
 	if err != nil {
 		return Use{}, err
 	}
-	voucher, err := v.Voucher(ctx, programme, id)
+	voucher, err := v.byCode(ctx, programme, parsed)
 	if err != nil {
 		return Use{}, err
 	}

@@ -51,11 +51,11 @@ func (v *Vouchers) ValidateVoucher(ctx context.Context, programme uuid.UUID, par
 
 // shownTo reads the voucher with the code, for a partner that honours it.
 func (v *Vouchers) shownTo(ctx context.Context, p *ledger.Programme, partner, code string) (Voucher, error) {
-	id, err := ParseCode(code)
+	parsed, err := ParseCode(code)
 	if err != nil {
 		return Voucher{}, err
 	}
-	voucher, err := v.Voucher(ctx, p.ID, id)
+	voucher, err := v.byCode(ctx, p.ID, parsed)
 	if err != nil {
 		return Voucher{}, err
 	}

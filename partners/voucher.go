@@ -2,8 +2,8 @@ package partners
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -52,6 +52,7 @@ const (
 // Voucher is the bearer form of a right to a benefit.
 type Voucher struct {
 	ID        uuid.UUID // of the transaction that claimed it
+	Code      Code
 	Member    string
 	Benefit   string
 	State     State
@@ -59,34 +60,23 @@ type Voucher struct {
 	ExpiresAt time.Time // ledger.Never if it does not expire
 }
 
-// Code is what the merchant types or scans.
-func (v Voucher) Code() string { return v.ID.String() }
-
-// ParseCode reads a code as people type it: case, blanks and hyphens do not matter. It refuses with CODE_MALFORMED.
-func ParseCode(code string) (uuid.UUID, error) {
-	plain := strings.NewReplacer("-", "", " ", "").Replace(code)
-	id, err := uuid.Parse(plain)
-	if err != nil || len(plain) != 32 {
-		return uuid.Nil, &ledger.Refusal{Reason: ledger.CodeMalformed}
-	}
-	return id, nil
-}
-
 // PlaceOf is the place in the books that is a voucher.
 func PlaceOf(member, benefit string, id uuid.UUID) ledger.Account {
 	return ledger.Account{Unit: benefit, Owner: ledger.Member(member), Place: ledger.Voucher, Of: id}
 }
 
-// Facts is the row that goes with the claim of the voucher at place: see [ledger.Companion].
+// Facts is the row that goes with the claim of the voucher at place, with a code of its own: see [ledger.Companion]. What
+// a retry makes is not saved, so the code is the one of the row and of nothing else.
 func Facts(programme uuid.UUID, place ledger.Account) ledger.Companion {
 	member, _ := place.Owner.MemberRef()
-	return ledger.Companion{Table: facts, Row: []any{programme, place.ID(programme), member, place.Unit}}
+	return ledger.Companion{Table: facts, Row: []any{programme, place.ID(programme), member, place.Unit, string(newCode())}}
 }
 
 const sqlInsertVouchers = `
-INSERT INTO vouchers (id, programme_id, account_id, member, benefit)
-SELECT u.id, u.programme_id, u.account_id, u.member, u.benefit
-FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[]) AS u (id, programme_id, account_id, member, benefit)`
+INSERT INTO vouchers (id, programme_id, account_id, member, benefit, code)
+SELECT u.id, u.programme_id, u.account_id, u.member, u.benefit, u.code
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[])
+  AS u (id, programme_id, account_id, member, benefit, code)`
 
 var facts = &ledger.CompanionTable{
 	Name:   "vouchers",
@@ -94,7 +84,7 @@ var facts = &ledger.CompanionTable{
 	Columns: func(rows [][]any) []any {
 		return []any{
 			column[uuid.UUID](rows, 0), column[uuid.UUID](rows, 1), column[uuid.UUID](rows, 2),
-			column[string](rows, 3), column[string](rows, 4),
+			column[string](rows, 3), column[string](rows, 4), column[string](rows, 5),
 		}
 	},
 }
@@ -107,26 +97,48 @@ func column[T any](rows [][]any, i int) []T {
 	return values
 }
 
-// IssuedBy is the voucher as a claim issued it, from what the claim recorded alone: the same for every retry.
-func IssuedBy(claim *ledger.Transaction) (Voucher, bool) {
+const sqlReadCode = `
+SELECT v.code
+FROM vouchers AS v
+WHERE v.id = $1 AND v.programme_id = $2`
+
+// IssuedBy is the voucher as a claim issued it, the same for every retry: what the claim recorded, and the code of its
+// row. It answers NOT_FOUND for what claimed no voucher.
+func (v *Vouchers) IssuedBy(ctx context.Context, claim *ledger.Transaction) (Voucher, error) {
 	for _, leg := range claim.Legs {
-		if to := leg.To; to.Account.Place == ledger.Voucher && len(to.Draws) > 0 {
-			return Voucher{
-				ID: claim.ID, Member: claim.Member, Benefit: leg.Unit, State: Issued,
-				IssuedAt: claim.RecordedAt, ExpiresAt: to.Draws[0].ExpiresAt,
-			}, true
+		to := leg.To
+		if to.Account.Place != ledger.Voucher || len(to.Draws) == 0 {
+			continue
 		}
+		issued := Voucher{
+			ID: claim.ID, Member: claim.Member, Benefit: leg.Unit, State: Issued,
+			IssuedAt: claim.RecordedAt, ExpiresAt: to.Draws[0].ExpiresAt,
+		}
+		if err := v.pool.QueryRow(ctx, sqlReadCode, claim.ID, claim.Programme).Scan(&issued.Code); err != nil {
+			return Voucher{}, fmt.Errorf("partners: read code: %w", err)
+		}
+		return issued, nil
 	}
-	return Voucher{}, false
+	return Voucher{}, notFound()
 }
 
-const sqlVoucher = `
-SELECT v.id, v.member, v.benefit, t.recorded_at, a.due_at, a.balance, e.kind
+const (
+	sqlVoucher = `
+SELECT v.id, v.code, v.member, v.benefit, t.recorded_at, a.due_at, a.balance, e.kind
 FROM vouchers AS v
 JOIN transactions AS t ON t.id = v.id
 JOIN accounts AS a ON a.id = v.account_id
 JOIN entries AS e ON e.account_id = a.id AND e.recorded_at = a.recorded_at AND e.seq = a.seq
 WHERE v.id = $1 AND v.programme_id = $2`
+
+	sqlVoucherByCode = `
+SELECT v.id, v.code, v.member, v.benefit, t.recorded_at, a.due_at, a.balance, e.kind
+FROM vouchers AS v
+JOIN transactions AS t ON t.id = v.id
+JOIN accounts AS a ON a.id = v.account_id
+JOIN entries AS e ON e.account_id = a.id AND e.recorded_at = a.recorded_at AND e.seq = a.seq
+WHERE v.code = $1 AND v.programme_id = $2`
+)
 
 // Voucher reads a voucher of the programme, or answers NOT_FOUND.
 func (v *Vouchers) Voucher(ctx context.Context, programme, id uuid.UUID) (Voucher, error) {
@@ -135,17 +147,31 @@ func (v *Vouchers) Voucher(ctx context.Context, programme, id uuid.UUID) (Vouche
 		return Voucher{}, err
 	}
 	rows, err := v.pool.Query(ctx, sqlVoucher, id, programme)
+	return oneVoucher(rows, err, state.Now)
+}
+
+// byCode reads the voucher with a code, or answers NOT_FOUND. Whether a partner may know of it is for the agreements.
+func (v *Vouchers) byCode(ctx context.Context, programme uuid.UUID, code Code) (Voucher, error) {
+	state, err := v.ledger.State(ctx, programme)
+	if err != nil {
+		return Voucher{}, err
+	}
+	rows, err := v.pool.Query(ctx, sqlVoucherByCode, string(code), programme)
+	return oneVoucher(rows, err, state.Now)
+}
+
+func oneVoucher(rows pgx.Rows, err error, now time.Time) (Voucher, error) {
 	if err != nil {
 		return Voucher{}, fmt.Errorf("partners: read voucher: %w", err)
 	}
-	list, err := pgx.CollectRows(rows, scanVoucher(state.Now))
-	if err != nil {
-		return Voucher{}, fmt.Errorf("partners: read voucher: %w", err)
-	}
-	if len(list) == 0 {
+	voucher, err := pgx.CollectOneRow(rows, scanVoucher(now))
+	if errors.Is(err, pgx.ErrNoRows) {
 		return Voucher{}, notFound()
 	}
-	return list[0], nil
+	if err != nil {
+		return Voucher{}, fmt.Errorf("partners: read voucher: %w", err)
+	}
+	return voucher, nil
 }
 
 func notFound() *ledger.Refusal { return &ledger.Refusal{Reason: ledger.NotFoundReason} }
@@ -155,7 +181,7 @@ func scanVoucher(now time.Time) pgx.RowToFunc[Voucher] {
 		var v Voucher
 		var balance decimal.Decimal
 		var last ledger.Kind
-		err := row.Scan(&v.ID, &v.Member, &v.Benefit, &v.IssuedAt, &v.ExpiresAt, &balance, &last)
+		err := row.Scan(&v.ID, &v.Code, &v.Member, &v.Benefit, &v.IssuedAt, &v.ExpiresAt, &balance, &last)
 		v.IssuedAt, v.ExpiresAt = v.IssuedAt.UTC(), v.ExpiresAt.UTC()
 		v.State = stateOf(balance, last, v.ExpiresAt, now)
 		return v, err

@@ -47,7 +47,7 @@ func allMethods() []method {
 // samples are values that pass the contract's rules, by a field's name.
 var samples = map[string]string{
 	"idempotency_key": "fuzz-1", "member_id": "m1", "from_member_id": "m1", "to_member_id": "m2", "unit": "points",
-	"amount": "5", "reason": "why", "benefit_id": "pass", "code": "0190163d-8694-739b-aea5-966c26f8ad91",
+	"amount": "5", "reason": "why", "benefit_id": "pass", "code": "0123456789ABCDEF",
 	"url": "https://93.184.216.34/", "reference": "order-1", "channel": "app", "fund": "programme", "outlet": "gate-4",
 }
 
@@ -74,7 +74,7 @@ func sample(d protoreflect.MessageDescriptor, depth int) *dynamicpb.Message {
 		case field.Kind() == protoreflect.StringKind && samples[name] != "":
 			m.Set(field, protoreflect.ValueOfString(samples[name]))
 		case field.Kind() == protoreflect.StringKind && strings.HasSuffix(name, "_id"):
-			m.Set(field, protoreflect.ValueOfString(samples["code"]))
+			m.Set(field, protoreflect.ValueOfString("0190163d-8694-739b-aea5-966c26f8ad91"))
 		}
 	}
 	return m

@@ -157,7 +157,7 @@ var voucherStates = map[partners.State]v1.VoucherState{
 
 func voucherOf(v partners.Voucher) *v1.Voucher {
 	return &v1.Voucher{
-		Id: v.ID.String(), BenefitId: v.Benefit, Code: v.Code(), State: voucherStates[v.State],
+		Id: v.ID.String(), BenefitId: v.Benefit, Code: string(v.Code), State: voucherStates[v.State],
 		IssuedAt: timeOf(v.IssuedAt), ExpiresAt: timeOf(v.ExpiresAt),
 	}
 }
