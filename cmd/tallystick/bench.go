@@ -25,9 +25,6 @@ func (c *benchCommand) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return fmt.Errorf("find this program's file: %w", err)
 	}
-	if c.Seconds <= 0 || c.Members < 1 || c.SweepMembers < 1 {
-		return fmt.Errorf("--seconds, --members and --sweep-members are above zero")
-	}
 	o := bench.Options{
 		Only: c.Only, Seconds: c.Seconds, Members: c.Members, SweepMembers: c.SweepMembers,
 		Prices: c.Prices, Scale: c.Scale, Compare: c.Compare, Program: program,

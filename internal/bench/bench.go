@@ -74,8 +74,14 @@ var standard = []measure{
 	{"verify", "entry verified", []int{1}, (*bench).verify},
 }
 
+// leastMembers are enough that no two clients of the limit share a row.
+const leastMembers = 1000
+
 // Run measures and returns the rates in the order of their names.
 func Run(ctx context.Context, o Options) (results []Result, err error) {
+	if o.Members < leastMembers || o.Seconds <= 0 || o.SweepMembers < 1 {
+		return nil, fmt.Errorf("bench: it takes some time, at least %d members, and lots for the sweep", leastMembers)
+	}
 	measures := o.measures()
 	if err := check(o.Only, measures); err != nil {
 		return nil, err

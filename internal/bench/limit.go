@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/md5" //nolint:gosec // it only names rows, as the SQL below does
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -101,17 +102,11 @@ func (b *bench) limitsOf(ctx context.Context) (*limitTables, error) {
 			return nil, fmt.Errorf("copy a table: %w", err)
 		}
 	}
-	for _, fill := range []struct {
-		sql  string
-		args []any
-	}{
-		{sqlLimitFillAccounts, []any{l.members, l.programme}},
-		{sqlLimitFillLots, []any{l.members, l.programme, l.expires}},
-		{sqlLimitFillStripes, []any{l.members, l.programme}},
-	} {
-		if _, err := b.owner.Exec(ctx, fill.sql, fill.args...); err != nil {
-			return nil, fmt.Errorf("fill a copy: %w", err)
-		}
+	_, err1 := b.owner.Exec(ctx, sqlLimitFillAccounts, l.members, l.programme)
+	_, err2 := b.owner.Exec(ctx, sqlLimitFillLots, l.members, l.programme, l.expires)
+	_, err3 := b.owner.Exec(ctx, sqlLimitFillStripes, l.members, l.programme)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return nil, fmt.Errorf("fill the copies: %w", err)
 	}
 	b.limits = l
 	return l, b.settle(ctx)
