@@ -49,8 +49,9 @@ func (r *rig) torture(t *testing.T, h *heard, what string, kills int, kill func(
 			c.work()
 		})
 	}
-	random, slowest, n := rand.New(rand.NewPCG(1, 19)), time.Duration(0), 0
-	for n = 0; n < kills || h.lost() == 0 && n < kills+20; n++ {
+	random, slowest := rand.New(rand.NewPCG(1, 19)), time.Duration(0)
+	n := 0
+	for ; n < kills || h.lost() == 0 && n < kills+20; n++ {
 		h.progress.more(200 + random.IntN(800))
 		began := time.Now()
 		kill(n)

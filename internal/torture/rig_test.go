@@ -123,7 +123,7 @@ func (r *rig) start(t *testing.T, s *server) {
 		s.log = log
 		t.Cleanup(func() { _ = log.Close() })
 	}
-	s.process = exec.Command(r.binary, "serve", "--listen", "127.0.0.1:0", "--environment", "torture", //nolint:noctx // it is killed
+	s.process = exec.Command(r.binary, "serve", "--listen", "127.0.0.1:0", "--environment", "torture",
 		"--unlimited", "torture", "--sweep", "1s", "--database-url", r.database.RuntimeURL(""))
 	s.process.Env = append(os.Environ(), "DATABASE_URL=")
 	s.process.SysProcAttr, s.process.Stderr = withUs, s.log
