@@ -87,12 +87,13 @@ type document struct {
 		Tier   string            `yaml:"tier"`
 		Stock  map[string]string `yaml:"stock"`
 	} `yaml:"benefits"`
+	Others map[string]yaml.Node `yaml:",inline"`
 }
 
 // parse reads the tiers and benefits sections of a programme's document.
 func parse(p *ledger.Programme) (*section, error) {
 	var doc document
-	if err := yaml.Unmarshal(p.Document, &doc); err != nil {
+	if err := ledger.DecodeDocument(p.Document, &doc); err != nil {
 		return nil, fmt.Errorf("benefits: programme document: %w", err)
 	}
 	s := &section{tiers: Ladder{Unit: doc.Tiers.Unit}, benefits: make(map[string]*Benefit)}

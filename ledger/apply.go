@@ -23,7 +23,7 @@ type outcome struct {
 	err      error
 }
 
-// systemClient names the transactions that the ledger makes itself; credentials cannot carry it.
+// systemClient names the transactions that the ledger makes itself. Credentials cannot carry a name that begins with it.
 const systemClient = "tallystick"
 
 // apply decides every request of an item and adds what follows to the book.
@@ -88,7 +88,9 @@ func (b *Book) applyTogether(requests []Request, outcomes []outcome) []outcome {
 		}
 		b.rollback(mark)
 		if !recordable(&requests[i], refusal) {
-			return refuseAll(outcomes, refusal)
+			outcomes = refuseAll(outcomes, beside(refusal, requests[i].Key))
+			outcomes[i].err = refusal
+			return outcomes
 		}
 		return b.rejectAll(requests, outcomes, i, refusal)
 	}
@@ -102,11 +104,16 @@ func refuseAll(outcomes []outcome, refusal *Refusal) []outcome {
 	return outcomes
 }
 
+// beside is the answer to the others of an atomic item when one is refused.
+func beside(refusal *Refusal, key string) *Refusal {
+	return refuse(AtomicBatchRejected, "because", string(refusal.Reason), "key", key)
+}
+
 func (b *Book) rejectAll(requests []Request, outcomes []outcome, failed int, refusal *Refusal) []outcome {
 	for i := range requests {
 		why := refusal
 		if i != failed {
-			why = refuse(AtomicBatchRejected, "because", string(refusal.Reason), "key", requests[failed].Key)
+			why = beside(refusal, requests[failed].Key)
 		}
 		id := TransactionID(b.programme.ID, requests[i].Client, requests[i].Key)
 		outcomes[i] = b.reject(id, &requests[i], why)
@@ -163,16 +170,11 @@ func (b *Book) open(id uuid.UUID, r *Request) *Transaction {
 	return tx
 }
 
-// admit checks what holds for every kind: time, freeze, business reference.
+// admit checks what holds for every kind, in the order in which a caller can do least about it: what the request says,
+// what it refers to, whether it was done before, time, freeze, what the member must have.
 func (b *Book) admit(tx *Transaction, r *Request) *Refusal {
 	if refusal := b.admitLegs(r); refusal != nil {
 		return refusal
-	}
-	if refusal := b.admitTime(tx.EffectiveAt); refusal != nil && !tx.Kind.control() {
-		return refusal
-	}
-	if tx.Kind.leavesMember() && b.frozen[tx.Member] {
-		return refuse(MemberFrozen)
 	}
 	o := b.originals[r.Original]
 	if o == nil && (r.Original != uuid.Nil || r.Kind.follows()) || o != nil && o.tx.Member != tx.Member {
@@ -181,7 +183,13 @@ func (b *Book) admit(tx *Transaction, r *Request) *Refusal {
 	if first, taken := b.used[reference{r.Client, r.Reference, r.Kind}]; taken && r.Reference != "" {
 		return refuse(ReferenceUsed, "transaction_id", first.String())
 	}
-	return nil
+	if refusal := b.admitTime(tx.EffectiveAt); refusal != nil && !tx.Kind.control() {
+		return refusal
+	}
+	if tx.Kind.leavesMember() && b.frozen[tx.Member] {
+		return refuse(MemberFrozen)
+	}
+	return b.admitNeeds(r)
 }
 
 // admitLegs refuses legs that no state of the books could make right.
@@ -321,7 +329,7 @@ func (b *Book) reject(id uuid.UUID, r *Request, refusal *Refusal) outcome {
 }
 
 func recordable(r *Request, refusal *Refusal) bool {
-	return refusal.recorded() && r.Client != systemClient
+	return refusal.recorded() && !r.own
 }
 
 // principal is the amount that a request is about.

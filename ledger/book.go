@@ -21,6 +21,7 @@ type Book struct {
 	known     map[uuid.UUID]*known
 	used      map[reference]uuid.UUID
 	frozen    map[string]bool
+	accrued   map[Account]decimal.Decimal // by wallet, for requests with needs
 	out       batch
 	undo      []func()
 	stage     int
@@ -108,6 +109,7 @@ func newBook(p *Programme, stripe int16) *Book {
 		known:     make(map[uuid.UUID]*known),
 		used:      make(map[reference]uuid.UUID),
 		frozen:    make(map[string]bool),
+		accrued:   make(map[Account]decimal.Decimal),
 	}
 }
 
@@ -177,7 +179,9 @@ func (b *Book) move(tx *Transaction, from, to Account, amount decimal.Decimal, d
 	if refusal != nil {
 		return refusal
 	}
-	tx.Legs = append(tx.Legs, PostedLeg{Unit: unit.Code, Amount: amount, From: fromEntry, To: toEntry})
+	leg := PostedLeg{Unit: unit.Code, Amount: amount, From: fromEntry, To: toEntry}
+	tx.Legs = append(tx.Legs, leg)
+	b.countAccrued(tx, leg)
 	return nil
 }
 

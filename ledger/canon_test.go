@@ -105,6 +105,7 @@ func TestEveryFieldOfARequestMatters(t *testing.T) {
 	r.DueAt, r.EffectiveAt, r.RedateFrom, r.RedateTo = at, at, at, at
 	checkEveryField(t, &r, map[string]string{
 		"Client": "names the transaction", "Key": "names the transaction", "Companions": "are not the caller's",
+		"Needs": "are the rule's", "own": "is the ledger's",
 	}, r.hash)
 }
 
@@ -187,7 +188,9 @@ func TestDifferentRequestsHaveDifferentHashes(t *testing.T) {
 		first := rapid.IntRange(0, reflect.TypeFor[Request]().NumField()-1).Draw(t, "first")
 		last := rapid.IntRange(first, reflect.TypeFor[Request]().NumField()-1).Draw(t, "last")
 		for i := first; i <= last; i++ {
-			reflect.ValueOf(&mixed).Elem().Field(i).Set(reflect.ValueOf(b).Field(i))
+			if field := reflect.ValueOf(&mixed).Elem().Field(i); field.CanSet() {
+				field.Set(reflect.ValueOf(b).Field(i))
+			}
 		}
 		if same := equalRequests(a, mixed); same != bytes.Equal(a.hash(), mixed.hash()) {
 			t.Fatalf("equal: %v\n%+v\n%+v", same, a, mixed)

@@ -97,7 +97,7 @@ func TestAnAtomicItemPostsAllOrNothing(t *testing.T) {
 func TestAnAtomicItemWithAMalformedRequestIsNotRecorded(t *testing.T) {
 	d := newDesk(t)
 	d.accrue("ann", "10", "2026-06-01")
-	wantReasons(t, d.reasons(Redeem("ann", "points", amount("6"), d.next()), Redeem("ann", "stars", amount("5"), d.next())), UnknownUnit, UnknownUnit)
+	wantReasons(t, d.reasons(Redeem("ann", "points", amount("6"), d.next()), Redeem("ann", "stars", amount("5"), d.next())), AtomicBatchRejected, UnknownUnit)
 	if len(d.journal) != 1 {
 		t.Fatalf("%d transactions are recorded", len(d.journal))
 	}

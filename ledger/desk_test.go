@@ -154,7 +154,7 @@ func (d *desk) refuse(reason Reason, r Request) {
 	if got := reasonOf(o); got != reason {
 		d.Fatalf("%s: refused with %q, want %q", r.Kind, got, reason)
 	}
-	if recorded := o.tx != nil; recorded != (Reasons[reason] == Precondition || Reasons[reason] == Conflict) {
+	if recorded := o.tx != nil; recorded != (Reasons[reason] == Precondition || Reasons[reason] == Conflict || reason == EffectiveInFuture) {
 		d.Fatalf("%s: refusal %s recorded: %v", r.Kind, reason, recorded)
 	}
 }

@@ -107,10 +107,11 @@ func (r *Refusal) Is(target error) bool {
 	return errors.As(target, &other) && other.Reason == r.Reason
 }
 
-// recorded reports whether the refusal becomes a rejected transaction.
+// recorded reports whether the refusal becomes a rejected transaction. EFFECTIVE_IN_FUTURE is the one malformed request
+// that time alone would turn into a good one, so it is recorded too: a "no" stays a "no".
 func (r *Refusal) recorded() bool {
 	class := Reasons[r.Reason]
-	return class == Precondition || class == Conflict
+	return class == Precondition || class == Conflict || r.Reason == EffectiveInFuture
 }
 
 func refuse(reason Reason, detail ...string) *Refusal {

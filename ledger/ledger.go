@@ -153,8 +153,22 @@ func (r *Request) truncate() {
 // Preview decides a request by the same code on the same state and records nothing. The transaction is what would be
 // posted; the error is the *Refusal that would be answered.
 func (l *Ledger) Preview(ctx context.Context, programme uuid.UUID, r Request) (*Transaction, error) {
-	r.truncate()
-	items := []*Item{{Requests: []Request{r}}}
+	answers, err := l.PreviewBatch(ctx, programme, []Request{r}, false)
+	if err != nil {
+		return nil, err
+	}
+	return answers[0].Transaction, answers[0].Err
+}
+
+// PreviewBatch is Preview for what PostBatch would record: each request is decided on the state that those before it leave.
+func (l *Ledger) PreviewBatch(ctx context.Context, programme uuid.UUID, requests []Request, atomic bool) ([]Answer, error) {
+	if len(requests) == 0 || len(requests) > MaxBatch {
+		return nil, refuse(InvalidField, "field", "items", "most", fmt.Sprint(MaxBatch))
+	}
+	for i := range requests {
+		requests[i].truncate()
+	}
+	items := []*Item{{Requests: requests, Atomic: atomic}}
 	var out [][]outcome
 	err := db.InTx(ctx, l.posting, db.Locked, func(tx dbTx) error {
 		work, err := l.load(ctx, tx, programme, items, noStripe)
@@ -167,14 +181,11 @@ func (l *Ledger) Preview(ctx context.Context, programme uuid.UUID, r Request) (*
 	if !errors.Is(err, errPreview) {
 		return nil, err
 	}
-	switch o := out[0][0]; {
-	case o.recorded != uuid.Nil:
-		return l.Transaction(ctx, programme, o.recorded)
-	case o.err != nil:
-		return nil, o.err
-	default:
-		return o.tx, o.tx.Err()
+	answers, err := l.answersOf(ctx, programme, out)
+	if err != nil {
+		return nil, err
 	}
+	return answers[0], nil
 }
 
 // errPreview ends a preview's transaction, which must not commit.

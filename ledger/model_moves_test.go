@@ -64,10 +64,17 @@ func follows(verb string) bool {
 	return strings.Contains(" capture void timeout activate lapse reverse ", " "+verb+" ")
 }
 
-// admit is what holds for every kind, in this order: amounts, time, freeze, the original, the business reference.
+// admit is what holds for every kind, in this order: amounts, the original, the business reference, time, freeze.
 func (m *model) admit(a ask) Reason {
 	if reason := admitAmounts(a); reason != "" {
 		return reason
+	}
+	member, original := m.memberOf(a), m.about(a)
+	if follows(a.verb) && (original == nil || original.member != member) {
+		return NotFoundReason
+	}
+	if m.refs[a.client+"|"+kindWord(a.verb)+"|"+a.ref] != "" {
+		return ReferenceUsed
 	}
 	effective := a.effective
 	if effective == 0 {
@@ -83,15 +90,8 @@ func (m *model) admit(a ask) Reason {
 			return BackDatingLimit
 		}
 	}
-	member, original := m.memberOf(a), m.about(a)
 	if m.frozen[member] && strings.Contains(" redeem voucher use hold capture transfer ", " "+a.verb+" ") {
 		return MemberFrozen
-	}
-	if follows(a.verb) && (original == nil || original.member != member) {
-		return NotFoundReason
-	}
-	if m.refs[a.client+"|"+kindWord(a.verb)+"|"+a.ref] != "" {
-		return ReferenceUsed
 	}
 	return ""
 }

@@ -243,7 +243,9 @@ func (m *model) together(asks []ask, answers []answer) []answer {
 			continue
 		}
 		if !answers[i].recorded {
-			return all(answers, answers[i].reason)
+			reason := answers[i].reason
+			all(answers, AtomicBatchRejected)[i].reason = reason
+			return answers
 		}
 		for j := range asks {
 			reason := AtomicBatchRejected
@@ -304,7 +306,7 @@ func (m *model) answer(a ask) answer {
 		}
 		m.tidy()
 		return m.remember(a, p, answer{recorded: true, n: n})
-	case class == Malformed || class == NotFound:
+	case (class == Malformed || class == NotFound) && reason != EffectiveInFuture: // which time alone would turn into a yes
 		return answer{reason: reason}
 	default:
 		return m.remember(a, &past{}, answer{reason: reason, recorded: true})

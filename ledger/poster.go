@@ -235,8 +235,21 @@ func (n *lane) decide(ctx context.Context, tx dbTx, programme uuid.UUID, items [
 	return out, w.leased, w.save(ctx, tx, n.id)
 }
 
-// answer replies to every caller. Keys that an earlier batch recorded are answered from the journal.
+// answer replies to every caller.
 func (n *lane) answer(ctx context.Context, batch []*queued, out [][]outcome) error {
+	answers, err := n.ledger.answersOf(ctx, batch[0].programme, out)
+	if err != nil {
+		// The batch is committed and only its answer is missing: the same batch again answers as replays.
+		return fmt.Errorf("%w: %w", db.ErrOutcomeUnknown, err)
+	}
+	for i, q := range batch {
+		q.reply <- reply{answers: answers[i]}
+	}
+	return nil
+}
+
+// answersOf makes the answers to a batch. Keys that an earlier batch recorded are answered from the journal.
+func (l *Ledger) answersOf(ctx context.Context, programme uuid.UUID, out [][]outcome) ([][]Answer, error) {
 	var ids []uuid.UUID
 	for _, item := range out {
 		for _, o := range item {
@@ -248,20 +261,19 @@ func (n *lane) answer(ctx context.Context, batch []*queued, out [][]outcome) err
 	var earlier map[uuid.UUID]*Transaction
 	if len(ids) > 0 {
 		var err error
-		if earlier, err = readTransactions(ctx, n.ledger.posting, batch[0].programme, ids); err != nil {
-			// The batch is committed and only its answer is missing: the same batch again answers as replays.
-			return fmt.Errorf("%w: %w", db.ErrOutcomeUnknown, err)
+		if earlier, err = readTransactions(ctx, l.posting, programme, ids); err != nil {
+			return nil, err
 		}
 	}
 	answered := make(map[uuid.UUID]bool)
-	for i, q := range batch {
-		answers := make([]Answer, len(out[i]))
-		for j, o := range out[i] {
-			answers[j] = o.answer(earlier, answered)
+	answers := make([][]Answer, len(out))
+	for i, item := range out {
+		answers[i] = make([]Answer, len(item))
+		for j, o := range item {
+			answers[i][j] = o.answer(earlier, answered)
 		}
-		q.reply <- reply{answers: answers}
 	}
-	return nil
+	return answers, nil
 }
 
 func (o outcome) answer(earlier map[uuid.UUID]*Transaction, answered map[uuid.UUID]bool) Answer {

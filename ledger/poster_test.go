@@ -182,3 +182,84 @@ func TestExpiredLotsLeaveBeforeASpendIsDecided(t *testing.T) {
 		t.Errorf("spending 6 with 5 live and 10 lapsed points: %v", err)
 	}
 }
+
+func TestANoBecauseOfTheFutureStaysANo(t *testing.T) {
+	b := ledgertest.New(t, ledgertest.Document)
+	r := key("early")
+	r.EffectiveAt = time.Date(1970, 2, 1, 0, 0, 0, 0, time.UTC)
+	accrual := ledger.Accrual{Member: "m", Unit: "points", Amount: amount(10)}.Into(b.Programme, r)
+
+	_, first := b.Ledger.Post(t.Context(), b.Programme, accrual)
+	b.Post(t, ledger.SetClock(r.EffectiveAt.AddDate(0, 1, 0), key("clock")))
+	_, second := b.Ledger.Post(t.Context(), b.Programme, accrual)
+
+	for _, err := range []error{first, second} {
+		if !errors.Is(err, &ledger.Refusal{Reason: ledger.EffectiveInFuture}) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+func TestADuplicateBillIsNamedEvenAfterItsPeriodIsClosed(t *testing.T) {
+	b := ledgertest.New(t, ledgertest.Document)
+	bill := func(k string) ledger.Request {
+		r := key(k)
+		r.Reference = "bill-7"
+		r.EffectiveAt = time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
+		return ledger.Accrual{Member: "m", Unit: "points", Amount: amount(10)}.Into(b.Programme, r)
+	}
+	first := b.Post(t, bill("a"))
+	b.Post(t, ledger.SetClock(time.Date(1970, 3, 1, 0, 0, 0, 0, time.UTC), key("clock")))
+	b.Post(t, ledger.SetOpenPeriod(time.Date(1970, 2, 1, 0, 0, 0, 0, time.UTC), key("period")))
+
+	_, err := b.Ledger.Post(t.Context(), b.Programme, bill("b"))
+
+	var refusal *ledger.Refusal
+	if !errors.As(err, &refusal) || refusal.Reason != ledger.ReferenceUsed || refusal.Detail["transaction_id"] != first.ID.String() {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestANeedIsDecidedUnderTheLocksOfThePosting(t *testing.T) {
+	b := ledgertest.New(t, ledgertest.Document)
+	other := b.Another(t)
+	for round := range 40 {
+		member := fmt.Sprint("m", round)
+		accrual := b.Accrue(t, "a"+member, member, "points", 500)
+		claim := ledger.Redeem(member, "points", amount(1), key("r"+member))
+		claim.Needs = []ledger.Need{{Unit: "points", Least: amount(500)}}
+
+		var claimed error
+		var back ledger.Answer
+		var wg sync.WaitGroup
+		wg.Go(func() { _, claimed = b.Ledger.Post(context.Background(), b.Programme, claim) })
+		wg.Go(func() {
+			back, _ = other.Post(context.Background(), b.Programme, ledger.Reverse(accrual.ID, amount(100), key("c"+member)))
+		})
+		wg.Wait()
+
+		claimFirst := claimed == nil
+		if !claimFirst && !errors.Is(claimed, &ledger.Refusal{Reason: ledger.NotEligible}) {
+			t.Fatalf("claim: %v", claimed)
+		}
+		if left := back.Transaction.Legs[0].From.Balance; claimFirst != left.Equal(amount(399)) {
+			t.Errorf("claimed %t, but the clawback left %s", claimFirst, left)
+		}
+		if accrued, err := b.Ledger.Accrued(t.Context(), b.Programme, member, "points"); err != nil || !accrued.Equal(amount(400)) {
+			t.Errorf("accrued %s, %v", accrued, err)
+		}
+	}
+}
+
+func TestAPreviewOfABatchSeesWhatComesBefore(t *testing.T) {
+	b := ledgertest.New(t, ledgertest.Document)
+	answers, err := b.Ledger.PreviewBatch(t.Context(), b.Programme, []ledger.Request{
+		ledger.Accrual{Member: "m", Unit: "points", Amount: amount(10)}.Into(b.Programme, key("1")),
+		ledger.Redeem("m", "points", amount(7), key("2")),
+		ledger.Redeem("m", "points", amount(7), key("3")),
+	}, false)
+
+	if err != nil || answers[1].Err != nil || !errors.Is(answers[2].Err, &ledger.Refusal{Reason: ledger.InsufficientPoints}) {
+		t.Errorf("answers %+v, %v", answers, err)
+	}
+}

@@ -1,8 +1,12 @@
 package ledger
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -47,14 +51,36 @@ type programmeDocument struct {
 		Expiry    string   `yaml:"expiry"`
 		DebtLimit string   `yaml:"debt_limit"`
 	} `yaml:"units"`
+	Others map[string]yaml.Node `yaml:",inline"` // sections of other packages
+}
+
+// sections are those that other packages read of the same document.
+var sections = map[string]bool{"tiers": true, "benefits": true, "partners": true}
+
+// DecodeDocument reads sections of a programme's document into a struct, and refuses fields that it does not declare,
+// with their line: what is misspelt must not silently change what points are worth. A field map[string]yaml.Node that is
+// inline takes the sections that others read.
+func DecodeDocument(document []byte, into any) error {
+	decoder := yaml.NewDecoder(bytes.NewReader(document))
+	decoder.KnownFields(true)
+	err := decoder.Decode(into)
+	if errors.Is(err, io.EOF) {
+		return errors.New("it is empty")
+	}
+	return err
 }
 
 // ParseProgramme reads the journal's part of a programme document: its name, zone, units and expiry policies. What the
 // benefits and partners packages declare in the same document is theirs to read.
 func ParseProgramme(document []byte, version int64) (*Programme, error) {
 	var doc programmeDocument
-	if err := yaml.Unmarshal(document, &doc); err != nil {
+	if err := DecodeDocument(document, &doc); err != nil {
 		return nil, fmt.Errorf("ledger: programme document: %w", err)
+	}
+	for name, node := range doc.Others {
+		if !sections[name] {
+			return nil, fmt.Errorf("ledger: programme document: line %d: there is no section %s", node.Line, name)
+		}
 	}
 	if doc.Programme == "" {
 		return nil, errors.New("ledger: programme document: programme: give it a name")
@@ -121,8 +147,9 @@ func days(text string, otherwise int) (time.Duration, error) {
 	if text == "" {
 		return time.Duration(otherwise) * 24 * time.Hour, nil
 	}
-	var n int
-	if _, err := fmt.Sscanf(text, "%dd", &n); err != nil || n < 0 || n > 36500 {
+	number, isDays := strings.CutSuffix(text, "d")
+	n, err := strconv.Atoi(number)
+	if err != nil || !isDays || n < 0 || n > 36500 {
 		return 0, fmt.Errorf("%q is not a number of days such as 30d", text)
 	}
 	return time.Duration(n) * 24 * time.Hour, nil

@@ -11,6 +11,9 @@ func (b *Book) require(r *Request) {
 		b.want(leg.From)
 		b.want(leg.To)
 	}
+	for _, need := range r.Needs {
+		b.want(walletOf(r.Member, need.Unit))
+	}
 	o := b.originals[r.Original]
 	if o == nil {
 		return

@@ -98,6 +98,7 @@ func (l *Ledger) load(ctx context.Context, tx dbTx, programme uuid.UUID, items [
 	w.queueAccounts(&q)
 	w.queueKnown(&q, items)
 	w.queueOriginals(&q)
+	w.queueAccrued(&q, items)
 	w.queueProgramme(&q)
 	if err := tx.SendBatch(ctx, &q).Close(); err != nil {
 		return nil, fmt.Errorf("load batch: %w", err)

@@ -80,8 +80,13 @@ type Request struct {
 	Reason, Reference, Rule string
 	// Actor is who asked, Channel through what.
 	Actor, Channel string
+	// Needs are what the member must have accrued. They are conditions of the rule that made the request, not part of what
+	// is asked: a retry is answered whatever they are by then.
+	Needs []Need
 	// Companions are rows of other packages' tables, written only when this is posted.
 	Companions []Companion
+
+	own bool // the ledger's own, which may ask again later: its refusals are not recorded
 }
 
 // Companion is a row of a declared table that is saved with the transaction it belongs to.

@@ -55,12 +55,13 @@ type document struct {
 			Price   string `yaml:"price"`
 		} `yaml:"honours"`
 	} `yaml:"partners"`
+	Others map[string]yaml.Node `yaml:",inline"`
 }
 
 // Parse reads the partners section of a programme's document.
 func Parse(p *ledger.Programme) (Agreements, error) {
 	var doc document
-	if err := yaml.Unmarshal(p.Document, &doc); err != nil {
+	if err := ledger.DecodeDocument(p.Document, &doc); err != nil {
 		return nil, fmt.Errorf("partners: programme document: %w", err)
 	}
 	list := make(Agreements, len(doc.Partners))
