@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -41,7 +42,8 @@ UPDATE programmes SET version = $2 WHERE id = $1`
 var sandboxEpoch = time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // ApplyProgramme makes the document the programme's current version, atomically, and returns it. A document that is
-// already current changes nothing. Whether a programme is a sandbox is decided once, when it is first applied.
+// already current changes nothing. Whether a programme is a sandbox is decided once, when it is first applied; a unit,
+// once declared, keeps its kind and its decimal places for ever.
 func (l *Ledger) ApplyProgramme(ctx context.Context, document []byte) (*Programme, error) {
 	p, err := ParseProgramme(document, 0)
 	if err != nil {
@@ -55,13 +57,15 @@ func (l *Ledger) ApplyProgramme(ctx context.Context, document []byte) (*Programm
 		if sandbox != p.Sandbox {
 			return refuse(NotSandbox, "programme", p.Name, "sandbox", fmt.Sprint(sandbox))
 		}
-		before, err := readDocument(ctx, tx, p.ID, current)
-		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-			return err
-		}
 		p.Version = current
-		if before == string(document) {
-			return nil
+		if current > 0 {
+			before, err := l.programmeAt(ctx, tx, p.ID, current)
+			if err != nil || bytes.Equal(before.Document, document) {
+				return err
+			}
+			if err := p.keeps(before); err != nil {
+				return err
+			}
 		}
 		p.Version++
 		if _, err := tx.Exec(ctx, sqlInsertVersion, p.ID, p.Version, string(document)); err != nil {
@@ -71,6 +75,22 @@ func (l *Ledger) ApplyProgramme(ctx context.Context, document []byte) (*Programm
 		return err
 	})
 	return p, err
+}
+
+// keeps refuses a version that would strand or redefine what accounts hold under the one before.
+func (p *Programme) keeps(before *Programme) error {
+	for code, was := range before.Units {
+		is, declared := p.Units[code]
+		switch {
+		case !declared:
+			return fmt.Errorf("ledger: programme document: unit %s: it may hold balances and cannot be removed", code)
+		case is.Kind != was.Kind:
+			return fmt.Errorf("ledger: programme document: unit %s: it is %s and stays so", code, was.Kind)
+		case is.Scale < was.Scale:
+			return fmt.Errorf("ledger: programme document: unit %s: amounts with %d decimal places may exist", code, was.Scale)
+		}
+	}
+	return nil
 }
 
 // lockProgramme makes sure that the programme exists and locks all of its stripes, as every change of it does.

@@ -2,9 +2,12 @@ package ledger
 
 import (
 	"context"
+	"errors"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
 )
 
 // The lots of one bucket and unit that a job re-dates, paged as the sweep pages what is due.
@@ -17,31 +20,71 @@ WHERE l.programme_id = $1 AND l.bucket = $2 AND l.expires_at < $3 AND (l.expires
 ORDER BY l.expires_at, l.account_id, l.fund
 LIMIT $8`
 
+// Redated is what became of a re-dating job.
+type Redated struct {
+	Lots    int // lots found in wallets that this run re-dated
+	Amount  decimal.Decimal
+	Members int // whose lots this run re-dated
+	// Earlier counts members that an earlier run had done, and Refused those that were refused, by reason.
+	Earlier int
+	Refused map[Reason]int
+}
+
 // RedateAll re-dates every member's live lots of a unit with from <= expires_at < to: an extension for all, or a mass
 // expiry. Each member's is a transaction of its own whose key is the job's with the member's reference, so a job that
-// was stopped goes on when it is started again, and one that is done changes nothing. visit, when given, is called for
-// each lot that was found, by one goroutine at a time.
-func (l *Ledger) RedateAll(ctx context.Context, programme uuid.UUID, unit string, from, to, expiresAt time.Time, job Request, visit func(Due)) error {
-	if job.Key == "" || job.Reason == "" {
-		return refuse(ReasonRequired)
+// was stopped goes on when it is started again, and one that is done changes nothing. UNKNOWN_UNIT and REASON_REQUIRED
+// refuse the job itself; a member's refusal, such as IDEMPOTENCY_KEY_REUSED by another job of that key, is counted.
+func (l *Ledger) RedateAll(ctx context.Context, programme uuid.UUID, unit string, from, to, expiresAt time.Time, job Request) (Redated, error) {
+	done := Redated{Refused: make(map[Reason]int)}
+	p, err := l.Programme(ctx, programme)
+	switch {
+	case err != nil:
+		return done, err
+	case p.Units[unit].Code == "":
+		return done, refuse(UnknownUnit, "unit", unit)
+	case job.Key == "" || job.Reason == "":
+		return done, refuse(ReasonRequired)
 	}
+	var mu sync.Mutex
 	redate := func(ctx context.Context, page []Due) error {
+		members := make(map[Owner][]Due)
 		var requests []Request
-		seen := make(map[Owner]bool)
 		for _, lot := range page {
-			member, _ := lot.Owner.MemberRef()
-			if seen[lot.Owner] {
-				continue
+			if members[lot.Owner] == nil {
+				r := job
+				member, _ := lot.Owner.MemberRef()
+				r.Key = job.Key + "/" + member
+				requests = append(requests, Redate(member, unit, from, to, expiresAt, r))
 			}
-			seen[lot.Owner] = true
-			r := job
-			r.Key = job.Key + "/" + member
-			requests = append(requests, Redate(member, unit, from, to, expiresAt, r))
+			members[lot.Owner] = append(members[lot.Owner], lot)
 		}
-		return l.postAll(ctx, programme, requests)
+		answers, err := l.postAll(ctx, programme, requests)
+		mu.Lock()
+		defer mu.Unlock()
+		for i, a := range answers {
+			done.count(a, members[Member(requests[i].Member)])
+		}
+		return err
 	}
-	return l.eachBucket(ctx, visiting(redate, visit), func(ctx context.Context, bucket int16, do pageFunc) error {
+	err = l.eachBucket(ctx, redate, func(ctx context.Context, bucket int16, do pageFunc) error {
 		start := Due{At: from.Add(-time.Microsecond)}
 		return l.pages(ctx, sqlRedatableLots, start, do, programme, bucket, to, unit)
 	})
+	return done, err
+}
+
+func (d *Redated) count(a Answer, lots []Due) {
+	var refusal *Refusal
+	switch {
+	case errors.As(a.Err, &refusal):
+		d.Refused[refusal.Reason]++
+	case a.Replayed:
+		d.Earlier++
+	default:
+		d.Members++
+		d.Lots += len(lots)
+		for _, lot := range lots {
+			d.Amount = d.Amount.Add(lot.Amount)
+		}
+	}
 }

@@ -313,6 +313,9 @@ func (b *Book) begin(p *Programme, now time.Time) {
 		}
 		if !acc.stored {
 			acc.floor, acc.floored = acc.Account.floor(p.Units[acc.Unit])
+		} else if acc.Place == Debt { // a new limit counts from now on; what is owed beyond it stays owed
+			limit, _ := acc.Account.floor(p.Units[acc.Unit])
+			acc.floor = decimal.Min(limit, acc.balance)
 		}
 		slices.SortFunc(acc.lots, func(x, y Lot) int { return compareLots(x.ExpiresAt, x.Fund, y.ExpiresAt, y.Fund) })
 		acc.before = saved{seq: acc.seq, balance: acc.balance, lots: slices.Clone(acc.lots)}

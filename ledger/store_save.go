@@ -56,8 +56,9 @@ FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::int2[], $8::deci
 	// The comparison of seq is the last word on L4: an account that moved since it was read is not overwritten.
 	sqlUpdateAccounts = `
 UPDATE accounts AS a
-SET balance = u.balance, seq = u.seq, recorded_at = $1, head = u.head
-FROM unnest($2::uuid[], $3::int8[], $4::decimal[], $5::int8[], $6::bytea[]) AS u (id, previous_seq, balance, seq, head)
+SET floor = u.floor, balance = u.balance, seq = u.seq, recorded_at = $1, head = u.head
+FROM unnest($2::uuid[], $3::int8[], $4::decimal[], $5::decimal[], $6::int8[], $7::bytea[])
+  AS u (id, previous_seq, floor, balance, seq, head)
 WHERE a.id = u.id AND a.seq = u.previous_seq`
 
 	sqlInsertLots = `
@@ -258,11 +259,12 @@ func (s *saver) accounts() {
 	s.insertAccounts(insert)
 	n := len(update)
 	ids, previous, seqs := make([]uuid.UUID, n), make([]int64, n), make([]int64, n)
-	balances, heads := make([]decimal.Decimal, n), make([][]byte, n)
+	floors, balances, heads := make([]decimal.NullDecimal, n), make([]decimal.Decimal, n), make([][]byte, n)
 	for i, acc := range update {
 		ids[i], previous[i], seqs[i], balances[i], heads[i] = acc.id, acc.before.seq, acc.seq, acc.balance, acc.head
+		floors[i] = decimal.NullDecimal{Decimal: acc.floor, Valid: acc.floored}
 	}
-	s.must(n, sqlUpdateAccounts, s.book.now, ids, previous, balances, seqs, heads)
+	s.must(n, sqlUpdateAccounts, s.book.now, ids, previous, floors, balances, seqs, heads)
 }
 
 func (s *saver) insertAccounts(list []*account) {

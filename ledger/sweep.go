@@ -202,25 +202,16 @@ func (l *Ledger) settleDue(ctx context.Context, programme uuid.UUID, page []Due)
 			})
 		}
 	}
-	return l.postAll(ctx, programme, requests)
+	_, err := l.postAll(ctx, programme, requests)
+	return err
 }
 
-// postAll posts requests whose refusals are no failure of the job that makes them.
-func (l *Ledger) postAll(ctx context.Context, programme uuid.UUID, requests []Request) error {
+// postAll posts a job's requests in one database transaction, outside the callers' lanes.
+func (l *Ledger) postAll(ctx context.Context, programme uuid.UUID, requests []Request) ([]Answer, error) {
 	for i := range requests {
 		requests[i].truncate()
 	}
-	answers, err := l.jobs.post(ctx, programme, Item{Requests: requests})
-	if err != nil {
-		return err
-	}
-	for _, a := range answers {
-		var refusal *Refusal
-		if a.Err != nil && !errors.As(a.Err, &refusal) {
-			return a.Err
-		}
-	}
-	return nil
+	return l.jobs.post(ctx, programme, Item{Requests: requests})
 }
 
 // SweepForever sweeps every programme again and again until ctx ends, and tells of what went wrong. A failure is met

@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -56,13 +57,12 @@ func TestARedatingJobMovesEveryMembersLotsOnce(t *testing.T) {
 	}
 	expired := time.Date(1971, 1, 31, 16, 0, 0, 0, time.UTC)
 	job := ledger.Request{Client: "test", Key: "spring", Reason: "goodwill"}
-	redate := func() (found int) {
-		err := b.Ledger.RedateAll(t.Context(), b.Programme, "points", expired, expired.Add(time.Hour), expired.AddDate(1, 0, 0), job,
-			func(ledger.Due) { found++ })
-		if err != nil {
-			t.Fatal(err)
+	redate := func() ledger.Redated {
+		done, err := b.Ledger.RedateAll(t.Context(), b.Programme, "points", expired, expired.Add(time.Hour), expired.AddDate(1, 0, 0), job)
+		if err != nil || len(done.Refused) > 0 {
+			t.Fatal(err, done.Refused)
 		}
-		return found
+		return done
 	}
 
 	first, second := redate(), redate()
@@ -71,8 +71,11 @@ func TestARedatingJobMovesEveryMembersLotsOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if first != 40 || second != 0 {
-		t.Errorf("the job found %d lots, then %d; want 40, then 0", first, second)
+	if first.Lots != 40 || !first.Amount.Equal(amount(400)) || second.Lots != 0 {
+		t.Errorf("the job re-dated %+v, then %+v; want 40 lots of 400, then none", first, second)
+	}
+	if _, err := b.Ledger.RedateAll(t.Context(), b.Programme, "nosuch", expired, expired, expired, job); !errors.Is(err, &ledger.Refusal{Reason: ledger.UnknownUnit}) {
+		t.Errorf("an unknown unit: %v", err)
 	}
 	b.WantBalance(t, "wallet", "points", amount(400))
 }

@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/shopspring/decimal"
-
-	"tallystick/ledger"
 )
 
 type redateCommand struct {
@@ -24,15 +24,21 @@ type redateCommand struct {
 // Run re-dates all members' lots of a unit by transactions, one a member.
 func (c *redateCommand) Run(ctx context.Context, s *streams) error {
 	return c.with(ctx, func(d *database, programme uuid.UUID) error {
-		lots, amount := 0, decimal.Zero
-		err := d.ledger.RedateAll(ctx, programme, c.Unit, c.From, c.To, c.ExpiresAt, byOperator(c.Key, c.Reason), func(lot ledger.Due) {
-			lots++
-			amount = amount.Add(lot.Amount)
-		})
+		done, err := d.ledger.RedateAll(ctx, programme, c.Unit, c.From, c.To, c.ExpiresAt, byOperator(c.Key, c.Reason))
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(s.out, "re-dated %d lots of %s %s to %s\n", lots, amount, c.Unit, c.ExpiresAt.Format(time.RFC3339))
-		return nil
+		fmt.Fprintf(s.out, "re-dated %s %s of %d members in %d lots to %s\n", done.Amount, c.Unit, done.Members, done.Lots,
+			c.ExpiresAt.Format(time.RFC3339))
+		if done.Earlier > 0 {
+			fmt.Fprintf(s.out, "%d members were done by an earlier run\n", done.Earlier)
+		}
+		for _, reason := range slices.Sorted(maps.Keys(done.Refused)) {
+			err = errRefused
+			fmt.Fprintf(s.out, "%d members were refused: %s\n", done.Refused[reason], reason)
+		}
+		return err
 	})
 }
+
+var errRefused = errors.New("not every member's lots were re-dated")

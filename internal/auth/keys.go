@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -89,6 +90,8 @@ func (g Grant) validate() error {
 		return errors.New("a key belongs to a programme")
 	case !clientName.MatchString(g.Client):
 		return errors.New("a client's name has 1 to 64 of A-Z, a-z, 0-9, \"_\", \".\" and \"-\"")
+	case strings.HasPrefix(strings.ToLower(g.Client), "tallystick"):
+		return errors.New("names that begin with \"tallystick\" are the service's own")
 	case g.Life <= 0 || g.Life > MaxLife:
 		return fmt.Errorf("a key lives for at most %d days", int(MaxLife.Hours()/24))
 	}
