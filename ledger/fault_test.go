@@ -63,7 +63,7 @@ type drill struct {
 func newDrill(t *testing.T) *drill {
 	t.Helper()
 	s := &drill{servers: twoServers(t, ledgertest.Document)}
-	s.pool = devdb.Open(t, s.Database.URL, db.Options{Poster: true, Dial: s.wire.dial})
+	s.pool = s.open(t)
 	if s.pool.Dialect() != db.PostgreSQL {
 		t.Skip("SKIPPED: the faults are raised in PostgreSQL's own language")
 	}
@@ -210,6 +210,26 @@ func TestAnUnknownOutcomeStaysUnknownWhileTheDatabaseIsAway(t *testing.T) {
 		t.Errorf("the answer to a COMMIT is lost, and the error is %v", err)
 	}
 	s.wire.counts()
+	wantPosted(t, s.Books, s.posted)
+}
+
+// A network that neither delivers nor breaks holds a batch for as long as a transaction may last, and no longer.
+func TestAStalledStatementEndsWithItsTransaction(t *testing.T) {
+	if long == 1 {
+		t.Skip("SKIPPED: waits for db.MaxTransaction several times; make torture runs it")
+	}
+	s := newDrill(t)
+	s.run(t, -1, "")
+	trace, want := s.trace, s.answers
+	for _, statement := range []string{"begin isolation level", "SELECT a.id, FROM accounts", "INSERT INTO entries", "commit"} {
+		s.run(t, slices.Index(trace[3:], statement)+3, stalled) // behind the three that lease a stripe
+		if diff := cmp.Diff(want, s.answers); diff != "" {
+			t.Errorf("stalled at %s: other answers:\n%s", statement, diff)
+		}
+	}
+	if n := s.wire.happened()[stalled]; n != 4 {
+		t.Errorf("%d statements were stalled", n)
+	}
 	wantPosted(t, s.Books, s.posted)
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"sync"
 	"testing"
 
@@ -29,8 +30,8 @@ func twoServers(t *testing.T, document string) *servers {
 	t.Helper()
 	s := &servers{Books: ledgertest.New(t, document), wire: newWire()}
 	for i := range s.all {
-		posting := devdb.Open(t, s.Database.URL, db.Options{Poster: true, Dial: s.wire.dial})
-		reports := devdb.Open(t, s.Database.URL, db.Options{Dial: s.wire.dial})
+		posting := s.open(t)
+		reports := devdb.Open(t, s.plainURL(t), db.Options{Dial: s.wire.dial})
 		s.all[i] = ledger.New(posting, reports)
 		t.Cleanup(s.all[i].Close)
 	}
@@ -40,6 +41,25 @@ func twoServers(t *testing.T, document string) *servers {
 		}
 	})
 	return s
+}
+
+// open opens a pool for posting through the wire.
+func (s *servers) open(t *testing.T) *db.Pool {
+	t.Helper()
+	return devdb.Open(t, s.plainURL(t), db.Options{Poster: true, Dial: s.wire.dial})
+}
+
+// plainURL is the database's without encryption, through which no wire can read.
+func (s *servers) plainURL(t *testing.T) string {
+	t.Helper()
+	u, err := url.Parse(s.Database.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	q.Set("sslmode", "disable")
+	u.RawQuery = q.Encode()
+	return u.String()
 }
 
 // of spreads callers over the servers.

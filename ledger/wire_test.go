@@ -26,6 +26,10 @@ const (
 	deadlock fault = "40P01"
 )
 
+// stalled lets the server run the statement, and then nothing arrives any more though the connection stands. It is not
+// among the faults of a storm, because it takes as long as a transaction may.
+const stalled fault = "stalled"
+
 var faults = []fault{cutBefore, cutAfter, conflict, deadlock}
 
 // wire stands between a pool and its server, reads what both say, and breaks what it is told to. It works on the
@@ -210,6 +214,7 @@ type wireConn struct {
 	bound    string            // SQL of the portal that was bound last
 	waiting  []answer          // what the server still has to answer, in order
 	dead     bool
+	silent   bool // stalled
 
 	fromServer []byte // read, not yet understood
 	toClient   []byte // understood, not yet handed on
@@ -218,8 +223,8 @@ type wireConn struct {
 // answer is one thing that the server will answer: a statement's completion, or the ReadyForQuery of a Sync.
 type answer struct {
 	what stage
-	// lost cuts the connection instead of passing it on.
-	lost bool
+	// lost cuts the connection instead of passing it on; stalls keeps it and everything after it.
+	lost, stalls bool
 }
 
 type stage int
@@ -296,6 +301,8 @@ func (c *wireConn) send(sql string, simple bool, group []byte) []byte {
 		return nil
 	case cutAfter:
 		a.lost = true
+	case stalled:
+		a.stalls = true
 	case conflict, deadlock:
 		a.what = raised
 		if simple {
@@ -365,7 +372,7 @@ func (c *wireConn) understand() bool {
 			_ = c.Conn.Close()
 			return false
 		}
-		if pass {
+		if pass && !c.silent {
 			c.toClient = append(c.toClient, m...)
 		}
 	}
@@ -385,6 +392,7 @@ func (c *wireConn) receive(m []byte) (pass, cut bool) {
 		if next.lost {
 			return false, true
 		}
+		c.silent = c.silent || next.stalls
 		pass = next.what != hiddenRollback
 		c.waiting = c.waiting[1:]
 		return pass, false
