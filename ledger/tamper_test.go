@@ -89,6 +89,14 @@ func tamperings() []tampering {
 
 var errUndo = errors.New("undo")
 
+// newSeed makes randomness that a failure names, so that it can be met again.
+func newSeed(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	t.Log("seed", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
 func TestVerifyCatchesEverySingleChangeOfTheJournal(t *testing.T) {
 	b := newBusy(t)
 	owner := devdb.Open(t, b.Database.OwnerURL, db.Options{})
@@ -97,9 +105,10 @@ func TestVerifyCatchesEverySingleChangeOfTheJournal(t *testing.T) {
 	if flips < 2*len(list) {
 		t.Fatalf("%d flips are too few for %d ways to tamper", flips, len(list))
 	}
+	random := newSeed(t)
 	for n := 0; n < flips; {
 		way := list[n%len(list)]
-		rng := rand.New(rand.NewPCG(uint64(n), uint64(time.Now().UnixNano())))
+		rng := rand.New(rand.NewPCG(random.Uint64(), uint64(n)))
 		report, what, err := tamper(t.Context(), owner, b.Programme, way, rng)
 		var refused *pgconn.PgError
 		switch {
@@ -380,6 +389,7 @@ var projectionTables = []journalTable{
 func TestVerifyCatchesEverySingleChangeOfAProjection(t *testing.T) {
 	b := newBusy(t)
 	owner := devdb.Open(t, b.Database.OwnerURL, db.Options{})
+	random := newSeed(t)
 	for i := range projectionTables {
 		table := &projectionTables[i]
 		ways := []tampering{{table: table, what: "delete"}}
@@ -391,7 +401,7 @@ func TestVerifyCatchesEverySingleChangeOfAProjection(t *testing.T) {
 				if tries == 300 {
 					t.Fatalf("%s: the database refuses everything", way)
 				}
-				report, what, err := tamper(t.Context(), owner, b.Programme, way, rand.New(rand.NewPCG(uint64(tries), uint64(time.Now().UnixNano()))))
+				report, what, err := tamper(t.Context(), owner, b.Programme, way, rand.New(rand.NewPCG(random.Uint64(), uint64(tries))))
 				var refused *pgconn.PgError
 				switch {
 				case errors.As(err, &refused) && strings.HasPrefix(refused.Code, "23"), errors.Is(err, errSame):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/user"
 	"time"
 
 	"github.com/google/uuid"
@@ -135,10 +136,15 @@ func (o onProgramme) find(ctx context.Context, d *database) (uuid.UUID, error) {
 	}
 }
 
-// byOperator is the request that a command line tool makes: its key is new each time unless one is given.
+// byOperator is the request that a command line tool makes, in the name of who is logged in: its key is new each time
+// unless one is given.
 func byOperator(key, reason string) ledger.Request {
 	if key == "" {
 		key = uuid.NewString()
 	}
-	return ledger.Request{Client: "tallystick-cli", Key: key, Actor: "operator", Channel: "cli", Reason: reason}
+	actor := "unknown"
+	if who, err := user.Current(); err == nil {
+		actor = who.Username
+	}
+	return ledger.Request{Client: "tallystick-cli", Key: key, Actor: "cli/" + actor, Channel: "cli", Reason: reason}
 }

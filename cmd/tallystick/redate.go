@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"tallystick/ledger"
 )
 
 type redateCommand struct {
@@ -34,7 +36,9 @@ func (c *redateCommand) Run(ctx context.Context, s *streams) error {
 			fmt.Fprintf(s.out, "%d members were done by an earlier run\n", done.Earlier)
 		}
 		for _, reason := range slices.Sorted(maps.Keys(done.Refused)) {
-			err = errRefused
+			if reason != ledger.NothingToRedate { // expired meanwhile
+				err = errRefused
+			}
 			fmt.Fprintf(s.out, "%d members were refused: %s\n", done.Refused[reason], reason)
 		}
 		return err
