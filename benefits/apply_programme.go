@@ -11,8 +11,7 @@ import (
 	"tallystick/partners"
 )
 
-// systemClient names the requests that the catalog makes itself. Credentials cannot carry it, and the ledger does not
-// record what it refuses to it.
+// systemClient names the requests that the catalog makes itself. Credentials cannot carry a name that begins with it.
 const systemClient = "tallystick"
 
 // ApplyProgramme checks every section of a programme's document, makes it the current version and publishes the stock
@@ -45,7 +44,7 @@ func (c *Catalog) publish(ctx context.Context, p *ledger.Programme, b *Benefit) 
 	for _, name := range slices.Sorted(maps.Keys(b.Stock)) {
 		key := "stock/" + b.Code + "/" + name
 		r := ledger.Request{Client: systemClient, Key: key, Actor: systemClient, Rule: "benefit/" + b.Code}
-		_, err := c.ledger.Post(ctx, p.ID, ledger.Publish(b.Code, b.Stock[name], r))
+		_, err := c.ledger.Post(ctx, p.ID, ledger.Publish(b.Code, b.Stock[name], r).Own())
 		if errors.Is(err, &ledger.Refusal{Reason: ledger.IdempotencyKeyReused}) {
 			return fmt.Errorf("benefits: benefit %s: stock %s was published with another amount: name a new publication instead", b.Code, name)
 		}

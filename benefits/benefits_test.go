@@ -409,6 +409,37 @@ func TestDebtTakesFromWhatWasAccrued(t *testing.T) {
 	}
 }
 
+func TestReversedAdjustmentLeavesTheTierAlone(t *testing.T) {
+	t.Parallel()
+	c := newClub(t)
+	c.Accrue(t, "a1", "ann", "points", 600)
+	goodwill := c.Post(t, ledger.Adjust("ann", "points", decimal.NewFromInt(900), time.Time{}, ledger.Request{Client: "test", Key: "g1", Reason: "goodwill"}))
+	c.wantStanding(t, "ann", 600, "gold")
+	c.Post(t, ledger.Reverse(goodwill.ID, decimal.NewFromInt(400), ledger.Request{Client: "test", Key: "g2"}))
+	c.Post(t, ledger.Reverse(goodwill.ID, decimal.Zero, ledger.Request{Client: "test", Key: "g3"}))
+	c.wantStanding(t, "ann", 600, "gold")
+	c.mustRedeem(t, "r1", "ann", "dinner", benefits.WithPoints)
+	// Neither does one whose points were spent before, which leaves a debt.
+	goodwill = c.Post(t, ledger.Adjust("ann", "points", decimal.NewFromInt(900), time.Time{}, ledger.Request{Client: "test", Key: "g4", Reason: "goodwill"}))
+	for i := range 4 {
+		c.mustRedeem(t, fmt.Sprint("s", i), "ann", "tea", benefits.WithPoints)
+	}
+	c.Post(t, ledger.Reverse(goodwill.ID, decimal.Zero, ledger.Request{Client: "test", Key: "g5"}))
+	c.wantStanding(t, "ann", 600, "gold")
+}
+
+// wantStanding compares what a member accrued, and the tier.
+func (c club) wantStanding(t *testing.T, member string, accrued int64, tier string) {
+	t.Helper()
+	s, err := c.Standing(t.Context(), c.Programme, member)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.Accrued.Equal(decimal.NewFromInt(accrued)) || s.Tier == nil || s.Tier.Code != tier {
+		t.Errorf("%s accrued %s, tier %+v; want %d, %s", member, s.Accrued, s.Tier, accrued, tier)
+	}
+}
+
 func TestListingSaysWhatABenefitCostsAndWhatIsInTheWay(t *testing.T) {
 	t.Parallel()
 	c := newClub(t)
@@ -467,6 +498,48 @@ func TestPreviewRecordsNothing(t *testing.T) {
 	c.wantWallet(t, "ann", "points 300")
 	c.WantBalance(t, "stock", "tea", decimal.NewFromInt(10))
 	c.mustRedeem(t, "r1", "ann", "tea", benefits.WithPoints)
+}
+
+func TestPreviewOfAYearsFirstPaymentByAllotmentSaysYes(t *testing.T) {
+	t.Parallel()
+	c := newClub(t)
+	c.Accrue(t, "a1", "gus", "points", 600)
+	c.Accrue(t, "a2", "ann", "points", 300)
+	try := func(member string) (*ledger.Transaction, error) {
+		return c.PreviewRedemption(t.Context(), c.Programme, member, "lounge", benefits.WithAllotment, ledger.Request{Client: "app", Key: "p-" + member})
+	}
+	tx, err := try("gus")
+	if err != nil || tx.Legs[0].Unit != "visits" || !tx.Legs[0].From.Balance.Equal(decimal.NewFromInt(1)) {
+		t.Errorf("preview: %+v, %v", tx, err)
+	}
+	c.wantWallet(t, "gus", "points 600") // nothing is granted
+	c.mustRedeem(t, "r1", "gus", "lounge", benefits.WithAllotment)
+	c.mustRedeem(t, "r2", "gus", "lounge", benefits.WithAllotment)
+	for _, member := range []string{"gus", "ann"} {
+		_, err = try(member)
+		wantRefusal(t, err, ledger.InsufficientPoints)
+	}
+}
+
+func TestPreviewOfACancellationSaysWhatItWouldReturn(t *testing.T) {
+	t.Parallel()
+	c := newClub(t)
+	c.Accrue(t, "a1", "ann", "points", 300)
+	claim := c.mustRedeem(t, "r1", "ann", "tea", benefits.WithPoints)
+	r := ledger.Request{Client: "app", Key: "c1"}
+	tx, err := c.PreviewCancel(t.Context(), c.Programme, "ann", claim.Voucher.ID, r)
+	if err != nil || len(tx.Legs) != 2 {
+		t.Fatalf("preview: %+v, %v", tx, err)
+	}
+	c.wantWallet(t, "ann", "")
+	_, err = c.PreviewCancel(t.Context(), c.Programme, "bob", claim.Voucher.ID, r)
+	wantRefusal(t, err, ledger.NotFoundReason)
+	if _, err := c.CancelRedemption(t.Context(), c.Programme, "ann", claim.Voucher.ID, r); err != nil {
+		t.Fatal(err)
+	}
+	r.Key = "c2"
+	_, err = c.PreviewCancel(t.Context(), c.Programme, "ann", claim.Voucher.ID, r)
+	wantRefusal(t, err, ledger.AlreadyReversed)
 }
 
 func TestApplyingADocumentPublishesItsStockOnce(t *testing.T) {

@@ -60,11 +60,11 @@ func (c *Catalog) ListBenefits(ctx context.Context, programme uuid.UUID, member 
 
 // refusal names the first thing that stands in the way, in the order in which RedeemBenefit finds them.
 func (l Listing) refusal(ladder Ladder, standing Standing, frozen bool) *ledger.Refusal {
-	if r := standing.admits(ladder, l.Benefit); r != nil {
-		return r
-	}
 	if frozen {
 		return refuse(ledger.MemberFrozen)
+	}
+	if len(standing.reached) < ladder.rank(l.Tier) {
+		return refuse(ledger.NotEligible, "tier", l.Tier)
 	}
 	switch {
 	case !l.affordable():

@@ -30,16 +30,8 @@ func (c *Catalog) Ladder(ctx context.Context, programme uuid.UUID) (Ladder, erro
 	return s.tiers, nil
 }
 
-// Units that are spent were still accrued, and those that a clawback took were not.
-const sqlAccrued = `
-SELECT coalesce(sum(e.amount), 0)
-FROM entries AS e
-JOIN legs AS l ON l.transaction_id = e.transaction_id AND l.leg = e.leg
-WHERE e.account_id = ANY($1::uuid[])
-  AND ((e.kind IN ('accrual', 'activation') AND l.to_place = 'wallet' AND l.from_place <> 'wallet')
-    OR (e.kind = 'clawback' AND l.to_place = 'issuance'))`
-
-// Standing derives a member's tier from what the member accrued. It reads the member's entries.
+// Standing derives a member's tier from what the member accrued, by the sum that the ledger compares needs with. It reads
+// the member's entries. What is posted afterwards may change it; what depends on a tier says so in its request's needs.
 func (c *Catalog) Standing(ctx context.Context, programme uuid.UUID, member string) (Standing, error) {
 	_, s, err := c.current(ctx, programme)
 	if err != nil {
@@ -49,13 +41,12 @@ func (c *Catalog) Standing(ctx context.Context, programme uuid.UUID, member stri
 }
 
 func (c *Catalog) standing(ctx context.Context, programme uuid.UUID, ladder Ladder, member string) (Standing, error) {
-	account := ledger.Account{Unit: ladder.Unit, Owner: ledger.Member(member), Place: ledger.Wallet}
-	ids := []uuid.UUID{account.ID(programme)}
-	account.Place = ledger.Debt
-	ids = append(ids, account.ID(programme))
 	var standing Standing
-	if err := c.pool.QueryRow(ctx, sqlAccrued, ids).Scan(&standing.Accrued); err != nil {
-		return Standing{}, fmt.Errorf("benefits: points accrued: %w", err)
+	if len(ladder.Tiers) > 0 {
+		var err error
+		if standing.Accrued, err = c.ledger.Accrued(ctx, programme, member, ladder.Unit); err != nil {
+			return Standing{}, fmt.Errorf("benefits: points accrued: %w", err)
+		}
 	}
 	standing.reached = ladder.Reached(standing.Accrued)
 	n := len(standing.reached)
@@ -70,6 +61,7 @@ func (c *Catalog) standing(ctx context.Context, programme uuid.UUID, ladder Ladd
 
 // Qualify grants a member the allotments of the tiers reached that were not granted this calendar year, and returns
 // where the member stands. A grant's key is tier, unit, member and year, so it happens once however often this is called.
+// Whoever lost the tier meanwhile gets no grant; no such refusal is recorded, because the tier may be reached again.
 func (c *Catalog) Qualify(ctx context.Context, programme uuid.UUID, member string) (Standing, error) {
 	p, s, err := c.current(ctx, programme)
 	if err != nil {
@@ -79,7 +71,7 @@ func (c *Catalog) Qualify(ctx context.Context, programme uuid.UUID, member strin
 	if err != nil {
 		return Standing{}, err
 	}
-	due, err := c.due(ctx, p, standing, member)
+	due, err := c.due(ctx, p, s, standing, member)
 	if err != nil || len(due) == 0 {
 		return standing, err
 	}
@@ -88,8 +80,11 @@ func (c *Catalog) Qualify(ctx context.Context, programme uuid.UUID, member strin
 		return Standing{}, err
 	}
 	for _, a := range answers {
-		// The year's grant may have been made meanwhile, under a version with another amount.
-		if a.Err != nil && !errors.Is(a.Err, &ledger.Refusal{Reason: ledger.IdempotencyKeyReused}) {
+		switch {
+		case a.Err == nil, errors.Is(a.Err, &ledger.Refusal{Reason: ledger.NotEligible}):
+		case errors.Is(a.Err, &ledger.Refusal{Reason: ledger.IdempotencyKeyReused}):
+			// The year's grant was made meanwhile, under a version with another amount.
+		default:
 			return Standing{}, fmt.Errorf("benefits: grant allotment: %w", a.Err)
 		}
 	}
@@ -102,12 +97,12 @@ FROM transactions AS t
 WHERE t.id = ANY($1::uuid[])`
 
 // due lists the grants of this year that a standing entitles to and that the journal does not have.
-func (c *Catalog) due(ctx context.Context, p *ledger.Programme, standing Standing, member string) ([]ledger.Request, error) {
+func (c *Catalog) due(ctx context.Context, p *ledger.Programme, s *section, standing Standing, member string) ([]ledger.Request, error) {
 	state, err := c.ledger.State(ctx, p.ID)
 	if err != nil {
 		return nil, err
 	}
-	grants := grantsOf(p, standing, member, state.Now)
+	grants := grantsOf(p, s.tiers, standing, member, state.Now)
 	ids := make([]uuid.UUID, len(grants))
 	for i, r := range grants {
 		ids[i] = ledger.TransactionID(p.ID, r.Client, r.Key)
@@ -135,13 +130,16 @@ func (c *Catalog) due(ctx context.Context, p *ledger.Programme, standing Standin
 
 // grantsOf is what a standing entitles to in the calendar year of now, in the programme's zone. When a grant expires is
 // for the policy of its unit to say.
-func grantsOf(p *ledger.Programme, standing Standing, member string, now time.Time) []ledger.Request {
+func grantsOf(p *ledger.Programme, ladder Ladder, standing Standing, member string, now time.Time) []ledger.Request {
 	var grants []ledger.Request
 	for _, tier := range standing.reached {
 		for _, a := range tier.Allotments {
 			key := fmt.Sprintf("tier/%s/%s/%s/%d", tier.Code, a.Unit, member, now.In(p.Zone).Year())
-			r := ledger.Request{Client: systemClient, Key: key, Actor: systemClient, Rule: "tier/" + tier.Code}
-			grants = append(grants, ledger.GrantAllotment(member, a.Unit, a.Amount, time.Time{}, r))
+			r := ledger.Request{
+				Client: systemClient, Key: key, Actor: systemClient, Rule: "tier/" + tier.Code,
+				Needs: []ledger.Need{ladder.need(tier.Code)},
+			}
+			grants = append(grants, ledger.GrantAllotment(member, a.Unit, a.Amount, time.Time{}, r).Own())
 		}
 	}
 	return grants

@@ -2,7 +2,6 @@ package benefits
 
 import (
 	"context"
-	"errors"
 
 	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
@@ -20,11 +19,13 @@ type Claim struct {
 // RedeemBenefit pays for a benefit and issues its voucher, whose id is the transaction's, in one transaction. r gives
 // client, key, actor and channel; a retry with the same key gets the first answer, its code included, whatever became of
 // price and tier meanwhile. Paying by allotment first grants what the member's tier entitles to.
-// Refusals: NOT_FOUND, NOT_ELIGIBLE with the tier that is required (neither is recorded), IDEMPOTENCY_KEY_REUSED,
-// MEMBER_FROZEN, OUT_OF_STOCK, INSUFFICIENT_POINTS.
+// Refusals: NOT_FOUND, NOT_ELIGIBLE for a way to pay that the benefit does not take (neither is recorded),
+// IDEMPOTENCY_KEY_REUSED, MEMBER_FROZEN, NOT_ELIGIBLE with the tier that is required, OUT_OF_STOCK, INSUFFICIENT_POINTS.
 func (c *Catalog) RedeemBenefit(ctx context.Context, programme uuid.UUID, member, benefit string, with PayWith, r ledger.Request) (Claim, error) {
-	if err := c.admit(ctx, programme, member, benefit, with, r); err != nil {
-		return Claim{}, err
+	if with == WithAllotment {
+		if _, err := c.Qualify(ctx, programme, member); err != nil {
+			return Claim{}, err
+		}
 	}
 	answer, err := c.ledger.PostUnder(ctx, programme, r, func(p *ledger.Programme, r ledger.Request) (ledger.Request, error) {
 		return c.claim(p, member, benefit, with, r)
@@ -36,67 +37,33 @@ func (c *Catalog) RedeemBenefit(ctx context.Context, programme uuid.UUID, member
 	return claim, err
 }
 
-// PreviewRedemption decides a redemption by the same code on the same state, and records nothing. It does not grant
-// what a tier is due, so before the first use of an allotment in a year it may answer INSUFFICIENT_POINTS.
-// Refusals are those of RedeemBenefit.
+// PreviewRedemption decides a redemption, and before it the grants that it would make, by the same code on the same state,
+// and records nothing. Refusals are those of RedeemBenefit.
 func (c *Catalog) PreviewRedemption(ctx context.Context, programme uuid.UUID, member, benefit string, with PayWith, r ledger.Request) (*ledger.Transaction, error) {
 	p, s, err := c.current(ctx, programme)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.eligible(ctx, p, s, member, benefit); err != nil {
-		return nil, err
-	}
-	request, err := c.claim(p, member, benefit, with, r)
+	claim, err := c.claim(p, member, benefit, with, r)
 	if err != nil {
 		return nil, err
 	}
-	return c.ledger.Preview(ctx, programme, request)
-}
-
-// admit checks what the books do not: the tier. A key that was answered before needs no admission again.
-func (c *Catalog) admit(ctx context.Context, programme uuid.UUID, member, benefit string, with PayWith, r ledger.Request) error {
-	p, s, err := c.current(ctx, programme)
-	if err != nil {
-		return err
-	}
+	var requests []ledger.Request
 	if with == WithAllotment {
-		if _, err := c.Qualify(ctx, programme, member); err != nil {
-			return err
+		standing, err := c.standing(ctx, programme, s.tiers, member)
+		if err != nil {
+			return nil, err
+		}
+		if requests, err = c.due(ctx, p, s, standing, member); err != nil {
+			return nil, err
 		}
 	}
-	err = c.eligible(ctx, p, s, member, benefit)
-	if !errors.Is(err, &ledger.Refusal{Reason: ledger.NotEligible}) {
-		return err
-	}
-	if _, first := c.ledger.Transaction(ctx, programme, ledger.TransactionID(programme, r.Client, r.Key)); first == nil {
-		return nil
-	}
-	return err
-}
-
-// eligible refuses a benefit that is for a higher tier than the member's. What is unknown is refused by claim, which
-// also knows earlier versions.
-func (c *Catalog) eligible(ctx context.Context, p *ledger.Programme, s *section, member, benefit string) error {
-	b := s.benefits[benefit]
-	if b == nil || b.Tier == "" {
-		return nil
-	}
-	standing, err := c.standing(ctx, p.ID, s.tiers, member)
+	answers, err := c.ledger.PreviewBatch(ctx, programme, append(requests, claim), false)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if refusal := standing.admits(s.tiers, b); refusal != nil {
-		return refusal
-	}
-	return nil
-}
-
-func (st Standing) admits(ladder Ladder, b *Benefit) *ledger.Refusal {
-	if len(st.reached) < ladder.rank(b.Tier) {
-		return refuse(ledger.NotEligible, "tier", b.Tier)
-	}
-	return nil
+	last := answers[len(answers)-1]
+	return last.Transaction, last.Err
 }
 
 // claim builds the transaction: the price out of the wallet, the right into the voucher that the transaction opens.
@@ -127,5 +94,8 @@ func (c *Catalog) claim(p *ledger.Programme, member, benefit string, with PayWit
 		From: from, To: voucher, Unit: b.Code, Amount: decimal.NewFromInt(1),
 	}}, r)
 	r.Companions = append(r.Companions, partners.Facts(p.ID, voucher))
+	if b.Tier != "" {
+		r.Needs = append(r.Needs, s.tiers.need(b.Tier))
+	}
 	return r, nil
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"tallystick/ledger"
 	"tallystick/partners"
 )
 
@@ -41,4 +42,9 @@ func (l Ladder) Reached(accrued decimal.Decimal) []Tier {
 // rank is a tier's place in the ladder from 1 on; 0 for none.
 func (l Ladder) rank(code string) int {
 	return 1 + slices.IndexFunc(l.Tiers, func(t Tier) bool { return t.Code == code })
+}
+
+// need is what has to be accrued for a tier. The ledger decides it under the locks of the posting that needs it.
+func (l Ladder) need(code string) ledger.Need {
+	return ledger.Need{Unit: l.Unit, Least: l.Tiers[l.rank(code)-1].From, Tier: code}
 }

@@ -33,7 +33,7 @@ func (c *Catalog) wallet(ctx context.Context, p *ledger.Programme, s *section, m
 	if err != nil {
 		return Wallet{}, err
 	}
-	grants, err := c.due(ctx, p, standing, member)
+	grants, err := c.due(ctx, p, s, standing, member)
 	if err != nil {
 		return Wallet{}, err
 	}

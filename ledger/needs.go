@@ -14,6 +14,7 @@ import (
 type Need struct {
 	Unit  string
 	Least decimal.Decimal
+	Tier  string // what so much accrued reaches; the refusal names it
 }
 
 // What a member accrued of a unit: entries of the wallet and the debt account. Adjustments and what takes them back do
@@ -61,7 +62,7 @@ func (w *work) queueAccrued(q *pgx.Batch, items []*Item) {
 func (b *Book) admitNeeds(r *Request) *Refusal {
 	for _, need := range r.Needs {
 		if accrued := b.accrued[walletOf(r.Member, need.Unit)]; accrued.LessThan(need.Least) {
-			return refuse(NotEligible, "accrued", accrued.String(), "required", need.Least.String(), "unit", need.Unit)
+			return refuse(NotEligible, "accrued", accrued.String(), "required", need.Least.String(), "tier", need.Tier, "unit", need.Unit)
 		}
 	}
 	return nil

@@ -86,7 +86,14 @@ type Request struct {
 	// Companions are rows of other packages' tables, written only when this is posted.
 	Companions []Companion
 
-	own bool // the ledger's own, which may ask again later: its refusals are not recorded
+	own bool // see Own
+}
+
+// Own marks a request that the programme's own rules make. Its refusals are not recorded, because the rules may ask again
+// under the same key; what is posted is posted once, as always.
+func (r Request) Own() Request {
+	r.own = true
+	return r
 }
 
 // Companion is a row of a declared table that is saved with the transaction it belongs to.

@@ -357,6 +357,38 @@ func TestReversedUseCanBeUsedAgain(t *testing.T) {
 	m.wantPayable(t, "harbour", "80.00 CNY")
 }
 
+func TestPreviewsOfAMerchantRecordNothing(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	voucher := m.issue(t, "ann", "lounge")
+	code, r := m.code(t, voucher), ledger.Request{Client: "till", Key: "k1"}
+	try := func(outlet string) (partners.Use, error) {
+		return m.PreviewUse(t.Context(), m.Programme, "harbour", outlet, code, r)
+	}
+	before := m.transactions(t)
+	use, err := try("t1")
+	if err != nil || use.Benefit != "lounge" || use.Payable.Unit != "CNY" || use.Transaction.Channel != "outlet/t1" {
+		t.Errorf("preview of a use: %+v, %v", use, err)
+	}
+	_, err = try("lakeside")
+	wantRefusal(t, err, ledger.InvalidField)
+	if after := m.transactions(t); after != before {
+		t.Errorf("a preview recorded %d transactions", after-before)
+	}
+	m.wantState(t, voucher, partners.Issued)
+	used := m.mustRedeem(t, "u1", "harbour", voucher).Transaction.ID
+	_, err = try("t1")
+	wantRefusal(t, err, ledger.VoucherUsed)
+
+	tx, err := m.PreviewReverse(t.Context(), m.Programme, "harbour", used, r)
+	if err != nil || len(tx.Legs) != 2 {
+		t.Errorf("preview of a reversal: %+v, %v", tx, err)
+	}
+	m.wantState(t, voucher, partners.Redeemed)
+	_, err = m.PreviewReverse(t.Context(), m.Programme, "leaf", used, r)
+	wantRefusal(t, err, ledger.NotFoundReason)
+}
+
 func TestOnlyOwnUsesAreReversed(t *testing.T) {
 	t.Parallel()
 	m := newMarket(t)

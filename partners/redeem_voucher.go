@@ -22,17 +22,43 @@ type Use struct {
 // Refusals: CODE_MALFORMED, INVALID_FIELD (outlet), NOT_FOUND for vouchers that the partner does not honour,
 // VOUCHER_USED (also when it was given back), VOUCHER_EXPIRED, MEMBER_FROZEN.
 func (v *Vouchers) RedeemVoucher(ctx context.Context, programme uuid.UUID, partner, outlet, code string, r ledger.Request) (Use, error) {
-	parsed, err := ParseCode(code)
-	if err != nil {
-		return Use{}, err
-	}
-	voucher, err := v.byCode(ctx, programme, parsed)
+	voucher, err := v.typed(ctx, programme, code)
 	if err != nil {
 		return Use{}, err
 	}
 	answer, err := v.ledger.PostUnder(ctx, programme, r, func(p *ledger.Programme, r ledger.Request) (ledger.Request, error) {
 		return v.use(p, voucher, partner, outlet, r)
 	})
+	return receipt(voucher, answer, err)
+}
+
+// PreviewUse decides a RedeemVoucher by the same code on the same state, and records nothing.
+func (v *Vouchers) PreviewUse(ctx context.Context, programme uuid.UUID, partner, outlet, code string, r ledger.Request) (Use, error) {
+	voucher, err := v.typed(ctx, programme, code)
+	if err != nil {
+		return Use{}, err
+	}
+	p, err := v.ledger.Programme(ctx, programme)
+	if err != nil {
+		return Use{}, err
+	}
+	if r, err = v.use(p, voucher, partner, outlet, r); err != nil {
+		return Use{}, err
+	}
+	tx, err := v.ledger.Preview(ctx, programme, r)
+	return receipt(voucher, ledger.Answer{Transaction: tx}, err)
+}
+
+// typed reads the voucher with a code as it was typed. Whether a partner may know of it is for the agreements.
+func (v *Vouchers) typed(ctx context.Context, programme uuid.UUID, code string) (Voucher, error) {
+	parsed, err := ParseCode(code)
+	if err != nil {
+		return Voucher{}, err
+	}
+	return v.byCode(ctx, programme, parsed)
+}
+
+func receipt(voucher Voucher, answer ledger.Answer, err error) (Use, error) {
 	use := Use{Answer: answer, Benefit: voucher.Benefit}
 	if err == nil {
 		use.Payable = payableBy(answer.Transaction)

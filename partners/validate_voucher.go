@@ -51,11 +51,7 @@ func (v *Vouchers) ValidateVoucher(ctx context.Context, programme uuid.UUID, par
 
 // shownTo reads the voucher with the code, for a partner that honours it.
 func (v *Vouchers) shownTo(ctx context.Context, p *ledger.Programme, partner, code string) (Voucher, error) {
-	parsed, err := ParseCode(code)
-	if err != nil {
-		return Voucher{}, err
-	}
-	voucher, err := v.byCode(ctx, p.ID, parsed)
+	voucher, err := v.typed(ctx, p.ID, code)
 	if err != nil {
 		return Voucher{}, err
 	}
