@@ -64,10 +64,7 @@ type RollLeg struct {
 // few seconds for each million entries.
 // Refusals: NOT_FOUND for the programme, UNKNOWN_UNIT, INVALID_FIELD for a period that ends before it begins.
 func (l *Ledger) RollForward(ctx context.Context, q RollQuery) (RollForward, error) {
-	if q.To.Before(q.From) {
-		return RollForward{}, refuse(InvalidField, "field", "to")
-	}
-	if _, err := l.admitUnit(ctx, q.Programme, q.Unit); err != nil {
+	if err := l.admitRoll(ctx, q); err != nil {
 		return RollForward{}, err
 	}
 	var f RollForward
@@ -94,6 +91,14 @@ func (l *Ledger) RollForward(ctx context.Context, q RollQuery) (RollForward, err
 		return RollForward{}, err
 	}
 	return f, f.readd()
+}
+
+func (l *Ledger) admitRoll(ctx context.Context, q RollQuery) error {
+	if q.To.Before(q.From) {
+		return refuse(InvalidField, "field", "to")
+	}
+	_, err := l.admitUnit(ctx, q.Programme, q.Unit)
+	return err
 }
 
 // add counts a line under its cause. Expiry is whatever went to breakage, also on arrival in another kind's transaction.
@@ -132,8 +137,12 @@ func (f *RollForward) readd() error {
 }
 
 // RollForwardLegs lists the legs behind one line of a roll-forward, in order of transaction and leg: those after the
-// given position, which is zero for the first page. A page has up to MaxPage legs; a shorter one is the last.
+// given position, which is zero for the first page. A page has up to MaxPage legs; a shorter one is the last. Refusals are
+// those of RollForward.
 func (l *Ledger) RollForwardLegs(ctx context.Context, q RollQuery, line RollLine, after uuid.UUID, leg int16) ([]RollLeg, error) {
+	if err := l.admitRoll(ctx, q); err != nil {
+		return nil, err
+	}
 	var list []RollLeg
 	err := l.report(ctx, q.Programme, func(tx dbTx, _ State) error {
 		if after == uuid.Nil {

@@ -30,7 +30,7 @@ units:
 func endpoint(t *testing.T, b *ledgertest.Books, s *sink) (*Endpoints, Endpoint) {
 	t.Helper()
 	endpoints := NewEndpoints(b.Pool, Config{AllowLoopback: true})
-	e, secret, err := endpoints.Create(t.Context(), b.Programme, "test", uuid.NewString(), s.URL)
+	e, secret, err := endpoints.Create(t.Context(), b.Programme, Asked{"test", uuid.NewString()}, s.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func TestAnEndpointStartsAtItsCreationAndReplaysFromAnyPosition(t *testing.T) {
 		t.Fatalf("got %d events, the first %+v", len(got), got[0])
 	}
 
-	if _, err := endpoints.Replay(t.Context(), b.Programme, e.ID, nil); err != nil {
+	if _, err := endpoints.Replay(t.Context(), b.Programme, e.ID, anew(), nil); err != nil {
 		t.Fatal(err)
 	}
 	s.await(41)
@@ -198,7 +198,7 @@ func TestAnEndpointStartsAtItsCreationAndReplaysFromAnyPosition(t *testing.T) {
 	}
 	now.Position[middle.Stripe] = middle.N
 	before := len(s.receipts())
-	replayed, err := endpoints.Replay(t.Context(), b.Programme, e.ID, now.Position)
+	replayed, err := endpoints.Replay(t.Context(), b.Programme, e.ID, anew(), now.Position)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +241,7 @@ func TestAFailingEndpointIsParkedAlone(t *testing.T) {
 	bad.mu.Lock()
 	bad.answer = func(int, Event) int { return http.StatusOK }
 	bad.mu.Unlock()
-	if _, err := endpoints.Resume(t.Context(), b.Programme, e.ID); err != nil {
+	if _, err := endpoints.Resume(t.Context(), b.Programme, e.ID, anew()); err != nil {
 		t.Fatal(err)
 	}
 	bad.await(20)

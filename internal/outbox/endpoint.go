@@ -59,8 +59,7 @@ const overlap = 24 * time.Hour
 const (
 	sqlInsertEndpoint = `
 INSERT INTO webhook_endpoints (programme_id, id, url, state, secret, created_at, started_at)
-VALUES ($1, $2, $3, 'active', $4, now(), now())
-ON CONFLICT (programme_id, id) DO NOTHING`
+VALUES ($1, $2, $3, 'active', $4, now(), now())`
 
 	sqlInsertCursors = `
 INSERT INTO webhook_cursors (endpoint_id, stripe, event, seal)
@@ -89,8 +88,13 @@ ORDER BY f.endpoint_id, f.attempts, f.failed_at`
 	sqlReadURL = `SELECT e.url FROM webhook_endpoints AS e WHERE e.programme_id = $1 AND e.id = $2`
 
 	sqlRotate = `
-UPDATE webhook_endpoints SET previous_secret = secret, previous_until = now() + $4::interval, secret = $3
+UPDATE webhook_endpoints SET previous_secret = secret, previous_until = now() + $4::interval, secret = $3, rotated_by = $5
 WHERE programme_id = $1 AND id = $2`
+
+	sqlReadRotated = `
+SELECT e.secret
+FROM webhook_endpoints AS e
+WHERE e.programme_id = $1 AND e.id = $2 AND e.rotated_by = $3`
 
 	sqlActivate = `UPDATE webhook_endpoints SET state = 'active', started_at = now() WHERE programme_id = $1 AND id = $2`
 
@@ -106,26 +110,26 @@ func invalid(field, problem string) error {
 }
 
 // Create registers an endpoint for the events from now on ([Endpoints.Replay] sends earlier ones too) and returns the
-// secret that signs its deliveries, which is shown this once: a retry with the same client and key returns the same
-// endpoint and no secret. INVALID_FIELD refuses an address that is not public https, IDEMPOTENCY_KEY_REUSED the same
-// key for another address.
-func (e *Endpoints) Create(ctx context.Context, programme uuid.UUID, client, key, address string) (Endpoint, string, error) {
+// secret that signs its deliveries, which is shown this once: a retry returns the same endpoint and no secret.
+// INVALID_FIELD refuses an address that is not public https, NOT_FOUND a retry when the endpoint was deleted since.
+func (e *Endpoints) Create(ctx context.Context, programme uuid.UUID, asked Asked, address string) (Endpoint, string, error) {
 	if err := e.targets.check(ctx, address); err != nil {
 		return Endpoint{}, "", invalid("url", err.Error())
 	}
-	id := uuid.NewSHA1(programme, []byte("webhook\x00"+client+"\x00"+key))
+	id := uuid.NewSHA1(programme, []byte("webhook\x00"+asked.Client+"\x00"+asked.Key))
 	secret := newSecret()
 	shown := ""
 	err := db.InTx(ctx, e.pool, db.Locked, func(tx pgx.Tx) error {
 		shown = ""
-		tag, err := tx.Exec(ctx, sqlInsertEndpoint, programme, id, address, secret)
-		if err != nil {
+		done, err := asked.begin(ctx, tx, programme, "create", address)
+		if err != nil || done {
+			return err
+		}
+		if _, err := tx.Exec(ctx, sqlInsertEndpoint, programme, id, address, secret); err != nil {
 			return fmt.Errorf("insert webhook: %w", err)
 		}
-		if tag.RowsAffected() == 0 {
-			return sameURL(ctx, tx, programme, id, address)
-		}
-		if tag, err = tx.Exec(ctx, sqlInsertCursors, programme, id); err != nil {
+		tag, err := tx.Exec(ctx, sqlInsertCursors, programme, id)
+		if err != nil {
 			return fmt.Errorf("insert cursors: %w", err)
 		}
 		if tag.RowsAffected() == 0 {
@@ -142,17 +146,6 @@ func (e *Endpoints) Create(ctx context.Context, programme uuid.UUID, client, key
 	}
 	endpoint, err := e.Get(ctx, programme, id)
 	return endpoint, shown, err
-}
-
-func sameURL(ctx context.Context, tx pgx.Tx, programme, id uuid.UUID, address string) error {
-	var existing string
-	if err := tx.QueryRow(ctx, sqlReadURL, programme, id).Scan(&existing); err != nil {
-		return fmt.Errorf("read webhook: %w", err)
-	}
-	if existing != address {
-		return &ledger.Refusal{Reason: ledger.IdempotencyKeyReused}
-	}
-	return nil
 }
 
 // newSecret has the 256 bits of the signature's hash.
@@ -243,14 +236,20 @@ func (e *Endpoints) Get(ctx context.Context, programme, id uuid.UUID) (Endpoint,
 	return Endpoint{}, errNotFound
 }
 
-// Rotate gives an endpoint a new secret and returns it. The one before signs beside it for another day. A retry rotates
-// again.
-func (e *Endpoints) Rotate(ctx context.Context, programme, id uuid.UUID) (string, error) {
+// Rotate gives an endpoint a new secret and returns it. The one before signs beside it for another day. A retry returns
+// the same secret as long as it is the one that signs, and "" once another rotation has followed.
+func (e *Endpoints) Rotate(ctx context.Context, programme, id uuid.UUID, asked Asked) (string, error) {
 	secret := newSecret()
-	err := e.change(ctx, programme, id, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, sqlRotate, programme, id, secret, overlap)
+	done, err := e.change(ctx, programme, id, asked, []string{"rotate"}, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, sqlRotate, programme, id, secret, overlap, asked.id(programme))
 		return err
 	})
+	if err == nil && done {
+		err = e.pool.QueryRow(ctx, sqlReadRotated, programme, id, asked.id(programme)).Scan(&secret)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return "", nil
+		}
+	}
 	if err != nil {
 		return "", err
 	}
@@ -258,9 +257,9 @@ func (e *Endpoints) Rotate(ctx context.Context, programme, id uuid.UUID) (string
 }
 
 // Resume lets an endpoint go on where it stopped, at once and with all of its attempts. One that never failed notices
-// nothing.
-func (e *Endpoints) Resume(ctx context.Context, programme, id uuid.UUID) (Endpoint, error) {
-	err := e.change(ctx, programme, id, func(tx pgx.Tx) error {
+// nothing. A retry changes nothing and returns the endpoint as it stands, which may be parked again.
+func (e *Endpoints) Resume(ctx context.Context, programme, id uuid.UUID, asked Asked) (Endpoint, error) {
+	_, err := e.change(ctx, programme, id, asked, []string{"resume"}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, sqlDeleteFailures, id); err != nil {
 			return err
 		}
@@ -273,9 +272,9 @@ func (e *Endpoints) Resume(ctx context.Context, programme, id uuid.UUID) (Endpoi
 	return e.Get(ctx, programme, id)
 }
 
-// Delete ends an endpoint. Deleting it again is NOT_FOUND.
-func (e *Endpoints) Delete(ctx context.Context, programme, id uuid.UUID) error {
-	return e.change(ctx, programme, id, func(tx pgx.Tx) error {
+// Delete ends an endpoint. A retry succeeds; deleting it again under another key is NOT_FOUND.
+func (e *Endpoints) Delete(ctx context.Context, programme, id uuid.UUID, asked Asked) error {
+	_, err := e.change(ctx, programme, id, asked, []string{"delete"}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, sqlDeleteEndpoint, programme, id); err != nil {
 			return err
 		}
@@ -288,17 +287,25 @@ func (e *Endpoints) Delete(ctx context.Context, programme, id uuid.UUID) error {
 		_, err := tx.Exec(ctx, sqlDeleteLease, leaseName(id))
 		return err
 	})
+	return err
 }
 
 // change runs fn in a transaction that raises the endpoint's fencing: whoever serves it can save nothing more, and
-// starts again with what fn wrote.
-func (e *Endpoints) change(ctx context.Context, programme, id uuid.UUID, fn func(tx pgx.Tx) error) error {
-	return db.InTx(ctx, e.pool, db.Locked, func(tx pgx.Tx) error {
+// starts again with what fn wrote. What was asked before is done, and fn does not run.
+func (e *Endpoints) change(
+	ctx context.Context, programme, id uuid.UUID, asked Asked, content []string, fn func(tx pgx.Tx) error,
+) (done bool, err error) {
+	err = db.InTx(ctx, e.pool, db.Locked, func(tx pgx.Tx) error {
+		var err error
+		done, err = asked.begin(ctx, tx, programme, append([]string{id.String()}, content...)...)
+		if err != nil || done {
+			return err
+		}
 		if _, err := tx.Exec(ctx, sqlFenceLease, leaseName(id)); err != nil {
 			return fmt.Errorf("fence webhook: %w", err)
 		}
 		var address string
-		err := tx.QueryRow(ctx, sqlReadURL, programme, id).Scan(&address)
+		err = tx.QueryRow(ctx, sqlReadURL, programme, id).Scan(&address)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return errNotFound
 		}
@@ -310,4 +317,5 @@ func (e *Endpoints) change(ctx context.Context, programme, id uuid.UUID, fn func
 		}
 		return nil
 	})
+	return done, err
 }

@@ -18,19 +18,19 @@ import (
 func TestCreateIsIdempotentAndShowsTheSecretOnce(t *testing.T) {
 	b := ledgertest.New(t, live)
 	endpoints := NewEndpoints(b.Pool, Config{AllowLoopback: true})
-	first, secret, err := endpoints.Create(t.Context(), b.Programme, "ops", "k", "http://127.0.0.1:1/")
+	first, secret, err := endpoints.Create(t.Context(), b.Programme, Asked{"ops", "k"}, "http://127.0.0.1:1/")
 	if err != nil || secret == "" {
 		t.Fatalf("%+v, %v", first, err)
 	}
-	again, shown, err := endpoints.Create(t.Context(), b.Programme, "ops", "k", "http://127.0.0.1:1/")
+	again, shown, err := endpoints.Create(t.Context(), b.Programme, Asked{"ops", "k"}, "http://127.0.0.1:1/")
 	if err != nil || again.ID != first.ID || shown != "" {
 		t.Errorf("retry: %+v, secret %q, %v", again, shown, err)
 	}
-	_, _, err = endpoints.Create(t.Context(), b.Programme, "ops", "k", "http://127.0.0.1:2/")
+	_, _, err = endpoints.Create(t.Context(), b.Programme, Asked{"ops", "k"}, "http://127.0.0.1:2/")
 	if !errors.Is(err, &ledger.Refusal{Reason: ledger.IdempotencyKeyReused}) {
 		t.Errorf("the same key for another address: %v", err)
 	}
-	_, _, err = endpoints.Create(t.Context(), uuid.New(), "ops", "k", "http://127.0.0.1:1/")
+	_, _, err = endpoints.Create(t.Context(), uuid.New(), Asked{"ops", "k"}, "http://127.0.0.1:1/")
 	if !errors.Is(err, errNotFound) {
 		t.Errorf("an unknown programme: %v", err)
 	}
@@ -46,10 +46,10 @@ func TestAnotherProgrammesEndpointIsNotFound(t *testing.T) {
 	endpoints := NewEndpoints(b.Pool, Config{AllowLoopback: true})
 	for name, act := range map[string]func() error{
 		"get":    func() error { _, err := endpoints.Get(t.Context(), other.ID, e.ID); return err },
-		"rotate": func() error { _, err := endpoints.Rotate(t.Context(), other.ID, e.ID); return err },
-		"resume": func() error { _, err := endpoints.Resume(t.Context(), other.ID, e.ID); return err },
-		"replay": func() error { _, err := endpoints.Replay(t.Context(), other.ID, e.ID, nil); return err },
-		"delete": func() error { return endpoints.Delete(t.Context(), other.ID, e.ID) },
+		"rotate": func() error { _, err := endpoints.Rotate(t.Context(), other.ID, e.ID, anew()); return err },
+		"resume": func() error { _, err := endpoints.Resume(t.Context(), other.ID, e.ID, anew()); return err },
+		"replay": func() error { _, err := endpoints.Replay(t.Context(), other.ID, e.ID, anew(), nil); return err },
+		"delete": func() error { return endpoints.Delete(t.Context(), other.ID, e.ID, anew()) },
 	} {
 		if err := act(); !errors.Is(err, errNotFound) {
 			t.Errorf("%s: %v", name, err)
@@ -66,7 +66,7 @@ func TestADeletedEndpointGetsNothingMore(t *testing.T) {
 	endpoints, e := endpoint(t, b, deleted)
 	endpoint(t, b, kept)
 	b.Accrue(t, "a", "m", "points", 1)
-	if err := endpoints.Delete(t.Context(), b.Programme, e.ID); err != nil {
+	if err := endpoints.Delete(t.Context(), b.Programme, e.ID, anew()); err != nil {
 		t.Fatal(err)
 	}
 	run(t, hurried(b.Ledger, b.Pool))
@@ -74,7 +74,7 @@ func TestADeletedEndpointGetsNothingMore(t *testing.T) {
 	if deleted.count() != 0 {
 		t.Errorf("%d requests came", deleted.count())
 	}
-	if err := endpoints.Delete(t.Context(), b.Programme, e.ID); !errors.Is(err, errNotFound) {
+	if err := endpoints.Delete(t.Context(), b.Programme, e.ID, anew()); !errors.Is(err, errNotFound) {
 		t.Errorf("deleting it again: %v", err)
 	}
 }
@@ -83,7 +83,7 @@ func TestReplayRefusesAPositionThatWasNotReached(t *testing.T) {
 	b := ledgertest.New(t, live)
 	endpoints, e := endpoint(t, b, newSink(t))
 	for _, position := range []Position{{0: 1}, {0: -1}, {64: 0}, {-1: 0}} {
-		_, err := endpoints.Replay(t.Context(), b.Programme, e.ID, position)
+		_, err := endpoints.Replay(t.Context(), b.Programme, e.ID, anew(), position)
 		if !errors.Is(err, &ledger.Refusal{Reason: ledger.InvalidField}) {
 			t.Errorf("%v: %v", position, err)
 		}
@@ -103,7 +103,7 @@ func TestBothSecretsSignDuringARotation(t *testing.T) {
 	})
 	endpoints, e := endpoint(t, b, s)
 	old := s.secret
-	fresh, err := endpoints.Rotate(t.Context(), b.Programme, e.ID)
+	fresh, err := endpoints.Rotate(t.Context(), b.Programme, e.ID, anew())
 	if err != nil || fresh == old {
 		t.Fatalf("%q, %v", fresh, err)
 	}
@@ -166,7 +166,7 @@ func TestReplayFindsEveryPosition(t *testing.T) {
 		for stripe := range int16(ledger.Stripes) {
 			position[stripe] = n
 		}
-		now, err := endpoints.Replay(t.Context(), b.Programme, e.ID, clamp(t, b, position))
+		now, err := endpoints.Replay(t.Context(), b.Programme, e.ID, anew(), clamp(t, b, position))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -232,7 +232,7 @@ func TestLagIsHowLongAnEventWaitedWhileNothingWasDelivered(t *testing.T) {
 	stop()
 
 	before := lag.Oldest
-	if _, err := endpoints.Replay(t.Context(), b.Programme, e.ID, nil); err != nil {
+	if _, err := endpoints.Replay(t.Context(), b.Programme, e.ID, anew(), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.Pool.QueryRow(t.Context(), `SELECT now() - e.started_at FROM webhook_endpoints AS e`).Scan(&since); err != nil {

@@ -3,6 +3,8 @@ package outbox
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -32,14 +34,18 @@ WHERE c.endpoint_id = $1 AND c.stripe = u.stripe`
 
 // Replay sends every event after the position again, and those that come. A stripe that the position does not name
 // starts from the beginning. A position further on than the endpoint skips what lies between. A parked endpoint stays
-// parked until Resume. INVALID_FIELD refuses a position that the programme has not reached.
-func (e *Endpoints) Replay(ctx context.Context, programme, id uuid.UUID, position Position) (Endpoint, error) {
+// parked until Resume. A retry changes nothing. INVALID_FIELD refuses a position that the programme has not reached.
+func (e *Endpoints) Replay(ctx context.Context, programme, id uuid.UUID, asked Asked, position Position) (Endpoint, error) {
 	for stripe := range position {
 		if stripe < 0 || stripe >= ledger.Stripes {
 			return Endpoint{}, invalid("position", "there is no such stripe")
 		}
 	}
-	err := e.change(ctx, programme, id, func(tx pgx.Tx) error {
+	content := []string{"replay"}
+	for _, stripe := range slices.Sorted(maps.Keys(position)) {
+		content = append(content, fmt.Sprint(stripe, position[stripe]))
+	}
+	_, err := e.change(ctx, programme, id, asked, content, func(tx pgx.Tx) error {
 		cursors, err := seek(ctx, tx, programme, position)
 		if err != nil {
 			return err

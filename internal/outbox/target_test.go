@@ -167,7 +167,7 @@ func TestBadTargetsAreRefusedAtCreation(t *testing.T) {
 	b := ledgertest.New(t, live)
 	endpoints := NewEndpoints(b.Pool, Config{})
 	for _, target := range []string{"http://127.0.0.1/", "https://169.254.169.254/", "https://[::1]/", "file:///etc/passwd"} {
-		_, _, err := endpoints.Create(t.Context(), b.Programme, "test", "k", target)
+		_, _, err := endpoints.Create(t.Context(), b.Programme, Asked{"test", "k"}, target)
 		if !errors.Is(err, &ledger.Refusal{Reason: ledger.InvalidField}) {
 			t.Errorf("%s: %v", target, err)
 		}
@@ -187,7 +187,7 @@ func TestARebindingNameIsRefusedAtDelivery(t *testing.T) {
 	}
 	table := map[string][]string{"moving.example": {"93.184.215.14"}}
 	endpoints := &Endpoints{pool: b.Pool, targets: &targets{lookup: named(table)}}
-	e, _, err := endpoints.Create(t.Context(), b.Programme, "test", "k", "https://moving.example:"+port+"/")
+	e, _, err := endpoints.Create(t.Context(), b.Programme, Asked{"test", "k"}, "https://moving.example:"+port+"/")
 	if err != nil {
 		t.Fatal(err)
 	}

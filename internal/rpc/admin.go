@@ -10,19 +10,20 @@ import (
 func (s *server) FreezeMember(ctx context.Context, m *v1.FreezeMemberRequest) (*v1.FreezeMemberResponse, error) {
 	r := asked(caller(ctx), m.IdempotencyKey)
 	r.Reason = m.Reason
-	tx, err := s.post(ctx, ledger.Freeze(m.MemberId, r))
+	tx, err := s.record(ctx, ledger.Freeze(m.MemberId, r), m.Preview)
 	return &v1.FreezeMemberResponse{Transaction: tx}, err
 }
 
 func (s *server) UnfreezeMember(ctx context.Context, m *v1.UnfreezeMemberRequest) (*v1.UnfreezeMemberResponse, error) {
 	r := asked(caller(ctx), m.IdempotencyKey)
 	r.Reason = m.Reason
-	tx, err := s.post(ctx, ledger.Unfreeze(m.MemberId, r))
+	tx, err := s.record(ctx, ledger.Unfreeze(m.MemberId, r), m.Preview)
 	return &v1.UnfreezeMemberResponse{Transaction: tx}, err
 }
 
 func (s *server) MoveClock(ctx context.Context, m *v1.MoveClockRequest) (*v1.MoveClockResponse, error) {
-	tx, err := s.post(ctx, ledger.SetClock(instant(m.Clock), asked(caller(ctx), m.IdempotencyKey)))
+	r := ledger.SetClock(instant(m.Clock), asked(caller(ctx), m.IdempotencyKey))
+	tx, err := s.record(ctx, r, m.Preview)
 	return &v1.MoveClockResponse{Transaction: tx}, err
 }
 
@@ -35,10 +36,6 @@ func (s *server) RedateLots(ctx context.Context, m *v1.RedateLotsRequest) (*v1.R
 		to = instant(m.ExpiringTo)
 	}
 	r = ledger.Redate(m.MemberId, m.Unit, instant(m.ExpiringFrom), to, instant(m.ExpiresAt), r)
-	act := s.post
-	if m.Preview {
-		act = s.preview
-	}
-	tx, err := act(ctx, r)
+	tx, err := s.record(ctx, r, m.Preview)
 	return &v1.RedateLotsResponse{Transaction: tx}, err
 }

@@ -31,12 +31,16 @@ func (s *server) PostBatch(ctx context.Context, m *v1.PostBatchRequest) (*v1.Pos
 	if len(requests) == 0 {
 		return &v1.PostBatchResponse{Results: results}, nil
 	}
-	answers, err := s.ledger.PostBatch(ctx, p.Programme, requests, m.Atomic)
+	act := s.ledger.PostBatch
+	if m.Preview {
+		act = s.ledger.PreviewBatch
+	}
+	answers, err := act(ctx, p.Programme, requests, m.Atomic)
 	if err != nil {
 		return nil, err
 	}
 	for n, answer := range answers {
-		results[places[n]] = resultOf(answer)
+		results[places[n]] = resultOf(answer, m.Preview)
 	}
 	return &v1.PostBatchResponse{Results: results}, nil
 }
@@ -47,7 +51,7 @@ func buildItem(p *auth.Principal, item *v1.BatchItem) (ledger.Request, error) {
 		return ledger.Request{}, invalidField("write", "nothing is asked for")
 	}
 	if m.GetPreview() {
-		return ledger.Request{}, invalidField("preview", "an item of a batch cannot be previewed")
+		return ledger.Request{}, invalidField("preview", "an item of a batch has none: the batch has")
 	}
 	return build(p, m)
 }
@@ -76,11 +80,18 @@ func writeOf(item *v1.BatchItem) write {
 	return nil
 }
 
-func resultOf(answer ledger.Answer) *v1.BatchResult {
-	if answer.Err != nil {
+func resultOf(answer ledger.Answer, preview bool) *v1.BatchResult {
+	show := transactionOf
+	if preview {
+		show = previewOf
+	}
+	switch {
+	case answer.Err != nil && preview:
+		return failed(answer.Err)
+	case answer.Err != nil:
 		return failed(recorded(answer, answer.Err))
 	}
-	return &v1.BatchResult{Result: &v1.BatchResult_Transaction{Transaction: transactionOf(answer.Transaction)}}
+	return &v1.BatchResult{Result: &v1.BatchResult_Transaction{Transaction: show(answer.Transaction)}}
 }
 
 func failed(err error) *v1.BatchResult {

@@ -21,6 +21,15 @@ func placeOf(p ledger.Place) v1.Place {
 	return v1.Place(v1.Place_value["PLACE_"+strings.ToUpper(string(p))])
 }
 
+// ledgerKind and ledgerPlace are the inverse of kindOf and placeOf.
+func ledgerKind(k v1.Kind) ledger.Kind {
+	return ledger.Kind(strings.ToLower(strings.TrimPrefix(k.String(), "KIND_")))
+}
+
+func ledgerPlace(p v1.Place) ledger.Place {
+	return ledger.Place(strings.ToLower(strings.TrimPrefix(p.String(), "PLACE_")))
+}
+
 func ownerOf(o ledger.Owner) (v1.OwnerKind, string) {
 	kind, id, _ := strings.Cut(string(o), "/")
 	return v1.OwnerKind(v1.OwnerKind_value["OWNER_KIND_"+strings.ToUpper(kind)]), id

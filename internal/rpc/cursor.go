@@ -50,3 +50,23 @@ func readTimeAndID(data []byte) (timeAndID, error) {
 	}
 	return timeAndID{time.UnixMicro(int64(binary.BigEndian.Uint64(data))).UTC(), uuid.UUID(data[8:])}, nil
 }
+
+// legCursor is the cursor of lists of legs.
+type legCursor struct {
+	transaction uuid.UUID
+	leg         int16
+}
+
+func (c legCursor) write() []byte {
+	return binary.BigEndian.AppendUint16(append([]byte(nil), c.transaction[:]...), uint16(c.leg))
+}
+
+func readLegCursor(data []byte) (legCursor, error) {
+	if data == nil {
+		return legCursor{}, nil
+	}
+	if len(data) != 18 {
+		return legCursor{}, fmt.Errorf("cursor of %d bytes", len(data))
+	}
+	return legCursor{uuid.UUID(data[:16]), int16(binary.BigEndian.Uint16(data[16:]))}, nil
+}

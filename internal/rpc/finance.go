@@ -50,9 +50,41 @@ func (s *server) GetRollForward(ctx context.Context, m *v1.GetRollForwardRequest
 	return res, nil
 }
 
+func (s *server) ListRollForwardLegs(ctx context.Context, m *v1.ListRollForwardLegsRequest) (*v1.ListRollForwardLegsResponse, error) {
+	programme := caller(ctx).Programme
+	cursor, err := s.pages.cursor(programme, m)
+	if err != nil {
+		return nil, err
+	}
+	after, err := readLegCursor(cursor)
+	if err != nil {
+		return nil, err
+	}
+	legs, err := s.ledger.RollForwardLegs(ctx, ledger.RollQuery{
+		Programme: programme, Unit: m.Unit, From: instant(m.From), To: instant(m.To),
+	}, ledger.RollLine{Kind: ledgerKind(m.Kind), From: ledgerPlace(m.FromPlace), To: ledgerPlace(m.ToPlace)}, after.transaction, after.leg)
+	if err != nil {
+		return nil, err
+	}
+	var next []byte
+	if size := pageSize(m); len(legs) >= size { // the ledger answers its own largest page
+		legs = legs[:size]
+		next = legCursor{legs[size-1].Transaction, legs[size-1].Leg}.write()
+	}
+	res := &v1.ListRollForwardLegsResponse{Legs: make([]*v1.RollForwardLeg, len(legs))}
+	for i, leg := range legs {
+		res.Legs[i] = &v1.RollForwardLeg{
+			TransactionId: leg.Transaction.String(), Leg: int32(leg.Leg), MemberId: leg.Member, Reference: leg.Reference,
+			EffectiveAt: timeOf(leg.EffectiveAt), RecordedAt: timeOf(leg.RecordedAt), Amount: leg.Amount.String(),
+		}
+	}
+	res.NextPageToken, err = s.pages.token(programme, m, next)
+	return res, err
+}
+
 func (s *server) SetOpenPeriod(ctx context.Context, m *v1.SetOpenPeriodRequest) (*v1.SetOpenPeriodResponse, error) {
 	r := asked(caller(ctx), m.IdempotencyKey)
 	r.Reason = m.Reason
-	tx, err := s.post(ctx, ledger.SetOpenPeriod(instant(m.OpenFrom), r))
+	tx, err := s.record(ctx, ledger.SetOpenPeriod(instant(m.OpenFrom), r), m.Preview)
 	return &v1.SetOpenPeriodResponse{Transaction: tx}, err
 }

@@ -2,7 +2,9 @@ package rpc
 
 import (
 	"context"
+	"strings"
 
+	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
 
 	"tallystick/ledger"
@@ -150,29 +152,58 @@ func (s *server) ListHolds(ctx context.Context, m *v1.ListHoldsRequest) (*v1.Lis
 	if err != nil {
 		return nil, err
 	}
-	after, err := readTimeAndID(cursor)
+	read := s.openHolds
+	if m.All {
+		read = s.allHolds
+	}
+	holds, next, err := read(ctx, programme, m, cursor)
 	if err != nil {
 		return nil, err
+	}
+	res := &v1.ListHoldsResponse{Holds: make([]*v1.HeldUnits, len(holds))}
+	for i, h := range holds {
+		res.Holds[i] = &v1.HeldUnits{
+			HoldId: h.Hold.String(), Unit: h.Unit, Amount: h.Amount.String(), Captured: h.Captured.String(),
+			Returned: h.Returned.String(), Remaining: h.Remaining.String(), DueAt: timeOf(h.DueAt),
+			RecordedAt: timeOf(h.RecordedAt), Reason: h.Reason, Reference: h.Reference, State: holdStateOf(h.State),
+		}
+	}
+	res.NextPageToken, err = s.pages.token(programme, m, next)
+	return res, err
+}
+
+// openHolds reads a page of what still holds something, and the cursor of the next.
+func (s *server) openHolds(ctx context.Context, programme uuid.UUID, m *v1.ListHoldsRequest, cursor []byte) ([]ledger.HeldUnits, []byte, error) {
+	after, err := readTimeAndID(cursor)
+	if err != nil {
+		return nil, nil, err
 	}
 	page, err := s.ledger.Holds(ctx, ledger.HoldsQuery{
 		Programme: programme, Member: m.MemberId, Unit: m.Unit,
 		After: ledger.HoldCursor{DueAt: after.at, Account: after.id}, Limit: pageSize(m),
 	})
+	if err != nil || page.Next == nil {
+		return page.Holds, nil, err
+	}
+	return page.Holds, timeAndID{page.Next.DueAt, page.Next.Account}.write(), nil
+}
+
+// allHolds reads a page of every hold that there ever was, and the cursor of the next.
+func (s *server) allHolds(ctx context.Context, programme uuid.UUID, m *v1.ListHoldsRequest, cursor []byte) ([]ledger.HeldUnits, []byte, error) {
+	after, err := readCursor(cursor)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	res := &v1.ListHoldsResponse{Holds: make([]*v1.HeldUnits, len(page.Holds))}
-	for i, h := range page.Holds {
-		res.Holds[i] = &v1.HeldUnits{
-			HoldId: h.Hold.String(), Unit: h.Unit, Amount: h.Amount.String(), Captured: h.Captured.String(),
-			Returned: h.Returned.String(), Remaining: h.Remaining.String(), DueAt: timeOf(h.DueAt),
-			RecordedAt: timeOf(h.RecordedAt), Reason: h.Reason, Reference: h.Reference,
-		}
+	holds, next, err := s.ledger.HoldHistory(ctx, ledger.StatementQuery{
+		Programme: programme, Member: m.MemberId, Unit: m.Unit, After: after, Limit: pageSize(m),
+	})
+	if err != nil || next == nil {
+		return holds, nil, err
 	}
-	var next []byte
-	if page.Next != nil {
-		next = timeAndID{page.Next.DueAt, page.Next.Account}.write()
-	}
-	res.NextPageToken, err = s.pages.token(programme, m, next)
-	return res, err
+	return holds, writeCursor(*next), nil
+}
+
+// holdStateOf goes by name, as kindOf.
+func holdStateOf(s ledger.HoldState) v1.HoldState {
+	return v1.HoldState(v1.HoldState_value["HOLD_STATE_"+strings.ToUpper(string(s))])
 }

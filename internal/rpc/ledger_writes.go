@@ -19,7 +19,12 @@ func (s *server) write(ctx context.Context, m write) (*v1.Transaction, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.GetPreview() {
+	return s.record(ctx, r, m.GetPreview())
+}
+
+// record posts a request, or only tries it.
+func (s *server) record(ctx context.Context, r ledger.Request, preview bool) (*v1.Transaction, error) {
+	if preview {
 		return s.preview(ctx, r)
 	}
 	return s.post(ctx, r)

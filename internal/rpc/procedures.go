@@ -69,9 +69,10 @@ var procedures = map[string]procedure{
 	api.MerchantServiceRedeemVoucherProcedure:   open(auth.Merchant),
 	api.MerchantServiceReverseVoucherProcedure:  open(auth.Merchant),
 
-	api.FinanceServiceGetTrialBalanceProcedure: report(auth.Finance),
-	api.FinanceServiceGetRollForwardProcedure:  report(auth.Finance),
-	api.FinanceServiceSetOpenPeriodProcedure:   open(auth.Finance),
+	api.FinanceServiceGetTrialBalanceProcedure:     report(auth.Finance),
+	api.FinanceServiceGetRollForwardProcedure:      report(auth.Finance),
+	api.FinanceServiceListRollForwardLegsProcedure: report(auth.Finance),
+	api.FinanceServiceSetOpenPeriodProcedure:       open(auth.Finance),
 
 	api.AdminServiceFreezeMemberProcedure:        open(auth.Operator),
 	api.AdminServiceUnfreezeMemberProcedure:      open(auth.Operator),

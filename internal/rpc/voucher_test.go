@@ -175,17 +175,28 @@ func TestWebhooksGoToPublicHTTPSOnly(t *testing.T) { // E52
 	w.expect("key reused", w.call(auth.Operator, create, f.but("url", `"https://93.184.216.34/other"`)), forbidden, "IDEMPOTENCY_KEY_REUSED")
 
 	_, rest, _ := strings.Cut(string(first.body), `"id":"`)
-	hook := fields{"webhookId": quote(rest[:36])}
+	hook := write("webhookId", rest[:36])
 	w.expect("a position not reached", w.call(auth.Operator, api.AdminServiceReplayWebhookProcedure, hook.but("position", `[{"stripe":1,"n":"99999"}]`)), invalid, "INVALID_FIELD")
 	w.expect("no such stripe", w.call(auth.Operator, api.AdminServiceReplayWebhookProcedure, hook.but("position", `[{"stripe":64}]`)), invalid, "INVALID_FIELD")
 	w.expect("a stripe twice", w.call(auth.Operator, api.AdminServiceReplayWebhookProcedure, hook.but("position", `[{"stripe":1},{"stripe":1}]`)), invalid, "INVALID_FIELD")
-	w.expect("replay", w.call(auth.Operator, api.AdminServiceReplayWebhookProcedure, hook.but()), "ok", "")
-	w.expect("resume", w.call(auth.Operator, api.AdminServiceResumeWebhookProcedure, hook.but()), "ok", "")
-	w.expect("rotate", w.call(auth.Operator, api.AdminServiceRotateWebhookSecretProcedure, hook.but()), "ok", "")
-	w.expect("delete", w.call(auth.Operator, api.AdminServiceDeleteWebhookProcedure, hook.but()), "ok", "")
-	w.expect("delete again", w.call(auth.Operator, api.AdminServiceDeleteWebhookProcedure, hook.but()), "not_found", "NOT_FOUND")
+	w.expect("replay", w.call(auth.Operator, api.AdminServiceReplayWebhookProcedure, anew(hook)), "ok", "")
+	w.expect("resume", w.call(auth.Operator, api.AdminServiceResumeWebhookProcedure, anew(hook)), "ok", "")
+	rotation := anew(hook)
+	rotated := w.call(auth.Operator, api.AdminServiceRotateWebhookSecretProcedure, rotation)
+	w.expect("rotate", rotated, "ok", "")
+	if again := w.call(auth.Operator, api.AdminServiceRotateWebhookSecretProcedure, rotation); !bytes.Equal(again.body, rotated.body) {
+		t.Error("a retry of a rotation answers another secret")
+	}
+	w.expect("the key of the rotation", w.call(auth.Operator, api.AdminServiceDeleteWebhookProcedure, rotation), forbidden, "IDEMPOTENCY_KEY_REUSED")
+	end := anew(hook)
+	w.expect("delete", w.call(auth.Operator, api.AdminServiceDeleteWebhookProcedure, end), "ok", "")
+	w.expect("the same deletion", w.call(auth.Operator, api.AdminServiceDeleteWebhookProcedure, end), "ok", "")
+	w.expect("delete again", w.call(auth.Operator, api.AdminServiceDeleteWebhookProcedure, anew(hook)), "not_found", "NOT_FOUND")
 	if list := w.call(auth.Operator, api.AdminServiceListWebhooksProcedure, `{}`); list.code != "ok" || bytes.Contains(list.body, []byte("93.184")) {
 		t.Errorf("list: %s", list.body)
 	}
 	w.balanced()
 }
+
+// anew is the request under a key that was never used.
+func anew(f fields) string { return f.but("idempotencyKey", quote(uuid.NewString())) }

@@ -5,13 +5,19 @@ import (
 	"maps"
 	"slices"
 
+	"tallystick/internal/auth"
 	"tallystick/internal/outbox"
 	v1 "tallystick/proto/tallystick/v1"
 )
 
+// keyed says who asks for a change of an endpoint: as for postings, the holder of the credential scopes the key.
+func keyed(p *auth.Principal, m interface{ GetIdempotencyKey() string }) outbox.Asked {
+	return outbox.Asked{Client: p.Holder(), Key: m.GetIdempotencyKey()}
+}
+
 func (s *server) CreateWebhook(ctx context.Context, m *v1.CreateWebhookRequest) (*v1.CreateWebhookResponse, error) {
 	p := caller(ctx)
-	endpoint, secret, err := s.webhooks.Create(ctx, p.Programme, p.Holder(), m.IdempotencyKey, m.Url)
+	endpoint, secret, err := s.webhooks.Create(ctx, p.Programme, keyed(p, m), m.Url)
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +37,8 @@ func (s *server) ListWebhooks(ctx context.Context, _ *v1.ListWebhooksRequest) (*
 }
 
 func (s *server) RotateWebhookSecret(ctx context.Context, m *v1.RotateWebhookSecretRequest) (*v1.RotateWebhookSecretResponse, error) {
-	secret, err := s.webhooks.Rotate(ctx, caller(ctx).Programme, parseID(m.WebhookId))
+	p := caller(ctx)
+	secret, err := s.webhooks.Rotate(ctx, p.Programme, parseID(m.WebhookId), keyed(p, m))
 	return &v1.RotateWebhookSecretResponse{Secret: secret}, err
 }
 
@@ -43,7 +50,8 @@ func (s *server) ReplayWebhook(ctx context.Context, m *v1.ReplayWebhookRequest) 
 		}
 		position[int16(at.Stripe)] = at.N
 	}
-	endpoint, err := s.webhooks.Replay(ctx, caller(ctx).Programme, parseID(m.WebhookId), position)
+	p := caller(ctx)
+	endpoint, err := s.webhooks.Replay(ctx, p.Programme, parseID(m.WebhookId), keyed(p, m), position)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +59,8 @@ func (s *server) ReplayWebhook(ctx context.Context, m *v1.ReplayWebhookRequest) 
 }
 
 func (s *server) ResumeWebhook(ctx context.Context, m *v1.ResumeWebhookRequest) (*v1.ResumeWebhookResponse, error) {
-	endpoint, err := s.webhooks.Resume(ctx, caller(ctx).Programme, parseID(m.WebhookId))
+	p := caller(ctx)
+	endpoint, err := s.webhooks.Resume(ctx, p.Programme, parseID(m.WebhookId), keyed(p, m))
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +68,8 @@ func (s *server) ResumeWebhook(ctx context.Context, m *v1.ResumeWebhookRequest) 
 }
 
 func (s *server) DeleteWebhook(ctx context.Context, m *v1.DeleteWebhookRequest) (*v1.DeleteWebhookResponse, error) {
-	return &v1.DeleteWebhookResponse{}, s.webhooks.Delete(ctx, caller(ctx).Programme, parseID(m.WebhookId))
+	p := caller(ctx)
+	return &v1.DeleteWebhookResponse{}, s.webhooks.Delete(ctx, p.Programme, parseID(m.WebhookId), keyed(p, m))
 }
 
 var webhookStates = map[outbox.State]v1.WebhookState{

@@ -84,7 +84,9 @@ type FreezeMemberRequest struct {
 	// The member: the programme's reference, 1 to 64 of A-Z, a-z, 0-9, "_", ".", and "-".
 	MemberId string `protobuf:"bytes,2,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
 	// Why, in the caller's own words: at most 140 characters, none of them a control or a direction mark. No personal data.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Whether to try only: the answer is what would happen now, nothing is recorded and the key stays free.
+	Preview       bool `protobuf:"varint,4,opt,name=preview,proto3" json:"preview,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -138,6 +140,13 @@ func (x *FreezeMemberRequest) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *FreezeMemberRequest) GetPreview() bool {
+	if x != nil {
+		return x.Preview
+	}
+	return false
 }
 
 // FreezeMemberResponse answers a freeze.
@@ -194,7 +203,9 @@ type UnfreezeMemberRequest struct {
 	// The member: the programme's reference, 1 to 64 of A-Z, a-z, 0-9, "_", ".", and "-".
 	MemberId string `protobuf:"bytes,2,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
 	// Why, in the caller's own words: at most 140 characters, none of them a control or a direction mark. No personal data.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Whether to try only: the answer is what would happen now, nothing is recorded and the key stays free.
+	Preview       bool `protobuf:"varint,4,opt,name=preview,proto3" json:"preview,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -250,6 +261,13 @@ func (x *UnfreezeMemberRequest) GetReason() string {
 	return ""
 }
 
+func (x *UnfreezeMemberRequest) GetPreview() bool {
+	if x != nil {
+		return x.Preview
+	}
+	return false
+}
+
 // UnfreezeMemberResponse answers the end of a freeze.
 type UnfreezeMemberResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -302,7 +320,9 @@ type MoveClockRequest struct {
 	// The caller's own id of this one intent: 1 to 128 of A-Z, a-z, 0-9, "_", ".", ":" and "-".
 	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
 	// The new time.
-	Clock         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=clock,proto3" json:"clock,omitempty"`
+	Clock *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=clock,proto3" json:"clock,omitempty"`
+	// Whether to try only: the answer is what would happen now, nothing is recorded and the key stays free.
+	Preview       bool `protobuf:"varint,3,opt,name=preview,proto3" json:"preview,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -349,6 +369,13 @@ func (x *MoveClockRequest) GetClock() *timestamppb.Timestamp {
 		return x.Clock
 	}
 	return nil
+}
+
+func (x *MoveClockRequest) GetPreview() bool {
+	if x != nil {
+		return x.Preview
+	}
+	return false
 }
 
 // MoveClockResponse answers a move of the clock.
@@ -922,9 +949,11 @@ func (x *ListWebhooksResponse) GetWebhooks() []*Webhook {
 type RotateWebhookSecretRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The endpoint.
-	WebhookId     string `protobuf:"bytes,1,opt,name=webhook_id,json=webhookId,proto3" json:"webhook_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	WebhookId string `protobuf:"bytes,1,opt,name=webhook_id,json=webhookId,proto3" json:"webhook_id,omitempty"`
+	// The caller's own id of this one intent: 1 to 128 of A-Z, a-z, 0-9, "_", ".", ":" and "-".
+	IdempotencyKey string `protobuf:"bytes,2,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *RotateWebhookSecretRequest) Reset() {
@@ -964,10 +993,17 @@ func (x *RotateWebhookSecretRequest) GetWebhookId() string {
 	return ""
 }
 
+func (x *RotateWebhookSecretRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
 // RotateWebhookSecretResponse answers a new secret.
 type RotateWebhookSecretResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The secret that signs from now on. Shown this once.
+	// The secret that signs from now on. Empty when this rotation was made before and another has followed.
 	Secret        string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1016,9 +1052,11 @@ type ReplayWebhookRequest struct {
 	// The endpoint.
 	WebhookId string `protobuf:"bytes,1,opt,name=webhook_id,json=webhookId,proto3" json:"webhook_id,omitempty"`
 	// The position to start after. A stripe that is not named starts from the beginning.
-	Position      []*StripePosition `protobuf:"bytes,2,rep,name=position,proto3" json:"position,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Position []*StripePosition `protobuf:"bytes,2,rep,name=position,proto3" json:"position,omitempty"`
+	// The caller's own id of this one intent: 1 to 128 of A-Z, a-z, 0-9, "_", ".", ":" and "-".
+	IdempotencyKey string `protobuf:"bytes,3,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ReplayWebhookRequest) Reset() {
@@ -1063,6 +1101,13 @@ func (x *ReplayWebhookRequest) GetPosition() []*StripePosition {
 		return x.Position
 	}
 	return nil
+}
+
+func (x *ReplayWebhookRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
 }
 
 // ReplayWebhookResponse answers a replay.
@@ -1115,9 +1160,11 @@ func (x *ReplayWebhookResponse) GetWebhook() *Webhook {
 type ResumeWebhookRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The endpoint.
-	WebhookId     string `protobuf:"bytes,1,opt,name=webhook_id,json=webhookId,proto3" json:"webhook_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	WebhookId string `protobuf:"bytes,1,opt,name=webhook_id,json=webhookId,proto3" json:"webhook_id,omitempty"`
+	// The caller's own id of this one intent: 1 to 128 of A-Z, a-z, 0-9, "_", ".", ":" and "-".
+	IdempotencyKey string `protobuf:"bytes,2,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ResumeWebhookRequest) Reset() {
@@ -1153,6 +1200,13 @@ func (*ResumeWebhookRequest) Descriptor() ([]byte, []int) {
 func (x *ResumeWebhookRequest) GetWebhookId() string {
 	if x != nil {
 		return x.WebhookId
+	}
+	return ""
+}
+
+func (x *ResumeWebhookRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
 	}
 	return ""
 }
@@ -1207,9 +1261,11 @@ func (x *ResumeWebhookResponse) GetWebhook() *Webhook {
 type DeleteWebhookRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The endpoint.
-	WebhookId     string `protobuf:"bytes,1,opt,name=webhook_id,json=webhookId,proto3" json:"webhook_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	WebhookId string `protobuf:"bytes,1,opt,name=webhook_id,json=webhookId,proto3" json:"webhook_id,omitempty"`
+	// The caller's own id of this one intent: 1 to 128 of A-Z, a-z, 0-9, "_", ".", ":" and "-".
+	IdempotencyKey string `protobuf:"bytes,2,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *DeleteWebhookRequest) Reset() {
@@ -1245,6 +1301,13 @@ func (*DeleteWebhookRequest) Descriptor() ([]byte, []int) {
 func (x *DeleteWebhookRequest) GetWebhookId() string {
 	if x != nil {
 		return x.WebhookId
+	}
+	return ""
+}
+
+func (x *DeleteWebhookRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
 	}
 	return ""
 }
@@ -1290,23 +1353,26 @@ var File_tallystick_v1_admin_proto protoreflect.FileDescriptor
 
 const file_tallystick_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x19tallystick/v1/admin.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atallystick/v1/common.proto\"\x86\x02\n" +
+	"\x19tallystick/v1/admin.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atallystick/v1/common.proto\"\xa0\x02\n" +
 	"\x13FreezeMemberRequest\x12G\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x129\n" +
 	"\tmember_id\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\bmemberId\x12k\n" +
-	"\x06reason\x18\x03 \x01(\tBS\xbaHPrN\x18\x8c\x01(\xb0\x042F^[^\\p{Cc}\\x{061C}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\"T\n" +
+	"\x06reason\x18\x03 \x01(\tBS\xbaHPrN\x18\x8c\x01(\xb0\x042F^[^\\p{Cc}\\x{061C}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\x12\x18\n" +
+	"\apreview\x18\x04 \x01(\bR\apreview\"T\n" +
 	"\x14FreezeMemberResponse\x12<\n" +
-	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\x88\x02\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xa2\x02\n" +
 	"\x15UnfreezeMemberRequest\x12G\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x129\n" +
 	"\tmember_id\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\bmemberId\x12k\n" +
-	"\x06reason\x18\x03 \x01(\tBS\xbaHPrN\x18\x8c\x01(\xb0\x042F^[^\\p{Cc}\\x{061C}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\"V\n" +
+	"\x06reason\x18\x03 \x01(\tBS\xbaHPrN\x18\x8c\x01(\xb0\x042F^[^\\p{Cc}\\x{061C}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\x12\x18\n" +
+	"\apreview\x18\x04 \x01(\bR\apreview\"V\n" +
 	"\x16UnfreezeMemberResponse\x12<\n" +
-	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xa2\x01\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xbc\x01\n" +
 	"\x10MoveClockRequest\x12G\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x12E\n" +
 	"\x05clock\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x13\xbaH\x10\xc8\x01\x01\xb2\x01\n" +
-	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\x05clock\"Q\n" +
+	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\x05clock\x12\x18\n" +
+	"\apreview\x18\x03 \x01(\bR\apreview\"Q\n" +
 	"\x11MoveClockResponse\x12<\n" +
 	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xcf\x04\n" +
 	"\x11RedateLotsRequest\x12G\n" +
@@ -1348,26 +1414,30 @@ const file_tallystick_v1_admin_proto_rawDesc = "" +
 	"\x06secret\x18\x02 \x01(\tR\x06secret\"\x15\n" +
 	"\x13ListWebhooksRequest\"J\n" +
 	"\x14ListWebhooksResponse\x122\n" +
-	"\bwebhooks\x18\x01 \x03(\v2\x16.tallystick.v1.WebhookR\bwebhooks\"E\n" +
+	"\bwebhooks\x18\x01 \x03(\v2\x16.tallystick.v1.WebhookR\bwebhooks\"\x8e\x01\n" +
 	"\x1aRotateWebhookSecretRequest\x12'\n" +
 	"\n" +
-	"webhook_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\twebhookId\"5\n" +
+	"webhook_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\twebhookId\x12G\n" +
+	"\x0fidempotency_key\x18\x02 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\"5\n" +
 	"\x1bRotateWebhookSecretResponse\x12\x16\n" +
-	"\x06secret\x18\x01 \x01(\tR\x06secret\"\x85\x01\n" +
+	"\x06secret\x18\x01 \x01(\tR\x06secret\"\xce\x01\n" +
 	"\x14ReplayWebhookRequest\x12'\n" +
 	"\n" +
 	"webhook_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\twebhookId\x12D\n" +
-	"\bposition\x18\x02 \x03(\v2\x1d.tallystick.v1.StripePositionB\t\xbaH\x06\x92\x01\x03\x10\x80\bR\bposition\"I\n" +
+	"\bposition\x18\x02 \x03(\v2\x1d.tallystick.v1.StripePositionB\t\xbaH\x06\x92\x01\x03\x10\x80\bR\bposition\x12G\n" +
+	"\x0fidempotency_key\x18\x03 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\"I\n" +
 	"\x15ReplayWebhookResponse\x120\n" +
-	"\awebhook\x18\x01 \x01(\v2\x16.tallystick.v1.WebhookR\awebhook\"?\n" +
+	"\awebhook\x18\x01 \x01(\v2\x16.tallystick.v1.WebhookR\awebhook\"\x88\x01\n" +
 	"\x14ResumeWebhookRequest\x12'\n" +
 	"\n" +
-	"webhook_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\twebhookId\"I\n" +
+	"webhook_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\twebhookId\x12G\n" +
+	"\x0fidempotency_key\x18\x02 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\"I\n" +
 	"\x15ResumeWebhookResponse\x120\n" +
-	"\awebhook\x18\x01 \x01(\v2\x16.tallystick.v1.WebhookR\awebhook\"?\n" +
+	"\awebhook\x18\x01 \x01(\v2\x16.tallystick.v1.WebhookR\awebhook\"\x88\x01\n" +
 	"\x14DeleteWebhookRequest\x12'\n" +
 	"\n" +
-	"webhook_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\twebhookId\"\x17\n" +
+	"webhook_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\twebhookId\x12G\n" +
+	"\x0fidempotency_key\x18\x02 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\"\x17\n" +
 	"\x15DeleteWebhookResponse*a\n" +
 	"\fWebhookState\x12\x1d\n" +
 	"\x19WEBHOOK_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +

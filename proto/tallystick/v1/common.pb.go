@@ -21,8 +21,11 @@
 //     CREDENTIAL_INVALID (unauthenticated), NOT_PERMITTED (permission_denied), RATE_LIMITED, REQUEST_TOO_LARGE
 //     (resource_exhausted), REQUEST_MALFORMED, INVALID_FIELD (invalid_argument; with buf.validate.Violations where a
 //     rule of this contract is broken), then those of the call itself. CONTENTION (aborted), OUTCOME_UNKNOWN,
-//     DATABASE_UNAVAILABLE (unavailable) and DEADLINE_EXCEEDED (deadline_exceeded) may come at any time and mean: send
-//     the same request with the same key again.
+//     DATABASE_UNAVAILABLE (unavailable), DATABASE_BUSY (resource_exhausted) and DEADLINE_EXCEEDED (deadline_exceeded)
+//     may come at any time and mean: send the same request with the same key again.
+//   - An error's message is one sentence for people, in English; google.rpc.LocalizedMessage has it in "en" and
+//     "zh-Hans". What differs from case to case (amounts, the field, the transaction that came first) is in the
+//     ErrorInfo's metadata only. Programs go by `reason`; sentences may change.
 
 package tallystickv1
 
@@ -898,10 +901,12 @@ type Failure struct {
 	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	// The stable ErrorInfo reason.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
-	// For people; not stable.
+	// A sentence for people, in English; not stable.
 	Message string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
 	// The ErrorInfo metadata, such as the id of the recorded refusal.
-	Metadata      map[string]string `protobuf:"bytes,4,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Metadata map[string]string `protobuf:"bytes,4,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The sentence by language tag: "en" and "zh-Hans".
+	Messages      map[string]string `protobuf:"bytes,5,rep,name=messages,proto3" json:"messages,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -960,6 +965,13 @@ func (x *Failure) GetMessage() string {
 func (x *Failure) GetMetadata() map[string]string {
 	if x != nil {
 		return x.Metadata
+	}
+	return nil
+}
+
+func (x *Failure) GetMessages() map[string]string {
+	if x != nil {
+		return x.Messages
 	}
 	return nil
 }
@@ -1185,13 +1197,17 @@ const file_tallystick_v1_common_proto_rawDesc = "" +
 	"\x06due_at\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x05dueAt\x12D\n" +
 	"\x0ebalances_after\x18\x10 \x03(\v2\x1d.tallystick.v1.AccountBalanceR\rbalancesAfter\x12\x1c\n" +
 	"\trejection\x18\x11 \x01(\tR\trejection\x12\x12\n" +
-	"\x04rule\x18\x12 \x01(\tR\x04rule\"\xce\x01\n" +
+	"\x04rule\x18\x12 \x01(\tR\x04rule\"\xcd\x02\n" +
 	"\aFailure\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12@\n" +
-	"\bmetadata\x18\x04 \x03(\v2$.tallystick.v1.Failure.MetadataEntryR\bmetadata\x1a;\n" +
+	"\bmetadata\x18\x04 \x03(\v2$.tallystick.v1.Failure.MetadataEntryR\bmetadata\x12@\n" +
+	"\bmessages\x18\x05 \x03(\v2$.tallystick.v1.Failure.MessagesEntryR\bmessages\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a;\n" +
+	"\rMessagesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"_\n" +
 	"\n" +
@@ -1280,7 +1296,7 @@ func file_tallystick_v1_common_proto_rawDescGZIP() []byte {
 }
 
 var file_tallystick_v1_common_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_tallystick_v1_common_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_tallystick_v1_common_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_tallystick_v1_common_proto_goTypes = []any{
 	(Kind)(0),                     // 0: tallystick.v1.Kind
 	(Outcome)(0),                  // 1: tallystick.v1.Outcome
@@ -1295,12 +1311,13 @@ var file_tallystick_v1_common_proto_goTypes = []any{
 	(*ExpiryLine)(nil),            // 10: tallystick.v1.ExpiryLine
 	(*Balance)(nil),               // 11: tallystick.v1.Balance
 	nil,                           // 12: tallystick.v1.Failure.MetadataEntry
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	nil,                           // 13: tallystick.v1.Failure.MessagesEntry
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
 }
 var file_tallystick_v1_common_proto_depIdxs = []int32{
 	2,  // 0: tallystick.v1.Account.owner_kind:type_name -> tallystick.v1.OwnerKind
 	3,  // 1: tallystick.v1.Account.place:type_name -> tallystick.v1.Place
-	13, // 2: tallystick.v1.LotLine.expires_at:type_name -> google.protobuf.Timestamp
+	14, // 2: tallystick.v1.LotLine.expires_at:type_name -> google.protobuf.Timestamp
 	4,  // 3: tallystick.v1.Leg.from:type_name -> tallystick.v1.Account
 	4,  // 4: tallystick.v1.Leg.to:type_name -> tallystick.v1.Account
 	5,  // 5: tallystick.v1.Leg.draws:type_name -> tallystick.v1.LotLine
@@ -1309,19 +1326,20 @@ var file_tallystick_v1_common_proto_depIdxs = []int32{
 	0,  // 8: tallystick.v1.Transaction.kind:type_name -> tallystick.v1.Kind
 	1,  // 9: tallystick.v1.Transaction.outcome:type_name -> tallystick.v1.Outcome
 	6,  // 10: tallystick.v1.Transaction.legs:type_name -> tallystick.v1.Leg
-	13, // 11: tallystick.v1.Transaction.effective_at:type_name -> google.protobuf.Timestamp
-	13, // 12: tallystick.v1.Transaction.recorded_at:type_name -> google.protobuf.Timestamp
-	13, // 13: tallystick.v1.Transaction.due_at:type_name -> google.protobuf.Timestamp
+	14, // 11: tallystick.v1.Transaction.effective_at:type_name -> google.protobuf.Timestamp
+	14, // 12: tallystick.v1.Transaction.recorded_at:type_name -> google.protobuf.Timestamp
+	14, // 13: tallystick.v1.Transaction.due_at:type_name -> google.protobuf.Timestamp
 	7,  // 14: tallystick.v1.Transaction.balances_after:type_name -> tallystick.v1.AccountBalance
 	12, // 15: tallystick.v1.Failure.metadata:type_name -> tallystick.v1.Failure.MetadataEntry
-	13, // 16: tallystick.v1.ExpiryLine.expires_at:type_name -> google.protobuf.Timestamp
-	13, // 17: tallystick.v1.Balance.next_expiry_at:type_name -> google.protobuf.Timestamp
-	10, // 18: tallystick.v1.Balance.expiries:type_name -> tallystick.v1.ExpiryLine
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	13, // 16: tallystick.v1.Failure.messages:type_name -> tallystick.v1.Failure.MessagesEntry
+	14, // 17: tallystick.v1.ExpiryLine.expires_at:type_name -> google.protobuf.Timestamp
+	14, // 18: tallystick.v1.Balance.next_expiry_at:type_name -> google.protobuf.Timestamp
+	10, // 19: tallystick.v1.Balance.expiries:type_name -> tallystick.v1.ExpiryLine
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_tallystick_v1_common_proto_init() }
@@ -1335,7 +1353,7 @@ func file_tallystick_v1_common_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tallystick_v1_common_proto_rawDesc), len(file_tallystick_v1_common_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

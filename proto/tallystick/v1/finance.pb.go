@@ -571,6 +571,271 @@ func (x *GetRollForwardResponse) GetLines() []*RollForwardLine {
 	return nil
 }
 
+// ListRollForwardLegsRequest asks for the legs behind one line of a roll-forward.
+type ListRollForwardLegsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The roll-forward's unit.
+	Unit string `protobuf:"bytes,1,opt,name=unit,proto3" json:"unit,omitempty"`
+	// The roll-forward's begin.
+	From *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	// The roll-forward's end.
+	To *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	// The line's kind.
+	Kind Kind `protobuf:"varint,4,opt,name=kind,proto3,enum=tallystick.v1.Kind" json:"kind,omitempty"`
+	// The place that the line's units left.
+	FromPlace Place `protobuf:"varint,5,opt,name=from_place,json=fromPlace,proto3,enum=tallystick.v1.Place" json:"from_place,omitempty"`
+	// The place that they entered.
+	ToPlace Place `protobuf:"varint,6,opt,name=to_place,json=toPlace,proto3,enum=tallystick.v1.Place" json:"to_place,omitempty"`
+	// How many rows a page has; 0 means 50, more than 200 means 200.
+	PageSize int32 `protobuf:"varint,7,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The last answer's next_page_token; empty: the first page. It is bound to the caller's programme and to the other
+	// fields of the request, page_size excepted: with any of them changed it is refused.
+	PageToken     string `protobuf:"bytes,8,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRollForwardLegsRequest) Reset() {
+	*x = ListRollForwardLegsRequest{}
+	mi := &file_tallystick_v1_finance_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRollForwardLegsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRollForwardLegsRequest) ProtoMessage() {}
+
+func (x *ListRollForwardLegsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_finance_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRollForwardLegsRequest.ProtoReflect.Descriptor instead.
+func (*ListRollForwardLegsRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_finance_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListRollForwardLegsRequest) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *ListRollForwardLegsRequest) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ListRollForwardLegsRequest) GetTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *ListRollForwardLegsRequest) GetKind() Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return Kind_KIND_UNSPECIFIED
+}
+
+func (x *ListRollForwardLegsRequest) GetFromPlace() Place {
+	if x != nil {
+		return x.FromPlace
+	}
+	return Place_PLACE_UNSPECIFIED
+}
+
+func (x *ListRollForwardLegsRequest) GetToPlace() Place {
+	if x != nil {
+		return x.ToPlace
+	}
+	return Place_PLACE_UNSPECIFIED
+}
+
+func (x *ListRollForwardLegsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListRollForwardLegsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// RollForwardLeg is one leg behind a line of a roll-forward.
+type RollForwardLeg struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The transaction.
+	TransactionId string `protobuf:"bytes,1,opt,name=transaction_id,json=transactionId,proto3" json:"transaction_id,omitempty"`
+	// Which of its legs, from 0.
+	Leg int32 `protobuf:"varint,2,opt,name=leg,proto3" json:"leg,omitempty"`
+	// The member that it is about.
+	MemberId string `protobuf:"bytes,3,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	// The caller's business reference.
+	Reference string `protobuf:"bytes,4,opt,name=reference,proto3" json:"reference,omitempty"`
+	// When it counts.
+	EffectiveAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=effective_at,json=effectiveAt,proto3" json:"effective_at,omitempty"`
+	// When the ledger learned it.
+	RecordedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=recorded_at,json=recordedAt,proto3" json:"recorded_at,omitempty"`
+	// What moved, above zero.
+	Amount        string `protobuf:"bytes,7,opt,name=amount,proto3" json:"amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollForwardLeg) Reset() {
+	*x = RollForwardLeg{}
+	mi := &file_tallystick_v1_finance_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollForwardLeg) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollForwardLeg) ProtoMessage() {}
+
+func (x *RollForwardLeg) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_finance_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollForwardLeg.ProtoReflect.Descriptor instead.
+func (*RollForwardLeg) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_finance_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RollForwardLeg) GetTransactionId() string {
+	if x != nil {
+		return x.TransactionId
+	}
+	return ""
+}
+
+func (x *RollForwardLeg) GetLeg() int32 {
+	if x != nil {
+		return x.Leg
+	}
+	return 0
+}
+
+func (x *RollForwardLeg) GetMemberId() string {
+	if x != nil {
+		return x.MemberId
+	}
+	return ""
+}
+
+func (x *RollForwardLeg) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *RollForwardLeg) GetEffectiveAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EffectiveAt
+	}
+	return nil
+}
+
+func (x *RollForwardLeg) GetRecordedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RecordedAt
+	}
+	return nil
+}
+
+func (x *RollForwardLeg) GetAmount() string {
+	if x != nil {
+		return x.Amount
+	}
+	return ""
+}
+
+// ListRollForwardLegsResponse answers the legs behind a line.
+type ListRollForwardLegsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The legs, by transaction and leg.
+	Legs []*RollForwardLeg `protobuf:"bytes,1,rep,name=legs,proto3" json:"legs,omitempty"`
+	// Asks for the next page; empty: this was the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRollForwardLegsResponse) Reset() {
+	*x = ListRollForwardLegsResponse{}
+	mi := &file_tallystick_v1_finance_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRollForwardLegsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRollForwardLegsResponse) ProtoMessage() {}
+
+func (x *ListRollForwardLegsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_finance_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRollForwardLegsResponse.ProtoReflect.Descriptor instead.
+func (*ListRollForwardLegsResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_finance_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ListRollForwardLegsResponse) GetLegs() []*RollForwardLeg {
+	if x != nil {
+		return x.Legs
+	}
+	return nil
+}
+
+func (x *ListRollForwardLegsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 // SetOpenPeriodRequest asks to close everything before a time.
 type SetOpenPeriodRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -579,14 +844,16 @@ type SetOpenPeriodRequest struct {
 	// The new begin of the open period.
 	OpenFrom *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=open_from,json=openFrom,proto3" json:"open_from,omitempty"`
 	// Why, in the caller's own words: at most 140 characters, none of them a control or a direction mark. No personal data.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Whether to try only: the answer is what would happen now, nothing is recorded and the key stays free.
+	Preview       bool `protobuf:"varint,4,opt,name=preview,proto3" json:"preview,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SetOpenPeriodRequest) Reset() {
 	*x = SetOpenPeriodRequest{}
-	mi := &file_tallystick_v1_finance_proto_msgTypes[7]
+	mi := &file_tallystick_v1_finance_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -598,7 +865,7 @@ func (x *SetOpenPeriodRequest) String() string {
 func (*SetOpenPeriodRequest) ProtoMessage() {}
 
 func (x *SetOpenPeriodRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_finance_proto_msgTypes[7]
+	mi := &file_tallystick_v1_finance_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -611,7 +878,7 @@ func (x *SetOpenPeriodRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetOpenPeriodRequest.ProtoReflect.Descriptor instead.
 func (*SetOpenPeriodRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_finance_proto_rawDescGZIP(), []int{7}
+	return file_tallystick_v1_finance_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SetOpenPeriodRequest) GetIdempotencyKey() string {
@@ -635,6 +902,13 @@ func (x *SetOpenPeriodRequest) GetReason() string {
 	return ""
 }
 
+func (x *SetOpenPeriodRequest) GetPreview() bool {
+	if x != nil {
+		return x.Preview
+	}
+	return false
+}
+
 // SetOpenPeriodResponse answers a change of the open period.
 type SetOpenPeriodResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -646,7 +920,7 @@ type SetOpenPeriodResponse struct {
 
 func (x *SetOpenPeriodResponse) Reset() {
 	*x = SetOpenPeriodResponse{}
-	mi := &file_tallystick_v1_finance_proto_msgTypes[8]
+	mi := &file_tallystick_v1_finance_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -658,7 +932,7 @@ func (x *SetOpenPeriodResponse) String() string {
 func (*SetOpenPeriodResponse) ProtoMessage() {}
 
 func (x *SetOpenPeriodResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_finance_proto_msgTypes[8]
+	mi := &file_tallystick_v1_finance_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -671,7 +945,7 @@ func (x *SetOpenPeriodResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetOpenPeriodResponse.ProtoReflect.Descriptor instead.
 func (*SetOpenPeriodResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_finance_proto_rawDescGZIP(), []int{8}
+	return file_tallystick_v1_finance_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SetOpenPeriodResponse) GetTransaction() *Transaction {
@@ -729,17 +1003,47 @@ const file_tallystick_v1_finance_proto_rawDesc = "" +
 	"\aclosing\x18\t \x01(\tR\aclosing\x12 \n" +
 	"\vtransferred\x18\n" +
 	" \x01(\tR\vtransferred\x124\n" +
-	"\x05lines\x18\v \x03(\v2\x1e.tallystick.v1.RollForwardLineR\x05lines\"\x9a\x02\n" +
+	"\x05lines\x18\v \x03(\v2\x1e.tallystick.v1.RollForwardLineR\x05lines\"\xf5\x03\n" +
+	"\x1aListRollForwardLegsRequest\x12=\n" +
+	"\x04unit\x18\x01 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\x04unit\x12C\n" +
+	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x13\xbaH\x10\xc8\x01\x01\xb2\x01\n" +
+	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\x04from\x12?\n" +
+	"\x02to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x13\xbaH\x10\xc8\x01\x01\xb2\x01\n" +
+	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\x02to\x123\n" +
+	"\x04kind\x18\x04 \x01(\x0e2\x13.tallystick.v1.KindB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12?\n" +
+	"\n" +
+	"from_place\x18\x05 \x01(\x0e2\x14.tallystick.v1.PlaceB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\tfromPlace\x12;\n" +
+	"\bto_place\x18\x06 \x01(\x0e2\x14.tallystick.v1.PlaceB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\atoPlace\x12$\n" +
+	"\tpage_size\x18\a \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x129\n" +
+	"\n" +
+	"page_token\x18\b \x01(\tB\x1a\xbaH\x17r\x15\x18\x80\x042\x10^[A-Za-z0-9_-]*$R\tpageToken\"\x98\x02\n" +
+	"\x0eRollForwardLeg\x12%\n" +
+	"\x0etransaction_id\x18\x01 \x01(\tR\rtransactionId\x12\x10\n" +
+	"\x03leg\x18\x02 \x01(\x05R\x03leg\x12\x1b\n" +
+	"\tmember_id\x18\x03 \x01(\tR\bmemberId\x12\x1c\n" +
+	"\treference\x18\x04 \x01(\tR\treference\x12=\n" +
+	"\feffective_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\veffectiveAt\x12;\n" +
+	"\vrecorded_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"recordedAt\x12\x16\n" +
+	"\x06amount\x18\a \x01(\tR\x06amount\"x\n" +
+	"\x1bListRollForwardLegsResponse\x121\n" +
+	"\x04legs\x18\x01 \x03(\v2\x1d.tallystick.v1.RollForwardLegR\x04legs\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb4\x02\n" +
 	"\x14SetOpenPeriodRequest\x12G\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x12L\n" +
 	"\topen_from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x13\xbaH\x10\xc8\x01\x01\xb2\x01\n" +
 	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\bopenFrom\x12k\n" +
-	"\x06reason\x18\x03 \x01(\tBS\xbaHPrN\x18\x8c\x01(\xb0\x042F^[^\\p{Cc}\\x{061C}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\"U\n" +
+	"\x06reason\x18\x03 \x01(\tBS\xbaHPrN\x18\x8c\x01(\xb0\x042F^[^\\p{Cc}\\x{061C}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\x12\x18\n" +
+	"\apreview\x18\x04 \x01(\bR\apreview\"U\n" +
 	"\x15SetOpenPeriodResponse\x12<\n" +
-	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction2\xb7\x02\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction2\xaa\x03\n" +
 	"\x0eFinanceService\x12e\n" +
 	"\x0fGetTrialBalance\x12%.tallystick.v1.GetTrialBalanceRequest\x1a&.tallystick.v1.GetTrialBalanceResponse\"\x03\x90\x02\x01\x12b\n" +
-	"\x0eGetRollForward\x12$.tallystick.v1.GetRollForwardRequest\x1a%.tallystick.v1.GetRollForwardResponse\"\x03\x90\x02\x01\x12Z\n" +
+	"\x0eGetRollForward\x12$.tallystick.v1.GetRollForwardRequest\x1a%.tallystick.v1.GetRollForwardResponse\"\x03\x90\x02\x01\x12q\n" +
+	"\x13ListRollForwardLegs\x12).tallystick.v1.ListRollForwardLegsRequest\x1a*.tallystick.v1.ListRollForwardLegsResponse\"\x03\x90\x02\x01\x12Z\n" +
 	"\rSetOpenPeriod\x12#.tallystick.v1.SetOpenPeriodRequest\x1a$.tallystick.v1.SetOpenPeriodResponseB-Z+tallystick/proto/tallystick/v1;tallystickv1b\x06proto3"
 
 var (
@@ -754,50 +1058,63 @@ func file_tallystick_v1_finance_proto_rawDescGZIP() []byte {
 	return file_tallystick_v1_finance_proto_rawDescData
 }
 
-var file_tallystick_v1_finance_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_tallystick_v1_finance_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_tallystick_v1_finance_proto_goTypes = []any{
-	(*GetTrialBalanceRequest)(nil),  // 0: tallystick.v1.GetTrialBalanceRequest
-	(*TrialBalanceLine)(nil),        // 1: tallystick.v1.TrialBalanceLine
-	(*TrialBalanceTotal)(nil),       // 2: tallystick.v1.TrialBalanceTotal
-	(*GetTrialBalanceResponse)(nil), // 3: tallystick.v1.GetTrialBalanceResponse
-	(*GetRollForwardRequest)(nil),   // 4: tallystick.v1.GetRollForwardRequest
-	(*RollForwardLine)(nil),         // 5: tallystick.v1.RollForwardLine
-	(*GetRollForwardResponse)(nil),  // 6: tallystick.v1.GetRollForwardResponse
-	(*SetOpenPeriodRequest)(nil),    // 7: tallystick.v1.SetOpenPeriodRequest
-	(*SetOpenPeriodResponse)(nil),   // 8: tallystick.v1.SetOpenPeriodResponse
-	(*timestamppb.Timestamp)(nil),   // 9: google.protobuf.Timestamp
-	(OwnerKind)(0),                  // 10: tallystick.v1.OwnerKind
-	(Place)(0),                      // 11: tallystick.v1.Place
-	(Kind)(0),                       // 12: tallystick.v1.Kind
-	(*Transaction)(nil),             // 13: tallystick.v1.Transaction
+	(*GetTrialBalanceRequest)(nil),      // 0: tallystick.v1.GetTrialBalanceRequest
+	(*TrialBalanceLine)(nil),            // 1: tallystick.v1.TrialBalanceLine
+	(*TrialBalanceTotal)(nil),           // 2: tallystick.v1.TrialBalanceTotal
+	(*GetTrialBalanceResponse)(nil),     // 3: tallystick.v1.GetTrialBalanceResponse
+	(*GetRollForwardRequest)(nil),       // 4: tallystick.v1.GetRollForwardRequest
+	(*RollForwardLine)(nil),             // 5: tallystick.v1.RollForwardLine
+	(*GetRollForwardResponse)(nil),      // 6: tallystick.v1.GetRollForwardResponse
+	(*ListRollForwardLegsRequest)(nil),  // 7: tallystick.v1.ListRollForwardLegsRequest
+	(*RollForwardLeg)(nil),              // 8: tallystick.v1.RollForwardLeg
+	(*ListRollForwardLegsResponse)(nil), // 9: tallystick.v1.ListRollForwardLegsResponse
+	(*SetOpenPeriodRequest)(nil),        // 10: tallystick.v1.SetOpenPeriodRequest
+	(*SetOpenPeriodResponse)(nil),       // 11: tallystick.v1.SetOpenPeriodResponse
+	(*timestamppb.Timestamp)(nil),       // 12: google.protobuf.Timestamp
+	(OwnerKind)(0),                      // 13: tallystick.v1.OwnerKind
+	(Place)(0),                          // 14: tallystick.v1.Place
+	(Kind)(0),                           // 15: tallystick.v1.Kind
+	(*Transaction)(nil),                 // 16: tallystick.v1.Transaction
 }
 var file_tallystick_v1_finance_proto_depIdxs = []int32{
-	9,  // 0: tallystick.v1.GetTrialBalanceRequest.as_of_recorded:type_name -> google.protobuf.Timestamp
-	10, // 1: tallystick.v1.TrialBalanceLine.owner_kind:type_name -> tallystick.v1.OwnerKind
-	11, // 2: tallystick.v1.TrialBalanceLine.place:type_name -> tallystick.v1.Place
-	9,  // 3: tallystick.v1.GetTrialBalanceResponse.at:type_name -> google.protobuf.Timestamp
+	12, // 0: tallystick.v1.GetTrialBalanceRequest.as_of_recorded:type_name -> google.protobuf.Timestamp
+	13, // 1: tallystick.v1.TrialBalanceLine.owner_kind:type_name -> tallystick.v1.OwnerKind
+	14, // 2: tallystick.v1.TrialBalanceLine.place:type_name -> tallystick.v1.Place
+	12, // 3: tallystick.v1.GetTrialBalanceResponse.at:type_name -> google.protobuf.Timestamp
 	1,  // 4: tallystick.v1.GetTrialBalanceResponse.lines:type_name -> tallystick.v1.TrialBalanceLine
 	2,  // 5: tallystick.v1.GetTrialBalanceResponse.totals:type_name -> tallystick.v1.TrialBalanceTotal
-	9,  // 6: tallystick.v1.GetRollForwardRequest.from:type_name -> google.protobuf.Timestamp
-	9,  // 7: tallystick.v1.GetRollForwardRequest.to:type_name -> google.protobuf.Timestamp
-	12, // 8: tallystick.v1.RollForwardLine.kind:type_name -> tallystick.v1.Kind
-	11, // 9: tallystick.v1.RollForwardLine.from:type_name -> tallystick.v1.Place
-	11, // 10: tallystick.v1.RollForwardLine.to:type_name -> tallystick.v1.Place
-	9,  // 11: tallystick.v1.GetRollForwardResponse.at:type_name -> google.protobuf.Timestamp
+	12, // 6: tallystick.v1.GetRollForwardRequest.from:type_name -> google.protobuf.Timestamp
+	12, // 7: tallystick.v1.GetRollForwardRequest.to:type_name -> google.protobuf.Timestamp
+	15, // 8: tallystick.v1.RollForwardLine.kind:type_name -> tallystick.v1.Kind
+	14, // 9: tallystick.v1.RollForwardLine.from:type_name -> tallystick.v1.Place
+	14, // 10: tallystick.v1.RollForwardLine.to:type_name -> tallystick.v1.Place
+	12, // 11: tallystick.v1.GetRollForwardResponse.at:type_name -> google.protobuf.Timestamp
 	5,  // 12: tallystick.v1.GetRollForwardResponse.lines:type_name -> tallystick.v1.RollForwardLine
-	9,  // 13: tallystick.v1.SetOpenPeriodRequest.open_from:type_name -> google.protobuf.Timestamp
-	13, // 14: tallystick.v1.SetOpenPeriodResponse.transaction:type_name -> tallystick.v1.Transaction
-	0,  // 15: tallystick.v1.FinanceService.GetTrialBalance:input_type -> tallystick.v1.GetTrialBalanceRequest
-	4,  // 16: tallystick.v1.FinanceService.GetRollForward:input_type -> tallystick.v1.GetRollForwardRequest
-	7,  // 17: tallystick.v1.FinanceService.SetOpenPeriod:input_type -> tallystick.v1.SetOpenPeriodRequest
-	3,  // 18: tallystick.v1.FinanceService.GetTrialBalance:output_type -> tallystick.v1.GetTrialBalanceResponse
-	6,  // 19: tallystick.v1.FinanceService.GetRollForward:output_type -> tallystick.v1.GetRollForwardResponse
-	8,  // 20: tallystick.v1.FinanceService.SetOpenPeriod:output_type -> tallystick.v1.SetOpenPeriodResponse
-	18, // [18:21] is the sub-list for method output_type
-	15, // [15:18] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	12, // 13: tallystick.v1.ListRollForwardLegsRequest.from:type_name -> google.protobuf.Timestamp
+	12, // 14: tallystick.v1.ListRollForwardLegsRequest.to:type_name -> google.protobuf.Timestamp
+	15, // 15: tallystick.v1.ListRollForwardLegsRequest.kind:type_name -> tallystick.v1.Kind
+	14, // 16: tallystick.v1.ListRollForwardLegsRequest.from_place:type_name -> tallystick.v1.Place
+	14, // 17: tallystick.v1.ListRollForwardLegsRequest.to_place:type_name -> tallystick.v1.Place
+	12, // 18: tallystick.v1.RollForwardLeg.effective_at:type_name -> google.protobuf.Timestamp
+	12, // 19: tallystick.v1.RollForwardLeg.recorded_at:type_name -> google.protobuf.Timestamp
+	8,  // 20: tallystick.v1.ListRollForwardLegsResponse.legs:type_name -> tallystick.v1.RollForwardLeg
+	12, // 21: tallystick.v1.SetOpenPeriodRequest.open_from:type_name -> google.protobuf.Timestamp
+	16, // 22: tallystick.v1.SetOpenPeriodResponse.transaction:type_name -> tallystick.v1.Transaction
+	0,  // 23: tallystick.v1.FinanceService.GetTrialBalance:input_type -> tallystick.v1.GetTrialBalanceRequest
+	4,  // 24: tallystick.v1.FinanceService.GetRollForward:input_type -> tallystick.v1.GetRollForwardRequest
+	7,  // 25: tallystick.v1.FinanceService.ListRollForwardLegs:input_type -> tallystick.v1.ListRollForwardLegsRequest
+	10, // 26: tallystick.v1.FinanceService.SetOpenPeriod:input_type -> tallystick.v1.SetOpenPeriodRequest
+	3,  // 27: tallystick.v1.FinanceService.GetTrialBalance:output_type -> tallystick.v1.GetTrialBalanceResponse
+	6,  // 28: tallystick.v1.FinanceService.GetRollForward:output_type -> tallystick.v1.GetRollForwardResponse
+	9,  // 29: tallystick.v1.FinanceService.ListRollForwardLegs:output_type -> tallystick.v1.ListRollForwardLegsResponse
+	11, // 30: tallystick.v1.FinanceService.SetOpenPeriod:output_type -> tallystick.v1.SetOpenPeriodResponse
+	27, // [27:31] is the sub-list for method output_type
+	23, // [23:27] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_tallystick_v1_finance_proto_init() }
@@ -812,7 +1129,7 @@ func file_tallystick_v1_finance_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tallystick_v1_finance_proto_rawDesc), len(file_tallystick_v1_finance_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,71 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// HoldState says what became of a hold. It follows from the hold's place in the ledger.
+type HoldState int32
+
+const (
+	// Never sent.
+	HoldState_HOLD_STATE_UNSPECIFIED HoldState = 0
+	// It can be captured.
+	HoldState_HOLD_STATE_OPEN HoldState = 1
+	// Its time is over; it can only be given back, which the sweep does.
+	HoldState_HOLD_STATE_PAST_DUE HoldState = 2
+	// It was captured; what was not captured went back.
+	HoldState_HOLD_STATE_CAPTURED HoldState = 3
+	// It was given back by a void.
+	HoldState_HOLD_STATE_VOIDED HoldState = 4
+	// It was given back because its time was over.
+	HoldState_HOLD_STATE_TIMED_OUT HoldState = 5
+)
+
+// Enum value maps for HoldState.
+var (
+	HoldState_name = map[int32]string{
+		0: "HOLD_STATE_UNSPECIFIED",
+		1: "HOLD_STATE_OPEN",
+		2: "HOLD_STATE_PAST_DUE",
+		3: "HOLD_STATE_CAPTURED",
+		4: "HOLD_STATE_VOIDED",
+		5: "HOLD_STATE_TIMED_OUT",
+	}
+	HoldState_value = map[string]int32{
+		"HOLD_STATE_UNSPECIFIED": 0,
+		"HOLD_STATE_OPEN":        1,
+		"HOLD_STATE_PAST_DUE":    2,
+		"HOLD_STATE_CAPTURED":    3,
+		"HOLD_STATE_VOIDED":      4,
+		"HOLD_STATE_TIMED_OUT":   5,
+	}
+)
+
+func (x HoldState) Enum() *HoldState {
+	p := new(HoldState)
+	*p = x
+	return p
+}
+
+func (x HoldState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (HoldState) Descriptor() protoreflect.EnumDescriptor {
+	return file_tallystick_v1_ledger_proto_enumTypes[0].Descriptor()
+}
+
+func (HoldState) Type() protoreflect.EnumType {
+	return &file_tallystick_v1_ledger_proto_enumTypes[0]
+}
+
+func (x HoldState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use HoldState.Descriptor instead.
+func (HoldState) EnumDescriptor() ([]byte, []int) {
+	return file_tallystick_v1_ledger_proto_rawDescGZIP(), []int{0}
+}
+
 // AccrueRequest asks to give units to a member.
 type AccrueRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1554,7 +1619,8 @@ func (x *GrantAllotmentResponse) GetTransaction() *Transaction {
 	return nil
 }
 
-// BatchItem is one write of a batch, with an idempotency key of its own. An item's own `preview` must not be set.
+// BatchItem is one write of a batch, with an idempotency key of its own. An item's own `preview` must not be set: the
+// batch has one.
 type BatchItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The write.
@@ -1766,7 +1832,10 @@ type PostBatchRequest struct {
 	// The writes, in the order in which they take effect for one member. One to 1,000.
 	Items []*BatchItem `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
 	// Whether all are posted or none.
-	Atomic        bool `protobuf:"varint,2,opt,name=atomic,proto3" json:"atomic,omitempty"`
+	Atomic bool `protobuf:"varint,2,opt,name=atomic,proto3" json:"atomic,omitempty"`
+	// Whether to try only: each item is decided on what those before it would leave, nothing is recorded and the keys stay
+	// free.
+	Preview       bool `protobuf:"varint,3,opt,name=preview,proto3" json:"preview,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1811,6 +1880,13 @@ func (x *PostBatchRequest) GetItems() []*BatchItem {
 func (x *PostBatchRequest) GetAtomic() bool {
 	if x != nil {
 		return x.Atomic
+	}
+	return false
+}
+
+func (x *PostBatchRequest) GetPreview() bool {
+	if x != nil {
+		return x.Preview
 	}
 	return false
 }
@@ -1889,7 +1965,7 @@ type isBatchResult_Result interface {
 }
 
 type BatchResult_Transaction struct {
-	// It was posted, now or when the key was first used.
+	// It was posted, now or when the key was first used; or it would be, in a preview.
 	Transaction *Transaction `protobuf:"bytes,1,opt,name=transaction,proto3,oneof"`
 }
 
@@ -2996,7 +3072,7 @@ func (x *ExplainTransactionResponse) GetLots() []*ExplainedLot {
 	return nil
 }
 
-// ListHoldsRequest asks for a member's open holds.
+// ListHoldsRequest asks for a member's holds.
 type ListHoldsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The member: the programme's reference, 1 to 64 of A-Z, a-z, 0-9, "_", ".", and "-".
@@ -3007,7 +3083,9 @@ type ListHoldsRequest struct {
 	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The last answer's next_page_token; empty: the first page. It is bound to the caller's programme and to the other
 	// fields of the request, page_size excepted: with any of them changed it is refused.
-	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Whether all holds are meant, also those that have ended.
+	All           bool `protobuf:"varint,5,opt,name=all,proto3" json:"all,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3070,7 +3148,14 @@ func (x *ListHoldsRequest) GetPageToken() string {
 	return ""
 }
 
-// HeldUnits is a hold that still holds something.
+func (x *ListHoldsRequest) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+// HeldUnits is a hold.
 type HeldUnits struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The hold's id: the transaction that made it.
@@ -3092,7 +3177,9 @@ type HeldUnits struct {
 	// The caller's own words.
 	Reason string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The caller's business reference.
-	Reference     string `protobuf:"bytes,10,opt,name=reference,proto3" json:"reference,omitempty"`
+	Reference string `protobuf:"bytes,10,opt,name=reference,proto3" json:"reference,omitempty"`
+	// What became of it.
+	State         HoldState `protobuf:"varint,11,opt,name=state,proto3,enum=tallystick.v1.HoldState" json:"state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3197,10 +3284,17 @@ func (x *HeldUnits) GetReference() string {
 	return ""
 }
 
-// ListHoldsResponse answers a member's open holds.
+func (x *HeldUnits) GetState() HoldState {
+	if x != nil {
+		return x.State
+	}
+	return HoldState_HOLD_STATE_UNSPECIFIED
+}
+
+// ListHoldsResponse answers a member's holds.
 type ListHoldsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The holds, soonest timeout first.
+	// The holds, soonest timeout first; with `all`, oldest first.
 	Holds []*HeldUnits `protobuf:"bytes,1,rep,name=holds,proto3" json:"holds,omitempty"`
 	// Asks for the next page; empty: this was the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
@@ -3404,10 +3498,11 @@ const file_tallystick_v1_ledger_proto_rawDesc = "" +
 	"\x06adjust\x18\a \x01(\v2\x1c.tallystick.v1.AdjustRequestH\x00R\x06adjust\x12<\n" +
 	"\btransfer\x18\b \x01(\v2\x1e.tallystick.v1.TransferRequestH\x00R\btransfer\x12O\n" +
 	"\x0fgrant_allotment\x18\t \x01(\v2$.tallystick.v1.GrantAllotmentRequestH\x00R\x0egrantAllotmentB\x0e\n" +
-	"\x05write\x12\x05\xbaH\x02\b\x01\"g\n" +
+	"\x05write\x12\x05\xbaH\x02\b\x01\"\x81\x01\n" +
 	"\x10PostBatchRequest\x12;\n" +
 	"\x05items\x18\x01 \x03(\v2\x18.tallystick.v1.BatchItemB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x05items\x12\x16\n" +
-	"\x06atomic\x18\x02 \x01(\bR\x06atomic\"\x8b\x01\n" +
+	"\x06atomic\x18\x02 \x01(\bR\x06atomic\x12\x18\n" +
+	"\apreview\x18\x03 \x01(\bR\apreview\"\x8b\x01\n" +
 	"\vBatchResult\x12>\n" +
 	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionH\x00R\vtransaction\x122\n" +
 	"\afailure\x18\x02 \x01(\v2\x16.tallystick.v1.FailureH\x00R\afailureB\b\n" +
@@ -3495,13 +3590,14 @@ const file_tallystick_v1_ledger_proto_rawDesc = "" +
 	"\x0etransaction_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\rtransactionId\"\x8b\x01\n" +
 	"\x1aExplainTransactionResponse\x12<\n" +
 	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\x12/\n" +
-	"\x04lots\x18\x02 \x03(\v2\x1b.tallystick.v1.ExplainedLotR\x04lots\"\xed\x01\n" +
+	"\x04lots\x18\x02 \x03(\v2\x1b.tallystick.v1.ExplainedLotR\x04lots\"\xff\x01\n" +
 	"\x10ListHoldsRequest\x129\n" +
 	"\tmember_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\bmemberId\x12=\n" +
 	"\x04unit\x18\x02 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\x04unit\x12$\n" +
 	"\tpage_size\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x129\n" +
 	"\n" +
-	"page_token\x18\x04 \x01(\tB\x1a\xbaH\x17r\x15\x18\x80\x042\x10^[A-Za-z0-9_-]*$R\tpageToken\"\xcc\x02\n" +
+	"page_token\x18\x04 \x01(\tB\x1a\xbaH\x17r\x15\x18\x80\x042\x10^[A-Za-z0-9_-]*$R\tpageToken\x12\x10\n" +
+	"\x03all\x18\x05 \x01(\bR\x03all\"\xfc\x02\n" +
 	"\tHeldUnits\x12\x17\n" +
 	"\ahold_id\x18\x01 \x01(\tR\x06holdId\x12\x12\n" +
 	"\x04unit\x18\x02 \x01(\tR\x04unit\x12\x16\n" +
@@ -3514,10 +3610,18 @@ const file_tallystick_v1_ledger_proto_rawDesc = "" +
 	"recordedAt\x12\x16\n" +
 	"\x06reason\x18\t \x01(\tR\x06reason\x12\x1c\n" +
 	"\treference\x18\n" +
-	" \x01(\tR\treference\"k\n" +
+	" \x01(\tR\treference\x12.\n" +
+	"\x05state\x18\v \x01(\x0e2\x18.tallystick.v1.HoldStateR\x05state\"k\n" +
 	"\x11ListHoldsResponse\x12.\n" +
 	"\x05holds\x18\x01 \x03(\v2\x18.tallystick.v1.HeldUnitsR\x05holds\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xb6\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x9f\x01\n" +
+	"\tHoldState\x12\x1a\n" +
+	"\x16HOLD_STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fHOLD_STATE_OPEN\x10\x01\x12\x17\n" +
+	"\x13HOLD_STATE_PAST_DUE\x10\x02\x12\x17\n" +
+	"\x13HOLD_STATE_CAPTURED\x10\x03\x12\x15\n" +
+	"\x11HOLD_STATE_VOIDED\x10\x04\x12\x18\n" +
+	"\x14HOLD_STATE_TIMED_OUT\x10\x052\xb6\n" +
 	"\n" +
 	"\rLedgerService\x12E\n" +
 	"\x06Accrue\x12\x1c.tallystick.v1.AccrueRequest\x1a\x1d.tallystick.v1.AccrueResponse\x12E\n" +
@@ -3550,156 +3654,159 @@ func file_tallystick_v1_ledger_proto_rawDescGZIP() []byte {
 	return file_tallystick_v1_ledger_proto_rawDescData
 }
 
+var file_tallystick_v1_ledger_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_tallystick_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_tallystick_v1_ledger_proto_goTypes = []any{
-	(*AccrueRequest)(nil),              // 0: tallystick.v1.AccrueRequest
-	(*AccrueResponse)(nil),             // 1: tallystick.v1.AccrueResponse
-	(*RedeemRequest)(nil),              // 2: tallystick.v1.RedeemRequest
-	(*RedeemResponse)(nil),             // 3: tallystick.v1.RedeemResponse
-	(*HoldRequest)(nil),                // 4: tallystick.v1.HoldRequest
-	(*HoldResponse)(nil),               // 5: tallystick.v1.HoldResponse
-	(*CaptureRequest)(nil),             // 6: tallystick.v1.CaptureRequest
-	(*CaptureResponse)(nil),            // 7: tallystick.v1.CaptureResponse
-	(*VoidRequest)(nil),                // 8: tallystick.v1.VoidRequest
-	(*VoidResponse)(nil),               // 9: tallystick.v1.VoidResponse
-	(*ReverseRequest)(nil),             // 10: tallystick.v1.ReverseRequest
-	(*ReverseResponse)(nil),            // 11: tallystick.v1.ReverseResponse
-	(*AdjustRequest)(nil),              // 12: tallystick.v1.AdjustRequest
-	(*AdjustResponse)(nil),             // 13: tallystick.v1.AdjustResponse
-	(*TransferRequest)(nil),            // 14: tallystick.v1.TransferRequest
-	(*TransferResponse)(nil),           // 15: tallystick.v1.TransferResponse
-	(*GrantAllotmentRequest)(nil),      // 16: tallystick.v1.GrantAllotmentRequest
-	(*GrantAllotmentResponse)(nil),     // 17: tallystick.v1.GrantAllotmentResponse
-	(*BatchItem)(nil),                  // 18: tallystick.v1.BatchItem
-	(*PostBatchRequest)(nil),           // 19: tallystick.v1.PostBatchRequest
-	(*BatchResult)(nil),                // 20: tallystick.v1.BatchResult
-	(*PostBatchResponse)(nil),          // 21: tallystick.v1.PostBatchResponse
-	(*GetBalanceRequest)(nil),          // 22: tallystick.v1.GetBalanceRequest
-	(*GetBalanceResponse)(nil),         // 23: tallystick.v1.GetBalanceResponse
-	(*ListEntriesRequest)(nil),         // 24: tallystick.v1.ListEntriesRequest
-	(*Entry)(nil),                      // 25: tallystick.v1.Entry
-	(*ListEntriesResponse)(nil),        // 26: tallystick.v1.ListEntriesResponse
-	(*GetTransactionRequest)(nil),      // 27: tallystick.v1.GetTransactionRequest
-	(*FollowUp)(nil),                   // 28: tallystick.v1.FollowUp
-	(*GetTransactionResponse)(nil),     // 29: tallystick.v1.GetTransactionResponse
-	(*AccrualShare)(nil),               // 30: tallystick.v1.AccrualShare
-	(*ExplainedLot)(nil),               // 31: tallystick.v1.ExplainedLot
-	(*ExplainBalanceRequest)(nil),      // 32: tallystick.v1.ExplainBalanceRequest
-	(*ExplainBalanceResponse)(nil),     // 33: tallystick.v1.ExplainBalanceResponse
-	(*ExplainTransactionRequest)(nil),  // 34: tallystick.v1.ExplainTransactionRequest
-	(*ExplainTransactionResponse)(nil), // 35: tallystick.v1.ExplainTransactionResponse
-	(*ListHoldsRequest)(nil),           // 36: tallystick.v1.ListHoldsRequest
-	(*HeldUnits)(nil),                  // 37: tallystick.v1.HeldUnits
-	(*ListHoldsResponse)(nil),          // 38: tallystick.v1.ListHoldsResponse
-	(*timestamppb.Timestamp)(nil),      // 39: google.protobuf.Timestamp
-	(*Transaction)(nil),                // 40: tallystick.v1.Transaction
-	(*durationpb.Duration)(nil),        // 41: google.protobuf.Duration
-	(*Failure)(nil),                    // 42: tallystick.v1.Failure
-	(*Balance)(nil),                    // 43: tallystick.v1.Balance
-	(Place)(0),                         // 44: tallystick.v1.Place
-	(Kind)(0),                          // 45: tallystick.v1.Kind
-	(*LotLine)(nil),                    // 46: tallystick.v1.LotLine
+	(HoldState)(0),                     // 0: tallystick.v1.HoldState
+	(*AccrueRequest)(nil),              // 1: tallystick.v1.AccrueRequest
+	(*AccrueResponse)(nil),             // 2: tallystick.v1.AccrueResponse
+	(*RedeemRequest)(nil),              // 3: tallystick.v1.RedeemRequest
+	(*RedeemResponse)(nil),             // 4: tallystick.v1.RedeemResponse
+	(*HoldRequest)(nil),                // 5: tallystick.v1.HoldRequest
+	(*HoldResponse)(nil),               // 6: tallystick.v1.HoldResponse
+	(*CaptureRequest)(nil),             // 7: tallystick.v1.CaptureRequest
+	(*CaptureResponse)(nil),            // 8: tallystick.v1.CaptureResponse
+	(*VoidRequest)(nil),                // 9: tallystick.v1.VoidRequest
+	(*VoidResponse)(nil),               // 10: tallystick.v1.VoidResponse
+	(*ReverseRequest)(nil),             // 11: tallystick.v1.ReverseRequest
+	(*ReverseResponse)(nil),            // 12: tallystick.v1.ReverseResponse
+	(*AdjustRequest)(nil),              // 13: tallystick.v1.AdjustRequest
+	(*AdjustResponse)(nil),             // 14: tallystick.v1.AdjustResponse
+	(*TransferRequest)(nil),            // 15: tallystick.v1.TransferRequest
+	(*TransferResponse)(nil),           // 16: tallystick.v1.TransferResponse
+	(*GrantAllotmentRequest)(nil),      // 17: tallystick.v1.GrantAllotmentRequest
+	(*GrantAllotmentResponse)(nil),     // 18: tallystick.v1.GrantAllotmentResponse
+	(*BatchItem)(nil),                  // 19: tallystick.v1.BatchItem
+	(*PostBatchRequest)(nil),           // 20: tallystick.v1.PostBatchRequest
+	(*BatchResult)(nil),                // 21: tallystick.v1.BatchResult
+	(*PostBatchResponse)(nil),          // 22: tallystick.v1.PostBatchResponse
+	(*GetBalanceRequest)(nil),          // 23: tallystick.v1.GetBalanceRequest
+	(*GetBalanceResponse)(nil),         // 24: tallystick.v1.GetBalanceResponse
+	(*ListEntriesRequest)(nil),         // 25: tallystick.v1.ListEntriesRequest
+	(*Entry)(nil),                      // 26: tallystick.v1.Entry
+	(*ListEntriesResponse)(nil),        // 27: tallystick.v1.ListEntriesResponse
+	(*GetTransactionRequest)(nil),      // 28: tallystick.v1.GetTransactionRequest
+	(*FollowUp)(nil),                   // 29: tallystick.v1.FollowUp
+	(*GetTransactionResponse)(nil),     // 30: tallystick.v1.GetTransactionResponse
+	(*AccrualShare)(nil),               // 31: tallystick.v1.AccrualShare
+	(*ExplainedLot)(nil),               // 32: tallystick.v1.ExplainedLot
+	(*ExplainBalanceRequest)(nil),      // 33: tallystick.v1.ExplainBalanceRequest
+	(*ExplainBalanceResponse)(nil),     // 34: tallystick.v1.ExplainBalanceResponse
+	(*ExplainTransactionRequest)(nil),  // 35: tallystick.v1.ExplainTransactionRequest
+	(*ExplainTransactionResponse)(nil), // 36: tallystick.v1.ExplainTransactionResponse
+	(*ListHoldsRequest)(nil),           // 37: tallystick.v1.ListHoldsRequest
+	(*HeldUnits)(nil),                  // 38: tallystick.v1.HeldUnits
+	(*ListHoldsResponse)(nil),          // 39: tallystick.v1.ListHoldsResponse
+	(*timestamppb.Timestamp)(nil),      // 40: google.protobuf.Timestamp
+	(*Transaction)(nil),                // 41: tallystick.v1.Transaction
+	(*durationpb.Duration)(nil),        // 42: google.protobuf.Duration
+	(*Failure)(nil),                    // 43: tallystick.v1.Failure
+	(*Balance)(nil),                    // 44: tallystick.v1.Balance
+	(Place)(0),                         // 45: tallystick.v1.Place
+	(Kind)(0),                          // 46: tallystick.v1.Kind
+	(*LotLine)(nil),                    // 47: tallystick.v1.LotLine
 }
 var file_tallystick_v1_ledger_proto_depIdxs = []int32{
-	39, // 0: tallystick.v1.AccrueRequest.activate_at:type_name -> google.protobuf.Timestamp
-	39, // 1: tallystick.v1.AccrueRequest.expires_at:type_name -> google.protobuf.Timestamp
-	39, // 2: tallystick.v1.AccrueRequest.effective_at:type_name -> google.protobuf.Timestamp
-	40, // 3: tallystick.v1.AccrueResponse.transaction:type_name -> tallystick.v1.Transaction
-	39, // 4: tallystick.v1.RedeemRequest.effective_at:type_name -> google.protobuf.Timestamp
-	40, // 5: tallystick.v1.RedeemResponse.transaction:type_name -> tallystick.v1.Transaction
-	41, // 6: tallystick.v1.HoldRequest.timeout:type_name -> google.protobuf.Duration
-	39, // 7: tallystick.v1.HoldRequest.effective_at:type_name -> google.protobuf.Timestamp
-	40, // 8: tallystick.v1.HoldResponse.transaction:type_name -> tallystick.v1.Transaction
-	39, // 9: tallystick.v1.CaptureRequest.effective_at:type_name -> google.protobuf.Timestamp
-	40, // 10: tallystick.v1.CaptureResponse.transaction:type_name -> tallystick.v1.Transaction
-	39, // 11: tallystick.v1.VoidRequest.effective_at:type_name -> google.protobuf.Timestamp
-	40, // 12: tallystick.v1.VoidResponse.transaction:type_name -> tallystick.v1.Transaction
-	39, // 13: tallystick.v1.ReverseRequest.effective_at:type_name -> google.protobuf.Timestamp
-	40, // 14: tallystick.v1.ReverseResponse.transaction:type_name -> tallystick.v1.Transaction
-	39, // 15: tallystick.v1.AdjustRequest.expires_at:type_name -> google.protobuf.Timestamp
-	39, // 16: tallystick.v1.AdjustRequest.effective_at:type_name -> google.protobuf.Timestamp
-	40, // 17: tallystick.v1.AdjustResponse.transaction:type_name -> tallystick.v1.Transaction
-	39, // 18: tallystick.v1.TransferRequest.effective_at:type_name -> google.protobuf.Timestamp
-	40, // 19: tallystick.v1.TransferResponse.transaction:type_name -> tallystick.v1.Transaction
-	39, // 20: tallystick.v1.GrantAllotmentRequest.expires_at:type_name -> google.protobuf.Timestamp
-	39, // 21: tallystick.v1.GrantAllotmentRequest.effective_at:type_name -> google.protobuf.Timestamp
-	40, // 22: tallystick.v1.GrantAllotmentResponse.transaction:type_name -> tallystick.v1.Transaction
-	0,  // 23: tallystick.v1.BatchItem.accrue:type_name -> tallystick.v1.AccrueRequest
-	2,  // 24: tallystick.v1.BatchItem.redeem:type_name -> tallystick.v1.RedeemRequest
-	4,  // 25: tallystick.v1.BatchItem.hold:type_name -> tallystick.v1.HoldRequest
-	6,  // 26: tallystick.v1.BatchItem.capture:type_name -> tallystick.v1.CaptureRequest
-	8,  // 27: tallystick.v1.BatchItem.void:type_name -> tallystick.v1.VoidRequest
-	10, // 28: tallystick.v1.BatchItem.reverse:type_name -> tallystick.v1.ReverseRequest
-	12, // 29: tallystick.v1.BatchItem.adjust:type_name -> tallystick.v1.AdjustRequest
-	14, // 30: tallystick.v1.BatchItem.transfer:type_name -> tallystick.v1.TransferRequest
-	16, // 31: tallystick.v1.BatchItem.grant_allotment:type_name -> tallystick.v1.GrantAllotmentRequest
-	18, // 32: tallystick.v1.PostBatchRequest.items:type_name -> tallystick.v1.BatchItem
-	40, // 33: tallystick.v1.BatchResult.transaction:type_name -> tallystick.v1.Transaction
-	42, // 34: tallystick.v1.BatchResult.failure:type_name -> tallystick.v1.Failure
-	20, // 35: tallystick.v1.PostBatchResponse.results:type_name -> tallystick.v1.BatchResult
-	39, // 36: tallystick.v1.GetBalanceRequest.as_of_recorded:type_name -> google.protobuf.Timestamp
-	39, // 37: tallystick.v1.GetBalanceRequest.as_of_effective:type_name -> google.protobuf.Timestamp
-	43, // 38: tallystick.v1.GetBalanceResponse.balance:type_name -> tallystick.v1.Balance
-	44, // 39: tallystick.v1.ListEntriesRequest.place:type_name -> tallystick.v1.Place
-	39, // 40: tallystick.v1.ListEntriesRequest.from:type_name -> google.protobuf.Timestamp
-	39, // 41: tallystick.v1.ListEntriesRequest.to:type_name -> google.protobuf.Timestamp
-	45, // 42: tallystick.v1.Entry.kind:type_name -> tallystick.v1.Kind
-	39, // 43: tallystick.v1.Entry.effective_at:type_name -> google.protobuf.Timestamp
-	39, // 44: tallystick.v1.Entry.recorded_at:type_name -> google.protobuf.Timestamp
-	46, // 45: tallystick.v1.Entry.lots:type_name -> tallystick.v1.LotLine
-	25, // 46: tallystick.v1.ListEntriesResponse.entries:type_name -> tallystick.v1.Entry
-	45, // 47: tallystick.v1.FollowUp.kind:type_name -> tallystick.v1.Kind
-	39, // 48: tallystick.v1.FollowUp.recorded_at:type_name -> google.protobuf.Timestamp
-	40, // 49: tallystick.v1.GetTransactionResponse.transaction:type_name -> tallystick.v1.Transaction
-	28, // 50: tallystick.v1.GetTransactionResponse.follow_ups:type_name -> tallystick.v1.FollowUp
-	45, // 51: tallystick.v1.AccrualShare.kind:type_name -> tallystick.v1.Kind
-	39, // 52: tallystick.v1.AccrualShare.recorded_at:type_name -> google.protobuf.Timestamp
-	39, // 53: tallystick.v1.AccrualShare.effective_at:type_name -> google.protobuf.Timestamp
-	39, // 54: tallystick.v1.ExplainedLot.expires_at:type_name -> google.protobuf.Timestamp
-	30, // 55: tallystick.v1.ExplainedLot.shares:type_name -> tallystick.v1.AccrualShare
-	31, // 56: tallystick.v1.ExplainBalanceResponse.lots:type_name -> tallystick.v1.ExplainedLot
-	40, // 57: tallystick.v1.ExplainTransactionResponse.transaction:type_name -> tallystick.v1.Transaction
-	31, // 58: tallystick.v1.ExplainTransactionResponse.lots:type_name -> tallystick.v1.ExplainedLot
-	39, // 59: tallystick.v1.HeldUnits.due_at:type_name -> google.protobuf.Timestamp
-	39, // 60: tallystick.v1.HeldUnits.recorded_at:type_name -> google.protobuf.Timestamp
-	37, // 61: tallystick.v1.ListHoldsResponse.holds:type_name -> tallystick.v1.HeldUnits
-	0,  // 62: tallystick.v1.LedgerService.Accrue:input_type -> tallystick.v1.AccrueRequest
-	2,  // 63: tallystick.v1.LedgerService.Redeem:input_type -> tallystick.v1.RedeemRequest
-	4,  // 64: tallystick.v1.LedgerService.Hold:input_type -> tallystick.v1.HoldRequest
-	6,  // 65: tallystick.v1.LedgerService.Capture:input_type -> tallystick.v1.CaptureRequest
-	8,  // 66: tallystick.v1.LedgerService.Void:input_type -> tallystick.v1.VoidRequest
-	10, // 67: tallystick.v1.LedgerService.Reverse:input_type -> tallystick.v1.ReverseRequest
-	12, // 68: tallystick.v1.LedgerService.Adjust:input_type -> tallystick.v1.AdjustRequest
-	14, // 69: tallystick.v1.LedgerService.Transfer:input_type -> tallystick.v1.TransferRequest
-	16, // 70: tallystick.v1.LedgerService.GrantAllotment:input_type -> tallystick.v1.GrantAllotmentRequest
-	19, // 71: tallystick.v1.LedgerService.PostBatch:input_type -> tallystick.v1.PostBatchRequest
-	22, // 72: tallystick.v1.LedgerService.GetBalance:input_type -> tallystick.v1.GetBalanceRequest
-	24, // 73: tallystick.v1.LedgerService.ListEntries:input_type -> tallystick.v1.ListEntriesRequest
-	27, // 74: tallystick.v1.LedgerService.GetTransaction:input_type -> tallystick.v1.GetTransactionRequest
-	32, // 75: tallystick.v1.LedgerService.ExplainBalance:input_type -> tallystick.v1.ExplainBalanceRequest
-	34, // 76: tallystick.v1.LedgerService.ExplainTransaction:input_type -> tallystick.v1.ExplainTransactionRequest
-	36, // 77: tallystick.v1.LedgerService.ListHolds:input_type -> tallystick.v1.ListHoldsRequest
-	1,  // 78: tallystick.v1.LedgerService.Accrue:output_type -> tallystick.v1.AccrueResponse
-	3,  // 79: tallystick.v1.LedgerService.Redeem:output_type -> tallystick.v1.RedeemResponse
-	5,  // 80: tallystick.v1.LedgerService.Hold:output_type -> tallystick.v1.HoldResponse
-	7,  // 81: tallystick.v1.LedgerService.Capture:output_type -> tallystick.v1.CaptureResponse
-	9,  // 82: tallystick.v1.LedgerService.Void:output_type -> tallystick.v1.VoidResponse
-	11, // 83: tallystick.v1.LedgerService.Reverse:output_type -> tallystick.v1.ReverseResponse
-	13, // 84: tallystick.v1.LedgerService.Adjust:output_type -> tallystick.v1.AdjustResponse
-	15, // 85: tallystick.v1.LedgerService.Transfer:output_type -> tallystick.v1.TransferResponse
-	17, // 86: tallystick.v1.LedgerService.GrantAllotment:output_type -> tallystick.v1.GrantAllotmentResponse
-	21, // 87: tallystick.v1.LedgerService.PostBatch:output_type -> tallystick.v1.PostBatchResponse
-	23, // 88: tallystick.v1.LedgerService.GetBalance:output_type -> tallystick.v1.GetBalanceResponse
-	26, // 89: tallystick.v1.LedgerService.ListEntries:output_type -> tallystick.v1.ListEntriesResponse
-	29, // 90: tallystick.v1.LedgerService.GetTransaction:output_type -> tallystick.v1.GetTransactionResponse
-	33, // 91: tallystick.v1.LedgerService.ExplainBalance:output_type -> tallystick.v1.ExplainBalanceResponse
-	35, // 92: tallystick.v1.LedgerService.ExplainTransaction:output_type -> tallystick.v1.ExplainTransactionResponse
-	38, // 93: tallystick.v1.LedgerService.ListHolds:output_type -> tallystick.v1.ListHoldsResponse
-	78, // [78:94] is the sub-list for method output_type
-	62, // [62:78] is the sub-list for method input_type
-	62, // [62:62] is the sub-list for extension type_name
-	62, // [62:62] is the sub-list for extension extendee
-	0,  // [0:62] is the sub-list for field type_name
+	40, // 0: tallystick.v1.AccrueRequest.activate_at:type_name -> google.protobuf.Timestamp
+	40, // 1: tallystick.v1.AccrueRequest.expires_at:type_name -> google.protobuf.Timestamp
+	40, // 2: tallystick.v1.AccrueRequest.effective_at:type_name -> google.protobuf.Timestamp
+	41, // 3: tallystick.v1.AccrueResponse.transaction:type_name -> tallystick.v1.Transaction
+	40, // 4: tallystick.v1.RedeemRequest.effective_at:type_name -> google.protobuf.Timestamp
+	41, // 5: tallystick.v1.RedeemResponse.transaction:type_name -> tallystick.v1.Transaction
+	42, // 6: tallystick.v1.HoldRequest.timeout:type_name -> google.protobuf.Duration
+	40, // 7: tallystick.v1.HoldRequest.effective_at:type_name -> google.protobuf.Timestamp
+	41, // 8: tallystick.v1.HoldResponse.transaction:type_name -> tallystick.v1.Transaction
+	40, // 9: tallystick.v1.CaptureRequest.effective_at:type_name -> google.protobuf.Timestamp
+	41, // 10: tallystick.v1.CaptureResponse.transaction:type_name -> tallystick.v1.Transaction
+	40, // 11: tallystick.v1.VoidRequest.effective_at:type_name -> google.protobuf.Timestamp
+	41, // 12: tallystick.v1.VoidResponse.transaction:type_name -> tallystick.v1.Transaction
+	40, // 13: tallystick.v1.ReverseRequest.effective_at:type_name -> google.protobuf.Timestamp
+	41, // 14: tallystick.v1.ReverseResponse.transaction:type_name -> tallystick.v1.Transaction
+	40, // 15: tallystick.v1.AdjustRequest.expires_at:type_name -> google.protobuf.Timestamp
+	40, // 16: tallystick.v1.AdjustRequest.effective_at:type_name -> google.protobuf.Timestamp
+	41, // 17: tallystick.v1.AdjustResponse.transaction:type_name -> tallystick.v1.Transaction
+	40, // 18: tallystick.v1.TransferRequest.effective_at:type_name -> google.protobuf.Timestamp
+	41, // 19: tallystick.v1.TransferResponse.transaction:type_name -> tallystick.v1.Transaction
+	40, // 20: tallystick.v1.GrantAllotmentRequest.expires_at:type_name -> google.protobuf.Timestamp
+	40, // 21: tallystick.v1.GrantAllotmentRequest.effective_at:type_name -> google.protobuf.Timestamp
+	41, // 22: tallystick.v1.GrantAllotmentResponse.transaction:type_name -> tallystick.v1.Transaction
+	1,  // 23: tallystick.v1.BatchItem.accrue:type_name -> tallystick.v1.AccrueRequest
+	3,  // 24: tallystick.v1.BatchItem.redeem:type_name -> tallystick.v1.RedeemRequest
+	5,  // 25: tallystick.v1.BatchItem.hold:type_name -> tallystick.v1.HoldRequest
+	7,  // 26: tallystick.v1.BatchItem.capture:type_name -> tallystick.v1.CaptureRequest
+	9,  // 27: tallystick.v1.BatchItem.void:type_name -> tallystick.v1.VoidRequest
+	11, // 28: tallystick.v1.BatchItem.reverse:type_name -> tallystick.v1.ReverseRequest
+	13, // 29: tallystick.v1.BatchItem.adjust:type_name -> tallystick.v1.AdjustRequest
+	15, // 30: tallystick.v1.BatchItem.transfer:type_name -> tallystick.v1.TransferRequest
+	17, // 31: tallystick.v1.BatchItem.grant_allotment:type_name -> tallystick.v1.GrantAllotmentRequest
+	19, // 32: tallystick.v1.PostBatchRequest.items:type_name -> tallystick.v1.BatchItem
+	41, // 33: tallystick.v1.BatchResult.transaction:type_name -> tallystick.v1.Transaction
+	43, // 34: tallystick.v1.BatchResult.failure:type_name -> tallystick.v1.Failure
+	21, // 35: tallystick.v1.PostBatchResponse.results:type_name -> tallystick.v1.BatchResult
+	40, // 36: tallystick.v1.GetBalanceRequest.as_of_recorded:type_name -> google.protobuf.Timestamp
+	40, // 37: tallystick.v1.GetBalanceRequest.as_of_effective:type_name -> google.protobuf.Timestamp
+	44, // 38: tallystick.v1.GetBalanceResponse.balance:type_name -> tallystick.v1.Balance
+	45, // 39: tallystick.v1.ListEntriesRequest.place:type_name -> tallystick.v1.Place
+	40, // 40: tallystick.v1.ListEntriesRequest.from:type_name -> google.protobuf.Timestamp
+	40, // 41: tallystick.v1.ListEntriesRequest.to:type_name -> google.protobuf.Timestamp
+	46, // 42: tallystick.v1.Entry.kind:type_name -> tallystick.v1.Kind
+	40, // 43: tallystick.v1.Entry.effective_at:type_name -> google.protobuf.Timestamp
+	40, // 44: tallystick.v1.Entry.recorded_at:type_name -> google.protobuf.Timestamp
+	47, // 45: tallystick.v1.Entry.lots:type_name -> tallystick.v1.LotLine
+	26, // 46: tallystick.v1.ListEntriesResponse.entries:type_name -> tallystick.v1.Entry
+	46, // 47: tallystick.v1.FollowUp.kind:type_name -> tallystick.v1.Kind
+	40, // 48: tallystick.v1.FollowUp.recorded_at:type_name -> google.protobuf.Timestamp
+	41, // 49: tallystick.v1.GetTransactionResponse.transaction:type_name -> tallystick.v1.Transaction
+	29, // 50: tallystick.v1.GetTransactionResponse.follow_ups:type_name -> tallystick.v1.FollowUp
+	46, // 51: tallystick.v1.AccrualShare.kind:type_name -> tallystick.v1.Kind
+	40, // 52: tallystick.v1.AccrualShare.recorded_at:type_name -> google.protobuf.Timestamp
+	40, // 53: tallystick.v1.AccrualShare.effective_at:type_name -> google.protobuf.Timestamp
+	40, // 54: tallystick.v1.ExplainedLot.expires_at:type_name -> google.protobuf.Timestamp
+	31, // 55: tallystick.v1.ExplainedLot.shares:type_name -> tallystick.v1.AccrualShare
+	32, // 56: tallystick.v1.ExplainBalanceResponse.lots:type_name -> tallystick.v1.ExplainedLot
+	41, // 57: tallystick.v1.ExplainTransactionResponse.transaction:type_name -> tallystick.v1.Transaction
+	32, // 58: tallystick.v1.ExplainTransactionResponse.lots:type_name -> tallystick.v1.ExplainedLot
+	40, // 59: tallystick.v1.HeldUnits.due_at:type_name -> google.protobuf.Timestamp
+	40, // 60: tallystick.v1.HeldUnits.recorded_at:type_name -> google.protobuf.Timestamp
+	0,  // 61: tallystick.v1.HeldUnits.state:type_name -> tallystick.v1.HoldState
+	38, // 62: tallystick.v1.ListHoldsResponse.holds:type_name -> tallystick.v1.HeldUnits
+	1,  // 63: tallystick.v1.LedgerService.Accrue:input_type -> tallystick.v1.AccrueRequest
+	3,  // 64: tallystick.v1.LedgerService.Redeem:input_type -> tallystick.v1.RedeemRequest
+	5,  // 65: tallystick.v1.LedgerService.Hold:input_type -> tallystick.v1.HoldRequest
+	7,  // 66: tallystick.v1.LedgerService.Capture:input_type -> tallystick.v1.CaptureRequest
+	9,  // 67: tallystick.v1.LedgerService.Void:input_type -> tallystick.v1.VoidRequest
+	11, // 68: tallystick.v1.LedgerService.Reverse:input_type -> tallystick.v1.ReverseRequest
+	13, // 69: tallystick.v1.LedgerService.Adjust:input_type -> tallystick.v1.AdjustRequest
+	15, // 70: tallystick.v1.LedgerService.Transfer:input_type -> tallystick.v1.TransferRequest
+	17, // 71: tallystick.v1.LedgerService.GrantAllotment:input_type -> tallystick.v1.GrantAllotmentRequest
+	20, // 72: tallystick.v1.LedgerService.PostBatch:input_type -> tallystick.v1.PostBatchRequest
+	23, // 73: tallystick.v1.LedgerService.GetBalance:input_type -> tallystick.v1.GetBalanceRequest
+	25, // 74: tallystick.v1.LedgerService.ListEntries:input_type -> tallystick.v1.ListEntriesRequest
+	28, // 75: tallystick.v1.LedgerService.GetTransaction:input_type -> tallystick.v1.GetTransactionRequest
+	33, // 76: tallystick.v1.LedgerService.ExplainBalance:input_type -> tallystick.v1.ExplainBalanceRequest
+	35, // 77: tallystick.v1.LedgerService.ExplainTransaction:input_type -> tallystick.v1.ExplainTransactionRequest
+	37, // 78: tallystick.v1.LedgerService.ListHolds:input_type -> tallystick.v1.ListHoldsRequest
+	2,  // 79: tallystick.v1.LedgerService.Accrue:output_type -> tallystick.v1.AccrueResponse
+	4,  // 80: tallystick.v1.LedgerService.Redeem:output_type -> tallystick.v1.RedeemResponse
+	6,  // 81: tallystick.v1.LedgerService.Hold:output_type -> tallystick.v1.HoldResponse
+	8,  // 82: tallystick.v1.LedgerService.Capture:output_type -> tallystick.v1.CaptureResponse
+	10, // 83: tallystick.v1.LedgerService.Void:output_type -> tallystick.v1.VoidResponse
+	12, // 84: tallystick.v1.LedgerService.Reverse:output_type -> tallystick.v1.ReverseResponse
+	14, // 85: tallystick.v1.LedgerService.Adjust:output_type -> tallystick.v1.AdjustResponse
+	16, // 86: tallystick.v1.LedgerService.Transfer:output_type -> tallystick.v1.TransferResponse
+	18, // 87: tallystick.v1.LedgerService.GrantAllotment:output_type -> tallystick.v1.GrantAllotmentResponse
+	22, // 88: tallystick.v1.LedgerService.PostBatch:output_type -> tallystick.v1.PostBatchResponse
+	24, // 89: tallystick.v1.LedgerService.GetBalance:output_type -> tallystick.v1.GetBalanceResponse
+	27, // 90: tallystick.v1.LedgerService.ListEntries:output_type -> tallystick.v1.ListEntriesResponse
+	30, // 91: tallystick.v1.LedgerService.GetTransaction:output_type -> tallystick.v1.GetTransactionResponse
+	34, // 92: tallystick.v1.LedgerService.ExplainBalance:output_type -> tallystick.v1.ExplainBalanceResponse
+	36, // 93: tallystick.v1.LedgerService.ExplainTransaction:output_type -> tallystick.v1.ExplainTransactionResponse
+	39, // 94: tallystick.v1.LedgerService.ListHolds:output_type -> tallystick.v1.ListHoldsResponse
+	79, // [79:95] is the sub-list for method output_type
+	63, // [63:79] is the sub-list for method input_type
+	63, // [63:63] is the sub-list for extension type_name
+	63, // [63:63] is the sub-list for extension extendee
+	0,  // [0:63] is the sub-list for field type_name
 }
 
 func init() { file_tallystick_v1_ledger_proto_init() }
@@ -3732,13 +3839,14 @@ func file_tallystick_v1_ledger_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tallystick_v1_ledger_proto_rawDesc), len(file_tallystick_v1_ledger_proto_rawDesc)),
-			NumEnums:      0,
+			NumEnums:      1,
 			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_tallystick_v1_ledger_proto_goTypes,
 		DependencyIndexes: file_tallystick_v1_ledger_proto_depIdxs,
+		EnumInfos:         file_tallystick_v1_ledger_proto_enumTypes,
 		MessageInfos:      file_tallystick_v1_ledger_proto_msgTypes,
 	}.Build()
 	File_tallystick_v1_ledger_proto = out.File

@@ -1016,7 +1016,9 @@ type CancelRedemptionRequest struct {
 	// The voucher.
 	VoucherId string `protobuf:"bytes,3,opt,name=voucher_id,json=voucherId,proto3" json:"voucher_id,omitempty"`
 	// Where it comes from, such as "app" or "billing".
-	Channel       string `protobuf:"bytes,4,opt,name=channel,proto3" json:"channel,omitempty"`
+	Channel string `protobuf:"bytes,4,opt,name=channel,proto3" json:"channel,omitempty"`
+	// Whether to try only: the answer is what would happen now, nothing is recorded and the key stays free.
+	Preview       bool `protobuf:"varint,5,opt,name=preview,proto3" json:"preview,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1077,6 +1079,13 @@ func (x *CancelRedemptionRequest) GetChannel() string {
 		return x.Channel
 	}
 	return ""
+}
+
+func (x *CancelRedemptionRequest) GetPreview() bool {
+	if x != nil {
+		return x.Preview
+	}
+	return false
 }
 
 // CancelRedemptionResponse answers a cancellation.
@@ -1468,13 +1477,14 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\achannel\x18\x05 \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\"\x87\x01\n" +
 	"\x15RedeemBenefitResponse\x12<\n" +
 	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\x120\n" +
-	"\avoucher\x18\x02 \x01(\v2\x16.tallystick.v1.VoucherR\avoucher\"\xf6\x01\n" +
+	"\avoucher\x18\x02 \x01(\v2\x16.tallystick.v1.VoucherR\avoucher\"\x90\x02\n" +
 	"\x17CancelRedemptionRequest\x12G\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x127\n" +
 	"\tmember_id\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\x12'\n" +
 	"\n" +
 	"voucher_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tvoucherId\x120\n" +
-	"\achannel\x18\x04 \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\"X\n" +
+	"\achannel\x18\x04 \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\x12\x18\n" +
+	"\apreview\x18\x05 \x01(\bR\apreview\"X\n" +
 	"\x18CancelRedemptionResponse\x12<\n" +
 	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xaf\x01\n" +
 	"\x13ListVouchersRequest\x127\n" +

@@ -159,7 +159,9 @@ type RedeemVoucherRequest struct {
 	// The voucher's code as it was typed or scanned: case, blanks and hyphens do not matter.
 	Code string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
 	// The outlet, when the credential does not name one.
-	Outlet        string `protobuf:"bytes,3,opt,name=outlet,proto3" json:"outlet,omitempty"`
+	Outlet string `protobuf:"bytes,3,opt,name=outlet,proto3" json:"outlet,omitempty"`
+	// Whether to try only: the answer is what would happen now, nothing is recorded and the key stays free.
+	Preview       bool `protobuf:"varint,4,opt,name=preview,proto3" json:"preview,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -215,10 +217,17 @@ func (x *RedeemVoucherRequest) GetOutlet() string {
 	return ""
 }
 
+func (x *RedeemVoucherRequest) GetPreview() bool {
+	if x != nil {
+		return x.Preview
+	}
+	return false
+}
+
 // RedeemVoucherResponse answers a use. It names no member.
 type RedeemVoucherResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The receipt: the id of the redemption.
+	// The receipt: the id of the redemption. Empty when it was only tried.
 	RedemptionId string `protobuf:"bytes,1,opt,name=redemption_id,json=redemptionId,proto3" json:"redemption_id,omitempty"`
 	// What it was for.
 	BenefitId string `protobuf:"bytes,2,opt,name=benefit_id,json=benefitId,proto3" json:"benefit_id,omitempty"`
@@ -305,7 +314,9 @@ type ReverseVoucherRequest struct {
 	// The redemption, by its receipt.
 	RedemptionId string `protobuf:"bytes,2,opt,name=redemption_id,json=redemptionId,proto3" json:"redemption_id,omitempty"`
 	// Why, in the caller's own words: at most 140 characters, none of them a control or a direction mark. No personal data.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Whether to try only: the answer is what would happen now, nothing is recorded and the key stays free.
+	Preview       bool `protobuf:"varint,4,opt,name=preview,proto3" json:"preview,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -361,10 +372,17 @@ func (x *ReverseVoucherRequest) GetReason() string {
 	return ""
 }
 
+func (x *ReverseVoucherRequest) GetPreview() bool {
+	if x != nil {
+		return x.Preview
+	}
+	return false
+}
+
 // ReverseVoucherResponse answers a taking back. It names no member.
 type ReverseVoucherResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The id of the reversal.
+	// The id of the reversal. Empty when it was only tried.
 	ReversalId string `protobuf:"bytes,1,opt,name=reversal_id,json=reversalId,proto3" json:"reversal_id,omitempty"`
 	// When it was recorded.
 	RecordedAt    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=recorded_at,json=recordedAt,proto3" json:"recorded_at,omitempty"`
@@ -434,11 +452,12 @@ const file_tallystick_v1_merchant_proto_rawDesc = "" +
 	"blocked_by\x18\x05 \x01(\tR\tblockedBy\x1a?\n" +
 	"\x11BenefitNamesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc4\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xde\x01\n" +
 	"\x14RedeemVoucherRequest\x12G\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x12/\n" +
 	"\x04code\x18\x02 \x01(\tB\x1b\xbaH\x18r\x16\x10\x01\x18@2\x10^[0-9A-Za-z -]+$R\x04code\x122\n" +
-	"\x06outlet\x18\x03 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\x06outlet\"\xe2\x01\n" +
+	"\x06outlet\x18\x03 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\x06outlet\x12\x18\n" +
+	"\apreview\x18\x04 \x01(\bR\apreview\"\xe2\x01\n" +
 	"\x15RedeemVoucherResponse\x12#\n" +
 	"\rredemption_id\x18\x01 \x01(\tR\fredemptionId\x12\x1d\n" +
 	"\n" +
@@ -446,11 +465,12 @@ const file_tallystick_v1_merchant_proto_rawDesc = "" +
 	"\vrecorded_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"recordedAt\x12!\n" +
 	"\fpayable_unit\x18\x04 \x01(\tR\vpayableUnit\x12%\n" +
-	"\x0epayable_amount\x18\x05 \x01(\tR\rpayableAmount\"\xfc\x01\n" +
+	"\x0epayable_amount\x18\x05 \x01(\tR\rpayableAmount\"\x96\x02\n" +
 	"\x15ReverseVoucherRequest\x12G\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x12-\n" +
 	"\rredemption_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\fredemptionId\x12k\n" +
-	"\x06reason\x18\x03 \x01(\tBS\xbaHPrN\x18\x8c\x01(\xb0\x042F^[^\\p{Cc}\\x{061C}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\"v\n" +
+	"\x06reason\x18\x03 \x01(\tBS\xbaHPrN\x18\x8c\x01(\xb0\x042F^[^\\p{Cc}\\x{061C}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\x12\x18\n" +
+	"\apreview\x18\x04 \x01(\bR\apreview\"v\n" +
 	"\x16ReverseVoucherResponse\x12\x1f\n" +
 	"\vreversal_id\x18\x01 \x01(\tR\n" +
 	"reversalId\x12;\n" +

@@ -80,22 +80,24 @@ type AdminServiceClient interface {
 	RedateLots(context.Context, *v1.RedateLotsRequest) (*v1.RedateLotsResponse, error)
 	// CreateWebhook registers an endpoint for the programme's events from now on and answers its secret, this once.
 	// Reasons: INVALID_FIELD (invalid_argument: an address that is not public https), IDEMPOTENCY_KEY_REUSED
-	// (failed_precondition).
+	// (failed_precondition), NOT_FOUND (not_found: the key made an endpoint that was deleted since).
 	CreateWebhook(context.Context, *v1.CreateWebhookRequest) (*v1.CreateWebhookResponse, error)
 	// ListWebhooks reads the endpoints and how far each has come.
 	ListWebhooks(context.Context, *v1.ListWebhooksRequest) (*v1.ListWebhooksResponse, error)
-	// RotateWebhookSecret gives an endpoint a new secret; the one before signs beside it for another day. A retry rotates
-	// again.
-	// Reasons: NOT_FOUND (not_found).
+	// RotateWebhookSecret gives an endpoint a new secret; the one before signs beside it for another day. A retry with the
+	// same key answers the same secret, and none once another rotation has followed; it never rotates again.
+	// Reasons: IDEMPOTENCY_KEY_REUSED (failed_precondition), NOT_FOUND (not_found).
 	RotateWebhookSecret(context.Context, *v1.RotateWebhookSecretRequest) (*v1.RotateWebhookSecretResponse, error)
-	// ReplayWebhook sends everything after a position again.
-	// Reasons: NOT_FOUND (not_found), INVALID_FIELD (invalid_argument).
+	// ReplayWebhook sends everything after a position again. A retry with the same key changes nothing, and answers the
+	// endpoint as it stands then.
+	// Reasons: IDEMPOTENCY_KEY_REUSED (failed_precondition), NOT_FOUND (not_found), INVALID_FIELD (invalid_argument).
 	ReplayWebhook(context.Context, *v1.ReplayWebhookRequest) (*v1.ReplayWebhookResponse, error)
-	// ResumeWebhook lets a parked endpoint go on where it stopped. Resuming one that runs changes nothing.
-	// Reasons: NOT_FOUND (not_found).
+	// ResumeWebhook lets a parked endpoint go on where it stopped. Resuming one that runs changes nothing, nor does a retry
+	// with the same key, also when the endpoint was parked again meanwhile.
+	// Reasons: IDEMPOTENCY_KEY_REUSED (failed_precondition), NOT_FOUND (not_found).
 	ResumeWebhook(context.Context, *v1.ResumeWebhookRequest) (*v1.ResumeWebhookResponse, error)
-	// DeleteWebhook ends an endpoint. Deleting it again is not_found.
-	// Reasons: NOT_FOUND (not_found).
+	// DeleteWebhook ends an endpoint. A retry with the same key succeeds; deleting it under another key is not_found.
+	// Reasons: IDEMPOTENCY_KEY_REUSED (failed_precondition), NOT_FOUND (not_found).
 	DeleteWebhook(context.Context, *v1.DeleteWebhookRequest) (*v1.DeleteWebhookResponse, error)
 }
 
@@ -295,22 +297,24 @@ type AdminServiceHandler interface {
 	RedateLots(context.Context, *v1.RedateLotsRequest) (*v1.RedateLotsResponse, error)
 	// CreateWebhook registers an endpoint for the programme's events from now on and answers its secret, this once.
 	// Reasons: INVALID_FIELD (invalid_argument: an address that is not public https), IDEMPOTENCY_KEY_REUSED
-	// (failed_precondition).
+	// (failed_precondition), NOT_FOUND (not_found: the key made an endpoint that was deleted since).
 	CreateWebhook(context.Context, *v1.CreateWebhookRequest) (*v1.CreateWebhookResponse, error)
 	// ListWebhooks reads the endpoints and how far each has come.
 	ListWebhooks(context.Context, *v1.ListWebhooksRequest) (*v1.ListWebhooksResponse, error)
-	// RotateWebhookSecret gives an endpoint a new secret; the one before signs beside it for another day. A retry rotates
-	// again.
-	// Reasons: NOT_FOUND (not_found).
+	// RotateWebhookSecret gives an endpoint a new secret; the one before signs beside it for another day. A retry with the
+	// same key answers the same secret, and none once another rotation has followed; it never rotates again.
+	// Reasons: IDEMPOTENCY_KEY_REUSED (failed_precondition), NOT_FOUND (not_found).
 	RotateWebhookSecret(context.Context, *v1.RotateWebhookSecretRequest) (*v1.RotateWebhookSecretResponse, error)
-	// ReplayWebhook sends everything after a position again.
-	// Reasons: NOT_FOUND (not_found), INVALID_FIELD (invalid_argument).
+	// ReplayWebhook sends everything after a position again. A retry with the same key changes nothing, and answers the
+	// endpoint as it stands then.
+	// Reasons: IDEMPOTENCY_KEY_REUSED (failed_precondition), NOT_FOUND (not_found), INVALID_FIELD (invalid_argument).
 	ReplayWebhook(context.Context, *v1.ReplayWebhookRequest) (*v1.ReplayWebhookResponse, error)
-	// ResumeWebhook lets a parked endpoint go on where it stopped. Resuming one that runs changes nothing.
-	// Reasons: NOT_FOUND (not_found).
+	// ResumeWebhook lets a parked endpoint go on where it stopped. Resuming one that runs changes nothing, nor does a retry
+	// with the same key, also when the endpoint was parked again meanwhile.
+	// Reasons: IDEMPOTENCY_KEY_REUSED (failed_precondition), NOT_FOUND (not_found).
 	ResumeWebhook(context.Context, *v1.ResumeWebhookRequest) (*v1.ResumeWebhookResponse, error)
-	// DeleteWebhook ends an endpoint. Deleting it again is not_found.
-	// Reasons: NOT_FOUND (not_found).
+	// DeleteWebhook ends an endpoint. A retry with the same key succeeds; deleting it under another key is not_found.
+	// Reasons: IDEMPOTENCY_KEY_REUSED (failed_precondition), NOT_FOUND (not_found).
 	DeleteWebhook(context.Context, *v1.DeleteWebhookRequest) (*v1.DeleteWebhookResponse, error)
 }
 

@@ -39,6 +39,9 @@ const (
 	// FinanceServiceGetRollForwardProcedure is the fully-qualified name of the FinanceService's
 	// GetRollForward RPC.
 	FinanceServiceGetRollForwardProcedure = "/tallystick.v1.FinanceService/GetRollForward"
+	// FinanceServiceListRollForwardLegsProcedure is the fully-qualified name of the FinanceService's
+	// ListRollForwardLegs RPC.
+	FinanceServiceListRollForwardLegsProcedure = "/tallystick.v1.FinanceService/ListRollForwardLegs"
 	// FinanceServiceSetOpenPeriodProcedure is the fully-qualified name of the FinanceService's
 	// SetOpenPeriod RPC.
 	FinanceServiceSetOpenPeriodProcedure = "/tallystick.v1.FinanceService/SetOpenPeriod"
@@ -50,9 +53,14 @@ type FinanceServiceClient interface {
 	// Reasons: AS_OF_TOO_RECENT (failed_precondition).
 	GetTrialBalance(context.Context, *v1.GetTrialBalanceRequest) (*v1.GetTrialBalanceResponse, error)
 	// GetRollForward explains how what members hold of a unit went from its opening to its closing balance, by effective
-	// time.
+	// time. It reads the unit's whole journal up to `to`, a few seconds for each million entries, and ends after a minute:
+	// from some tens of millions of entries on it answers DATABASE_UNAVAILABLE or DEADLINE_EXCEEDED.
 	// Reasons: INVALID_FIELD, UNKNOWN_UNIT (invalid_argument).
 	GetRollForward(context.Context, *v1.GetRollForwardRequest) (*v1.GetRollForwardResponse, error)
+	// ListRollForwardLegs traces one line of a roll-forward to the legs that it sums, by transaction and leg: `moved` is the
+	// sum of their amounts. It takes as long as the roll-forward for each page.
+	// Reasons: INVALID_FIELD, PAGE_TOKEN_INVALID, UNKNOWN_UNIT (invalid_argument).
+	ListRollForwardLegs(context.Context, *v1.ListRollForwardLegsRequest) (*v1.ListRollForwardLegsResponse, error)
 	// SetOpenPeriod moves the begin of the open period forward: nothing is posted any more that counts before it.
 	// Reasons: EFFECTIVE_IN_FUTURE (invalid_argument), IDEMPOTENCY_KEY_REUSED, PERIOD_BACKWARDS (failed_precondition).
 	SetOpenPeriod(context.Context, *v1.SetOpenPeriodRequest) (*v1.SetOpenPeriodResponse, error)
@@ -83,6 +91,13 @@ func NewFinanceServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		listRollForwardLegs: connect.NewClient[v1.ListRollForwardLegsRequest, v1.ListRollForwardLegsResponse](
+			httpClient,
+			baseURL+FinanceServiceListRollForwardLegsProcedure,
+			connect.WithSchema(financeServiceMethods.ByName("ListRollForwardLegs")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		setOpenPeriod: connect.NewClient[v1.SetOpenPeriodRequest, v1.SetOpenPeriodResponse](
 			httpClient,
 			baseURL+FinanceServiceSetOpenPeriodProcedure,
@@ -94,9 +109,10 @@ func NewFinanceServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 
 // financeServiceClient implements FinanceServiceClient.
 type financeServiceClient struct {
-	getTrialBalance *connect.Client[v1.GetTrialBalanceRequest, v1.GetTrialBalanceResponse]
-	getRollForward  *connect.Client[v1.GetRollForwardRequest, v1.GetRollForwardResponse]
-	setOpenPeriod   *connect.Client[v1.SetOpenPeriodRequest, v1.SetOpenPeriodResponse]
+	getTrialBalance     *connect.Client[v1.GetTrialBalanceRequest, v1.GetTrialBalanceResponse]
+	getRollForward      *connect.Client[v1.GetRollForwardRequest, v1.GetRollForwardResponse]
+	listRollForwardLegs *connect.Client[v1.ListRollForwardLegsRequest, v1.ListRollForwardLegsResponse]
+	setOpenPeriod       *connect.Client[v1.SetOpenPeriodRequest, v1.SetOpenPeriodResponse]
 }
 
 // GetTrialBalance calls tallystick.v1.FinanceService.GetTrialBalance.
@@ -111,6 +127,15 @@ func (c *financeServiceClient) GetTrialBalance(ctx context.Context, req *v1.GetT
 // GetRollForward calls tallystick.v1.FinanceService.GetRollForward.
 func (c *financeServiceClient) GetRollForward(ctx context.Context, req *v1.GetRollForwardRequest) (*v1.GetRollForwardResponse, error) {
 	response, err := c.getRollForward.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListRollForwardLegs calls tallystick.v1.FinanceService.ListRollForwardLegs.
+func (c *financeServiceClient) ListRollForwardLegs(ctx context.Context, req *v1.ListRollForwardLegsRequest) (*v1.ListRollForwardLegsResponse, error) {
+	response, err := c.listRollForwardLegs.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -132,9 +157,14 @@ type FinanceServiceHandler interface {
 	// Reasons: AS_OF_TOO_RECENT (failed_precondition).
 	GetTrialBalance(context.Context, *v1.GetTrialBalanceRequest) (*v1.GetTrialBalanceResponse, error)
 	// GetRollForward explains how what members hold of a unit went from its opening to its closing balance, by effective
-	// time.
+	// time. It reads the unit's whole journal up to `to`, a few seconds for each million entries, and ends after a minute:
+	// from some tens of millions of entries on it answers DATABASE_UNAVAILABLE or DEADLINE_EXCEEDED.
 	// Reasons: INVALID_FIELD, UNKNOWN_UNIT (invalid_argument).
 	GetRollForward(context.Context, *v1.GetRollForwardRequest) (*v1.GetRollForwardResponse, error)
+	// ListRollForwardLegs traces one line of a roll-forward to the legs that it sums, by transaction and leg: `moved` is the
+	// sum of their amounts. It takes as long as the roll-forward for each page.
+	// Reasons: INVALID_FIELD, PAGE_TOKEN_INVALID, UNKNOWN_UNIT (invalid_argument).
+	ListRollForwardLegs(context.Context, *v1.ListRollForwardLegsRequest) (*v1.ListRollForwardLegsResponse, error)
 	// SetOpenPeriod moves the begin of the open period forward: nothing is posted any more that counts before it.
 	// Reasons: EFFECTIVE_IN_FUTURE (invalid_argument), IDEMPOTENCY_KEY_REUSED, PERIOD_BACKWARDS (failed_precondition).
 	SetOpenPeriod(context.Context, *v1.SetOpenPeriodRequest) (*v1.SetOpenPeriodResponse, error)
@@ -161,6 +191,13 @@ func NewFinanceServiceHandler(svc FinanceServiceHandler, opts ...connect.Handler
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	financeServiceListRollForwardLegsHandler := connect.NewUnaryHandlerSimple(
+		FinanceServiceListRollForwardLegsProcedure,
+		svc.ListRollForwardLegs,
+		connect.WithSchema(financeServiceMethods.ByName("ListRollForwardLegs")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	financeServiceSetOpenPeriodHandler := connect.NewUnaryHandlerSimple(
 		FinanceServiceSetOpenPeriodProcedure,
 		svc.SetOpenPeriod,
@@ -173,6 +210,8 @@ func NewFinanceServiceHandler(svc FinanceServiceHandler, opts ...connect.Handler
 			financeServiceGetTrialBalanceHandler.ServeHTTP(w, r)
 		case FinanceServiceGetRollForwardProcedure:
 			financeServiceGetRollForwardHandler.ServeHTTP(w, r)
+		case FinanceServiceListRollForwardLegsProcedure:
+			financeServiceListRollForwardLegsHandler.ServeHTTP(w, r)
 		case FinanceServiceSetOpenPeriodProcedure:
 			financeServiceSetOpenPeriodHandler.ServeHTTP(w, r)
 		default:
@@ -190,6 +229,10 @@ func (UnimplementedFinanceServiceHandler) GetTrialBalance(context.Context, *v1.G
 
 func (UnimplementedFinanceServiceHandler) GetRollForward(context.Context, *v1.GetRollForwardRequest) (*v1.GetRollForwardResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.FinanceService.GetRollForward is not implemented"))
+}
+
+func (UnimplementedFinanceServiceHandler) ListRollForwardLegs(context.Context, *v1.ListRollForwardLegsRequest) (*v1.ListRollForwardLegsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.FinanceService.ListRollForwardLegs is not implemented"))
 }
 
 func (UnimplementedFinanceServiceHandler) SetOpenPeriod(context.Context, *v1.SetOpenPeriodRequest) (*v1.SetOpenPeriodResponse, error) {

@@ -107,7 +107,7 @@ type LedgerServiceClient interface {
 	// Reasons: TIME_NOT_IN_FUTURE (invalid_argument), BALANCE_CAP_REACHED.
 	GrantAllotment(context.Context, *v1.GrantAllotmentRequest) (*v1.GrantAllotmentResponse, error)
 	// PostBatch makes up to 1,000 writes. Not atomic: each item has its own outcome, and the call itself succeeds. Atomic:
-	// all are posted or none is; the refused items say why, and the others ATOMIC_BATCH_REJECTED.
+	// all are posted or none is; what is refused first says why, and all others say ATOMIC_BATCH_REJECTED.
 	// Reasons of the call itself: INVALID_FIELD (invalid_argument).
 	PostBatch(context.Context, *v1.PostBatchRequest) (*v1.PostBatchResponse, error)
 	// GetBalance reads what a member has of one unit, now or as of a time. Somebody who never had any has zero.
@@ -125,7 +125,7 @@ type LedgerServiceClient interface {
 	// ExplainTransaction derives what a transaction drew: for each lot, the accruals that were used up by it.
 	// Reasons: NOT_FOUND (not_found).
 	ExplainTransaction(context.Context, *v1.ExplainTransactionRequest) (*v1.ExplainTransactionResponse, error)
-	// ListHolds reads a member's open holds, soonest timeout first.
+	// ListHolds reads a member's open holds, soonest timeout first, or all holds that the member ever took, oldest first.
 	// Reasons: PAGE_TOKEN_INVALID, UNKNOWN_UNIT (invalid_argument).
 	ListHolds(context.Context, *v1.ListHoldsRequest) (*v1.ListHoldsResponse, error)
 }
@@ -444,7 +444,7 @@ type LedgerServiceHandler interface {
 	// Reasons: TIME_NOT_IN_FUTURE (invalid_argument), BALANCE_CAP_REACHED.
 	GrantAllotment(context.Context, *v1.GrantAllotmentRequest) (*v1.GrantAllotmentResponse, error)
 	// PostBatch makes up to 1,000 writes. Not atomic: each item has its own outcome, and the call itself succeeds. Atomic:
-	// all are posted or none is; the refused items say why, and the others ATOMIC_BATCH_REJECTED.
+	// all are posted or none is; what is refused first says why, and all others say ATOMIC_BATCH_REJECTED.
 	// Reasons of the call itself: INVALID_FIELD (invalid_argument).
 	PostBatch(context.Context, *v1.PostBatchRequest) (*v1.PostBatchResponse, error)
 	// GetBalance reads what a member has of one unit, now or as of a time. Somebody who never had any has zero.
@@ -462,7 +462,7 @@ type LedgerServiceHandler interface {
 	// ExplainTransaction derives what a transaction drew: for each lot, the accruals that were used up by it.
 	// Reasons: NOT_FOUND (not_found).
 	ExplainTransaction(context.Context, *v1.ExplainTransactionRequest) (*v1.ExplainTransactionResponse, error)
-	// ListHolds reads a member's open holds, soonest timeout first.
+	// ListHolds reads a member's open holds, soonest timeout first, or all holds that the member ever took, oldest first.
 	// Reasons: PAGE_TOKEN_INVALID, UNKNOWN_UNIT (invalid_argument).
 	ListHolds(context.Context, *v1.ListHoldsRequest) (*v1.ListHoldsResponse, error)
 }
