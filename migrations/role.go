@@ -14,10 +14,11 @@ import (
 // It may log in but has no password: where the database asks for one, its operator gives it one.
 const RuntimeRole = "tallystick_app"
 
-// journal lists the tables whose rows are never updated or deleted (L2).
-var journal = []string{"transactions", "legs", "entries", "seals"}
+// appendOnly lists the tables whose rows are never updated or deleted: the journal (L2), the rules that made it, and the
+// facts of vouchers.
+var appendOnly = []string{"transactions", "legs", "entries", "seals", "programme_versions", "vouchers"}
 
-// ErrRoleTooStrong says that a role may do to the journal what no server needs to.
+// ErrRoleTooStrong says that a role may do to these tables what no server needs to.
 var ErrRoleTooStrong = errors.New("this role may change the journal; serve as " + RuntimeRole)
 
 const (
@@ -27,7 +28,7 @@ const (
 	sqlHasPrivilege = `SELECT has_table_privilege(current_user, $1::text, $2::text)`
 )
 
-// CheckRuntimeRole is nil when pool's role cannot change the journal, and [ErrRoleTooStrong] when it can.
+// CheckRuntimeRole is nil when pool's role cannot change what is only ever added to, and [ErrRoleTooStrong] when it can.
 func CheckRuntimeRole(ctx context.Context, pool *db.Pool) error {
 	var super bool
 	if err := pool.QueryRow(ctx, sqlIsSuperuser).Scan(&super); err != nil {
@@ -36,7 +37,7 @@ func CheckRuntimeRole(ctx context.Context, pool *db.Pool) error {
 	if super {
 		return fmt.Errorf("%w: it is a superuser", ErrRoleTooStrong)
 	}
-	for _, table := range journal {
+	for _, table := range appendOnly {
 		for _, privilege := range []string{"UPDATE", "DELETE", "TRUNCATE"} {
 			var may bool
 			if err := pool.QueryRow(ctx, sqlHasPrivilege, table, privilege).Scan(&may); err != nil {

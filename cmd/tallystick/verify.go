@@ -10,6 +10,7 @@ import (
 
 	"tallystick/internal/db"
 	"tallystick/ledger"
+	"tallystick/partners"
 )
 
 type verifyCommand struct {
@@ -26,7 +27,7 @@ func (c *verifyCommand) Run(ctx context.Context, s *streams) error {
 		if err != nil {
 			return err
 		}
-		report, err := ledger.Verify(ctx, pool, newProgress(s.err, "verify").set)
+		report, err := verifyBooks(ctx, s.err, pool)
 		if err != nil {
 			return err
 		}
@@ -38,6 +39,15 @@ func (c *verifyCommand) Run(ctx context.Context, s *streams) error {
 		}
 		return nil
 	})
+}
+
+// verifyBooks verifies the journal and what other packages keep beside it.
+func verifyBooks(ctx context.Context, progressTo io.Writer, pool *db.Pool) (ledger.Report, error) {
+	report, err := ledger.Verify(ctx, pool, newProgress(progressTo, "verify").set)
+	if err != nil {
+		return report, err
+	}
+	return report, partners.Verify(ctx, pool, &report)
 }
 
 func (c *verifyCommand) print(out io.Writer, report ledger.Report) error {
