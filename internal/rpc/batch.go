@@ -51,7 +51,7 @@ func buildItem(p *auth.Principal, item *v1.BatchItem) (ledger.Request, error) {
 		return ledger.Request{}, invalidField("write", "nothing is asked for")
 	}
 	if m.GetPreview() {
-		return ledger.Request{}, invalidField("preview", "an item of a batch has none: the batch has")
+		return ledger.Request{}, invalidField("preview", "an item of a batch has none, the batch has one")
 	}
 	return build(p, m)
 }

@@ -143,6 +143,13 @@ func (s *server) CancelRedemption(ctx context.Context, m *v1.CancelRedemptionReq
 	}
 	r := asked(p, m.IdempotencyKey)
 	r.Channel = m.Channel
+	if m.Preview {
+		tx, err := s.benefits.PreviewCancel(ctx, p.Programme, member, parseID(m.VoucherId), r)
+		if err != nil {
+			return nil, err
+		}
+		return &v1.CancelRedemptionResponse{Transaction: previewOf(tx)}, nil
+	}
 	answer, err := s.benefits.CancelRedemption(ctx, p.Programme, member, parseID(m.VoucherId), r)
 	tx, err := answered(ctx, answer, err)
 	return &v1.CancelRedemptionResponse{Transaction: tx}, err

@@ -40,12 +40,22 @@ func (s *server) RedeemVoucher(ctx context.Context, m *v1.RedeemVoucherRequest) 
 	if outlet == "" {
 		outlet = m.Outlet
 	}
-	use, err := s.vouchers.RedeemVoucher(ctx, p.Programme, partner, outlet, m.Code, asked(p, m.IdempotencyKey))
+	act := s.vouchers.RedeemVoucher
+	if m.Preview {
+		act = s.vouchers.PreviewUse
+	}
+	use, err := act(ctx, p.Programme, partner, outlet, m.Code, asked(p, m.IdempotencyKey))
+	if m.Preview && err != nil {
+		return nil, err // nothing was recorded, so nothing is to be named
+	}
 	if _, err := answered(ctx, use.Answer, err); err != nil {
 		return nil, err
 	}
 	res := &v1.RedeemVoucherResponse{
 		RedemptionId: use.Transaction.ID.String(), BenefitId: use.Benefit, RecordedAt: timeOf(use.Transaction.RecordedAt),
+	}
+	if m.Preview {
+		res.RedemptionId = ""
 	}
 	if use.Payable.Amount.IsPositive() {
 		res.PayableUnit, res.PayableAmount = use.Payable.Unit, use.Payable.Amount.String()
@@ -58,6 +68,13 @@ func (s *server) ReverseVoucher(ctx context.Context, m *v1.ReverseVoucherRequest
 	partner, _ := p.Partner()
 	r := asked(p, m.IdempotencyKey)
 	r.Reason = m.Reason
+	if m.Preview {
+		tx, err := s.vouchers.PreviewReverse(ctx, p.Programme, partner, parseID(m.RedemptionId), r)
+		if err != nil {
+			return nil, err
+		}
+		return &v1.ReverseVoucherResponse{RecordedAt: timeOf(tx.RecordedAt)}, nil
+	}
 	answer, err := s.vouchers.ReverseVoucher(ctx, p.Programme, partner, parseID(m.RedemptionId), r)
 	if _, err := answered(ctx, answer, err); err != nil {
 		return nil, err

@@ -44,6 +44,38 @@ func TestEveryWriteCanBeTriedFirst(t *testing.T) {
 	w.balanced()
 }
 
+func TestAVoucherIsTriedBeforeItIsUsedTakenBackOrGivenBack(t *testing.T) {
+	w := newWorld(t, nil)
+	w.accrue("m1", "1000")
+	voucher := w.redeemed("m1", "pass", v1.PayWith_PAY_WITH_POINTS).Voucher
+	tries := func(role auth.Role, procedure string, body fields) answer {
+		t.Helper()
+		before := w.books()
+		tried := w.call(role, procedure, body.but("preview", "true"))
+		w.expect("try "+procedure, tried, "ok", "")
+		if after := w.books(); after != before || strings.Contains(string(tried.body), `"redemptionId":"`) || strings.Contains(string(tried.body), `"reversalId":"`) {
+			t.Errorf("%s: the books changed from %v to %v: %s", procedure, before, after, tried.body)
+		}
+		done := w.call(role, procedure, body.but())
+		w.expect(procedure, done, "ok", "")
+		return done
+	}
+	use := write("code", voucher.Code, "outlet", "gate-4")
+	used := tries(auth.Merchant, api.MerchantServiceRedeemVoucherProcedure, use)
+	second := w.call(auth.Merchant, api.MerchantServiceRedeemVoucherProcedure, use.but("idempotencyKey", `"second"`, "preview", "true"))
+	w.expect("try a second use", second, forbidden, "VOUCHER_USED")
+	if second.meta["recorded_id"] != "" {
+		t.Errorf("a preview names a record: %v", second.meta)
+	}
+	_, rest, _ := strings.Cut(string(used.body), `"redemptionId":"`)
+	tries(auth.Merchant, api.MerchantServiceReverseVoucherProcedure, write("redemptionId", rest[:36]))
+	tries(auth.Member, api.MemberServiceCancelRedemptionProcedure, write("voucherId", voucher.Id))
+	if got := w.available("m1"); got != "1000" {
+		t.Errorf("available %s, want 1000", got)
+	}
+	w.balanced()
+}
+
 func TestABatchIsTriedItemAfterItem(t *testing.T) {
 	w := newWorld(t, nil)
 	item := func(key, amount string) *v1.BatchItem {
