@@ -26,8 +26,8 @@ const (
 	MaxLife = 366 * 24 * time.Hour
 	// liveKeys is how many keys one client may have at a time: the one in use and the one that replaces it.
 	liveKeys = 2
-	// askTimeout ends a question that the database does not answer.
-	askTimeout = 2 * time.Second
+	// askTimeout ends a question that the database does not answer. It is longer than the wait for a connection.
+	askTimeout = 3 * time.Second
 	// maxRemembered bounds the memory of verified keys; stale ones are dropped when it is reached.
 	maxRemembered = 20_000
 )

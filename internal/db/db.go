@@ -101,6 +101,7 @@ func Open(ctx context.Context, url string, opts Options) (*Pool, error) {
 		p.dialect = CockroachDB
 	}
 	setLimits(cfg, opts, p.dialect)
+	cfg.ConnConfig.Tracer = waits{}
 	cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		registerDecimal(conn.TypeMap())
 		registerUUID(conn.TypeMap())

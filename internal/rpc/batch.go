@@ -97,6 +97,7 @@ func resultOf(answer ledger.Answer, preview bool) *v1.BatchResult {
 func failed(err error) *v1.BatchResult {
 	no := toRefusal(err)
 	return &v1.BatchResult{Result: &v1.BatchResult_Failure{Failure: &v1.Failure{
-		Code: no.code.String(), Reason: no.reason, Message: no.message, Metadata: no.metadata,
+		Code: no.code.String(), Reason: no.reason, Message: no.Error(), Metadata: no.metadata,
+		Messages: sentences[no.reason].byLanguage(),
 	}}}
 }

@@ -32,6 +32,7 @@ const (
 	reasonContention          = "CONTENTION"
 	reasonOutcomeUnknown      = "OUTCOME_UNKNOWN"
 	reasonDatabaseUnavailable = "DATABASE_UNAVAILABLE"
+	reasonDatabaseBusy        = "DATABASE_BUSY"
 	reasonDeadlineExceeded    = "DEADLINE_EXCEEDED"
 	reasonCanceled            = "CANCELED"
 	reasonInternal            = "INTERNAL"
@@ -49,17 +50,15 @@ var codes = map[ledger.Class]connect.Code{
 type refusal struct {
 	code     connect.Code
 	reason   string
-	message  string
 	metadata map[string]string
 	detail   proto.Message // besides the ErrorInfo; nil for most
 	cause    error         // for the log only
 }
 
-func (r *refusal) Error() string { return r.message }
+// Error is the sentence for the reason, and never what caused it: callers see it.
+func (r *refusal) Error() string { return sentences[r.reason].en }
 
-func refuse(code connect.Code, reason, message string) *refusal {
-	return &refusal{code: code, reason: reason, message: message}
-}
+func refuse(code connect.Code, reason string) *refusal { return &refusal{code: code, reason: reason} }
 
 // toRefusal decides what a caller is told of an error. It is the only place that does; what it does not know is our own
 // bug, and the caller learns nothing of it but the request id.
@@ -69,29 +68,28 @@ func toRefusal(err error) *refusal {
 	}
 	if no, ok := errors.AsType[*ledger.Refusal](err); ok {
 		if code, known := codes[ledger.Reasons[no.Reason]]; known {
-			return &refusal{code: code, reason: string(no.Reason), message: no.Error(), metadata: no.Detail}
+			return &refusal{code: code, reason: string(no.Reason), metadata: no.Detail}
 		}
 	}
 	switch state := db.State(err); {
 	case errors.Is(err, db.ErrOutcomeUnknown):
-		return because(err, connect.CodeUnavailable, reasonOutcomeUnknown,
-			"whether it was recorded is unknown: send the same request again")
+		return because(err, connect.CodeUnavailable, reasonOutcomeUnknown)
+	case errors.Is(err, db.ErrBusy):
+		return because(err, connect.CodeResourceExhausted, reasonDatabaseBusy)
 	case errors.Is(err, db.ErrContention), state == "40001", state == "40P01", state == "55P03": // the last is lock_timeout
-		return because(err, connect.CodeAborted, reasonContention, "others were faster: send the same request again")
+		return because(err, connect.CodeAborted, reasonContention)
 	case errors.Is(err, context.DeadlineExceeded):
-		return because(err, connect.CodeDeadlineExceeded, reasonDeadlineExceeded,
-			"time is up and the outcome unknown: send the same request again")
+		return because(err, connect.CodeDeadlineExceeded, reasonDeadlineExceeded)
 	case errors.Is(err, context.Canceled):
-		return because(err, connect.CodeCanceled, reasonCanceled, "the caller gave up")
+		return because(err, connect.CodeCanceled, reasonCanceled)
 	case db.IsRetryable(err), state == "57014": // statement_timeout
-		return because(err, connect.CodeUnavailable, reasonDatabaseUnavailable,
-			"the database cannot be reached: send the same request again")
+		return because(err, connect.CodeUnavailable, reasonDatabaseUnavailable)
 	}
-	return because(err, connect.CodeInternal, reasonInternal, "internal error: quote the request id to the operators")
+	return because(err, connect.CodeInternal, reasonInternal)
 }
 
-func because(cause error, code connect.Code, reason, message string) *refusal {
-	return &refusal{code: code, reason: reason, message: message, cause: cause}
+func because(cause error, code connect.Code, reason string) *refusal {
+	return &refusal{code: code, reason: reason, cause: cause}
 }
 
 // connectError is the refusal as every protocol sends it.
@@ -102,6 +100,9 @@ func (r *refusal) connectError() *connect.Error {
 		if message != nil {
 			addDetail(err, message)
 		}
+	}
+	for _, message := range sentences[r.reason].localized() {
+		addDetail(err, message)
 	}
 	return err
 }
@@ -131,6 +132,6 @@ func (r *refusal) with(pairs ...string) *refusal {
 }
 
 // invalidField is the refusal of one field for what a rule on it cannot say.
-func invalidField(field, message string) *refusal {
-	return refuse(connect.CodeInvalidArgument, reasonInvalidField, field+": "+message).with("field", field)
+func invalidField(field, problem string) *refusal {
+	return refuse(connect.CodeInvalidArgument, reasonInvalidField).with("field", field, "problem", problem)
 }

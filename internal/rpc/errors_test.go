@@ -28,6 +28,8 @@ func TestErrorsAreAnsweredByWhatTheCallerCanDo(t *testing.T) {
 		{&pgconn.PgError{Code: "55P03"}, connect.CodeAborted, "CONTENTION"},
 		{&pgconn.PgError{Code: "40001"}, connect.CodeAborted, "CONTENTION"},
 		{&pgconn.PgError{Code: "57P01"}, connect.CodeUnavailable, "DATABASE_UNAVAILABLE"},
+		{db.ErrBusy, connect.CodeResourceExhausted, "DATABASE_BUSY"},
+		{fmt.Errorf("%w: %w", db.ErrOutcomeUnknown, db.ErrBusy), connect.CodeUnavailable, "OUTCOME_UNKNOWN"},
 		{db.ErrOutcomeUnknown, connect.CodeUnavailable, "OUTCOME_UNKNOWN"},
 		{fmt.Errorf("%w: %w", db.ErrOutcomeUnknown, context.DeadlineExceeded), connect.CodeUnavailable, "OUTCOME_UNKNOWN"},
 		{db.ErrUnavailable, connect.CodeUnavailable, "DATABASE_UNAVAILABLE"},
@@ -48,10 +50,10 @@ func TestErrorsAreAnsweredByWhatTheCallerCanDo(t *testing.T) {
 
 func TestUnknownErrorsTellNothing(t *testing.T) {
 	err := toRefusal(errors.New("dial 10.0.0.7: secret")).connectError()
-	if got := err.Message(); got != "internal error: quote the request id to the operators" {
+	if got := err.Message(); got != "Something went wrong here: quote the request id to the operators." {
 		t.Errorf("message %q", got)
 	}
-	if len(err.Details()) != 1 {
+	if len(err.Details()) != 3 { // the reason, and the sentence in two languages
 		t.Fatalf("%d details", len(err.Details()))
 	}
 	value, decodeErr := err.Details()[0].Value()

@@ -87,7 +87,7 @@ func (f *front) serve(w http.ResponseWriter, r *http.Request, body *bytes.Buffer
 func (f *front) admit(ctx context.Context, c *call, p procedure, r *http.Request) (*bytes.Buffer, error) {
 	if f.inFlight.Add(1) > f.maxInFlight {
 		f.inFlight.Add(-1)
-		return nil, refuse(connect.CodeResourceExhausted, reasonTooManyInFlight, "too many calls are in flight: try later")
+		return nil, refuse(connect.CodeResourceExhausted, reasonTooManyInFlight)
 	}
 	body := bodies.Get().(*bytes.Buffer) //nolint:forcetypeassert // the pool holds nothing else
 	body.Reset()
@@ -107,10 +107,10 @@ func (f *front) check(ctx context.Context, c *call, p procedure, r *http.Request
 	}
 	c.principal = principal
 	if !p.permits(principal.Role) {
-		return refuse(connect.CodePermissionDenied, reasonNotPermitted, "the credential's role may not call this")
+		return refuse(connect.CodePermissionDenied, reasonNotPermitted)
 	}
 	if !f.limits.allow(principal) {
-		return refuse(connect.CodeResourceExhausted, reasonRateLimited, "the credential's rate is used up: try later")
+		return refuse(connect.CodeResourceExhausted, reasonRateLimited)
 	}
 	if err := checkTimeout(r.Header); err != nil {
 		return err
@@ -121,15 +121,15 @@ func (f *front) check(ctx context.Context, c *call, p procedure, r *http.Request
 func (f *front) authenticate(ctx context.Context, r *http.Request) (*auth.Principal, error) {
 	header := r.Header["Authorization"]
 	if len(header) == 0 {
-		return nil, refuse(connect.CodeUnauthenticated, reasonCredentialMissing, "send Authorization: Bearer and a key")
+		return nil, refuse(connect.CodeUnauthenticated, reasonCredentialMissing)
 	}
 	scheme, token, _ := strings.Cut(header[0], " ")
 	if len(header) > 1 || !strings.EqualFold(scheme, "Bearer") {
-		return nil, refuse(connect.CodeUnauthenticated, reasonCredentialInvalid, "the credential is not valid")
+		return nil, refuse(connect.CodeUnauthenticated, reasonCredentialInvalid)
 	}
 	principal, err := f.keys.Verify(ctx, token)
 	if errors.Is(err, auth.ErrInvalid) {
-		return nil, refuse(connect.CodeUnauthenticated, reasonCredentialInvalid, "the credential is not valid")
+		return nil, refuse(connect.CodeUnauthenticated, reasonCredentialInvalid)
 	}
 	return principal, err
 }
@@ -155,7 +155,7 @@ func checkTimeout(h http.Header) error {
 			most = 8
 		}
 		if len(digits) == 0 || len(digits) > most || strings.Trim(digits, "0123456789") != "" {
-			return refuse(connect.CodeInvalidArgument, reasonRequestMalformed, form.header+" is not a time-out")
+			return refuse(connect.CodeInvalidArgument, reasonRequestMalformed).with("problem", form.header+" is not a time-out")
 		}
 	}
 	return nil
@@ -181,7 +181,7 @@ func readBody(r *http.Request, most int, body *bytes.Buffer) error {
 		return nil
 	}
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
-		return refuse(connect.CodeUnimplemented, reasonRequestMalformed, "compressed requests are not accepted")
+		return refuse(connect.CodeUnimplemented, reasonRequestMalformed).with("problem", "compressed requests are not accepted")
 	}
 	framed := strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
 	if framed {
@@ -199,24 +199,24 @@ func readBody(r *http.Request, most int, body *bytes.Buffer) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
-		return refuse(connect.CodeDeadlineExceeded, reasonDeadlineExceeded, "the body did not arrive in time")
+		return refuse(connect.CodeDeadlineExceeded, reasonDeadlineExceeded)
 	}
-	return refuse(connect.CodeInvalidArgument, reasonRequestMalformed, "the body broke off")
+	return refuse(connect.CodeInvalidArgument, reasonRequestMalformed).with("problem", "the body broke off")
 }
 
 func tooLarge() error {
-	return refuse(connect.CodeResourceExhausted, reasonRequestTooLarge, "the request is too large")
+	return refuse(connect.CodeResourceExhausted, reasonRequestTooLarge)
 }
 
 // checkFrame accepts one uncompressed gRPC message.
 func checkFrame(body []byte) error {
 	switch {
 	case len(body) < framePrefix || uint64(len(body)-framePrefix) != uint64(binary.BigEndian.Uint32(body[1:])):
-		return refuse(connect.CodeInvalidArgument, reasonRequestMalformed, "the body is not one gRPC message")
+		return refuse(connect.CodeInvalidArgument, reasonRequestMalformed).with("problem", "the body is not one gRPC message")
 	case body[0] == 1:
-		return refuse(connect.CodeUnimplemented, reasonRequestMalformed, "compressed requests are not accepted")
+		return refuse(connect.CodeUnimplemented, reasonRequestMalformed).with("problem", "compressed requests are not accepted")
 	case body[0] != 0:
-		return refuse(connect.CodeInvalidArgument, reasonRequestMalformed, "the gRPC message has an unknown flag")
+		return refuse(connect.CodeInvalidArgument, reasonRequestMalformed).with("problem", "the gRPC message has an unknown flag")
 	}
 	return nil
 }

@@ -188,7 +188,10 @@ const (
 	forbidden = "failed_precondition"
 )
 
-func TestAmountsThatAreNotPlainDecimalsAreRefused(t *testing.T) { // E01–E06
+// E01–E06. E06 asks what becomes of amounts that other notations write equally (1e3, 1.0 as numbers). Here there is one
+// notation, decimal strings: numbers and exponents are refused, not interpreted (ADR 0032), and what is left of E06 is that
+// "1.0" and "1" are one request, below.
+func TestAmountsThatAreNotPlainDecimalsAreRefused(t *testing.T) {
 	w := newWorld(t, nil)
 	cases := []hostile{
 		{name: "E01 zero", body: `"0"`, reason: "AMOUNT_OUT_OF_RANGE"},

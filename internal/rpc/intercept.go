@@ -50,7 +50,7 @@ func answer(
 // check tells what is wrong with a message by itself.
 func check(validator protovalidate.Validator, m proto.Message) error {
 	if text, bad := malformedText(m); bad {
-		return refuse(connect.CodeInvalidArgument, reasonRequestMalformed, text)
+		return refuse(connect.CodeInvalidArgument, reasonRequestMalformed).with("problem", text)
 	}
 	err := validator.Validate(m)
 	if err == nil {
@@ -66,7 +66,7 @@ func check(validator protovalidate.Validator, m proto.Message) error {
 	}
 	first := violations[0]
 	field := protovalidate.FieldPathString(first.GetField())
-	no := refuse(connect.CodeInvalidArgument, reasonInvalidField, field+": "+first.GetMessage()).with("field", field)
+	no := invalidField(field, first.GetMessage())
 	no.detail = &validate.Violations{Violations: violations}
 	return no
 }

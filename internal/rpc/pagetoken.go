@@ -65,7 +65,7 @@ func (p pages) cursor(programme uuid.UUID, q query) ([]byte, error) {
 	if q.GetPageToken() == "" {
 		return nil, nil
 	}
-	invalid := refuse(connect.CodeInvalidArgument, reasonPageTokenInvalid, "page_token is not one that this list answered")
+	invalid := refuse(connect.CodeInvalidArgument, reasonPageTokenInvalid)
 	// Strict: otherwise the last symbol could be varied without changing a byte.
 	data, err := base64.RawURLEncoding.Strict().DecodeString(q.GetPageToken())
 	if err != nil || len(data) <= macLength {

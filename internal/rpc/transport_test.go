@@ -335,6 +335,46 @@ func TestWithoutItsDatabaseTheServerSaysSoAndRecovers(t *testing.T) { // E62
 	w.balanced()
 }
 
+func TestWhenEveryConnectionIsInUseTheServerSaysSo(t *testing.T) { // E62
+	w := newWorld(t, nil)
+	pool := devdb.Open(t, w.pool.Config().ConnString(), db.Options{Poster: true, MaxConns: 2})
+	books := ledger.New(pool, pool)
+	t.Cleanup(books.Close)
+	vouchers := partners.New(books, pool)
+	w.url = serve(t, w.config(func(cfg *rpc.Config) {
+		cfg.Ledger, cfg.Vouchers, cfg.Benefits = books, vouchers, benefits.New(books, pool, vouchers)
+		cfg.Keys, cfg.Webhooks = auth.NewKeys(pool, "test"), outbox.NewEndpoints(pool, outbox.Config{})
+	}))
+	w.accrue("m1", "100") // the key of the system is remembered now, that of finance is not
+	before := w.books()
+	for range 2 {
+		conn, err := pool.Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Release()
+	}
+	f := accrual()
+	var all sync.WaitGroup
+	for name, ask := range map[string]func() answer{
+		"a write": func() answer { return w.call(auth.System, api.LedgerServiceAccrueProcedure, f.but()) },
+		"a balance": func() answer {
+			return w.call(auth.System, api.LedgerServiceGetBalanceProcedure, `{"memberId":"m1","unit":"points"}`)
+		},
+		"a statement": func() answer {
+			return w.call(auth.System, api.LedgerServiceListEntriesProcedure, `{"memberId":"m1","unit":"points"}`)
+		},
+		"an unseen key": func() answer { return w.call(auth.Finance, api.FinanceServiceGetTrialBalanceProcedure, `{}`) },
+	} {
+		all.Go(func() { w.expect(name, ask(), exhausted, "DATABASE_BUSY") })
+	}
+	all.Wait()
+	if after := w.books(); after != before {
+		t.Errorf("the books changed from %v to %v", before, after)
+	}
+	w.balanced()
+}
+
 func TestMetricsCountCallsByOutcome(t *testing.T) {
 	w := newWorld(t, nil)
 	w.accrue("m1", "100")
