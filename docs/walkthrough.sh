@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Writes docs/walkthrough.md by running every command in it against a service on a database of its own. Ids follow from
-# keys, so the same commands print the same text but for the times: with --check it fails when anything else differs.
+# keys, so the same commands print the same text but for times and codes: with --check it fails when anything else differs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -68,9 +68,9 @@ text() { printf '%s\n\n' "$*"; }
 	show "tallystick verify --dir \"\$dir/db\" 2>/dev/null"
 } >"$dir/walkthrough.md"
 
-times() { sed -E 's/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z/TIME/g' "$1"; }
+same() { sed -E 's/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z/TIME/g; s/"code": "[0-9A-Z]{16}"/CODE/' "$1"; }
 if [ "${1:-}" = --check ]; then
-	diff <(times docs/walkthrough.md) <(times "$dir/walkthrough.md") || { echo "run make walkthrough, and commit docs/"; exit 1; }
+	diff <(same docs/walkthrough.md) <(same "$dir/walkthrough.md") || { echo "run make walkthrough, and commit docs/"; exit 1; }
 else
 	cp "$dir/walkthrough.md" docs/walkthrough.md
 fi

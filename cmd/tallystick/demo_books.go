@@ -17,13 +17,15 @@ import (
 	"tallystick/ledger"
 )
 
-// demoBooks is what the demonstration prints. Every number is a decimal string, so that no reader loses a digit.
+// demoBooks is what the demonstration prints. Every number is a decimal string, so that no reader loses a digit. Each
+// order was accrued, once, or is listed as one with nothing to earn.
 type demoBooks struct {
 	Programme     string            `json:"programme"`
 	File          string            `json:"orders_file"`
 	Orders        string            `json:"orders"`
 	Members       string            `json:"members"`
 	NothingToEarn string            `json:"nothing_to_earn"`
+	NoAccrual     []string          `json:"nothing_to_earn_orders"`
 	Clock         time.Time         `json:"clock"`
 	Points        demoPoints        `json:"points"`
 	Accrued       map[string]string `json:"accrued_by_month"`
@@ -83,7 +85,7 @@ type demoCheck struct {
 
 // readBooks reads everything that is printed from the books; only what is about the file is counted from it.
 func readBooks(ctx context.Context, progressTo io.Writer, s *site, p *ledger.Programme, days []orderDay) (*demoBooks, error) {
-	b := &demoBooks{Programme: p.Name, Accrued: make(map[string]string), Totals: make(map[string]string)}
+	b := &demoBooks{Programme: p.Name, NoAccrual: []string{}, Accrued: make(map[string]string), Totals: make(map[string]string)}
 	b.count(days)
 	state, err := s.ledger.State(ctx, p.ID)
 	if err != nil {
@@ -115,18 +117,18 @@ func readBooks(ctx context.Context, progressTo io.Writer, s *site, p *ledger.Pro
 }
 
 func (b *demoBooks) count(days []orderDay) {
-	orders, nothing, members := 0, 0, make(map[string]bool)
+	orders, members := 0, make(map[string]bool)
 	for _, day := range days {
 		for _, o := range day.Orders {
 			orders++
 			members[o.Member] = true
 			b.wanted = b.wanted.Add(o.Points)
 			if o.nothingToEarn() {
-				nothing++
+				b.NoAccrual = append(b.NoAccrual, o.No)
 			}
 		}
 	}
-	b.Orders, b.Members, b.NothingToEarn = strconv.Itoa(orders), strconv.Itoa(len(members)), strconv.Itoa(nothing)
+	b.Orders, b.Members, b.NothingToEarn = strconv.Itoa(orders), strconv.Itoa(len(members)), strconv.Itoa(len(b.NoAccrual))
 }
 
 // readRolls reads the points' roll-forward of every month and of the whole time. The last row begins at the instant at

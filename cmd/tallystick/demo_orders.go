@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"crypto/sha256"
 	_ "embed" // the excerpt and the programme
 	"encoding/csv"
@@ -8,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,20 +37,35 @@ type orderDay struct {
 
 var orderColumns = []string{"order_no", "member_ref", "occurred_on", "quantity", "amount_usd"}
 
-// readOrders reads a file of orders in order of date.
-func readOrders(r io.Reader) ([]orderDay, error) {
-	rows := csv.NewReader(r)
-	rows.FieldsPerRecord = len(orderColumns)
+// What the API takes: an order is checked whole before the first is played. Its number also ends the longest of the
+// idempotency keys and is a reference, its member has the form of a member id, its whole dollars are an amount.
+var (
+	orderNo   = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,100}$`)
+	memberRef = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+	plain     = regexp.MustCompile(`^[0-9]{1,13}(\.[0-9]{1,9})?$`)
+	mostUSD   = decimal.New(1, 12)
+)
+
+// readOrders reads a file of orders in order of date: comma-separated, with or without quotes, in UTF-8 with or without
+// a byte order mark, lines ended in either way. The error says where in the file it is, by line and column.
+func readOrders(file io.Reader) ([]orderDay, error) {
+	in := bufio.NewReader(file)
+	if mark, _ := in.Peek(len(byteOrderMark)); string(mark) == byteOrderMark {
+		_, _ = in.Discard(len(byteOrderMark)) // it was read already
+	}
+	rows := csv.NewReader(in)
+	rows.FieldsPerRecord = -1 // said more plainly below
 	rows.ReuseRecord = true
 	head, err := rows.Read()
-	if err != nil {
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, errors.New("orders: the file is empty")
+	case err != nil:
 		return nil, fmt.Errorf("orders: %w", err)
+	case !slices.Equal(head, orderColumns):
+		return nil, fmt.Errorf("orders: line 1: the columns are %q, want %q", head, orderColumns)
 	}
-	if strings.Join(head, ",") != strings.Join(orderColumns, ",") {
-		return nil, fmt.Errorf("orders: the columns are %s, want %s", strings.Join(head, ","), strings.Join(orderColumns, ","))
-	}
-	var days []orderDay
-	seen := make(map[string]bool)
+	list := orderList{seen: make(map[string]int)}
 	for {
 		row, err := rows.Read()
 		if errors.Is(err, io.EOF) {
@@ -57,39 +75,56 @@ func readOrders(r io.Reader) ([]orderDay, error) {
 			return nil, fmt.Errorf("orders: %w", err)
 		}
 		line, _ := rows.FieldPos(0)
-		o, date, err := parseOrder(row)
-		switch {
-		case err != nil:
-			return nil, fmt.Errorf("orders: line %d: %w", line, err)
-		case seen[o.No]:
-			return nil, fmt.Errorf("orders: line %d: order_no %s occurs twice", line, o.No)
-		case len(days) == 0 || days[len(days)-1].Date < date:
-			days = append(days, orderDay{Date: date})
-		case days[len(days)-1].Date > date:
-			return nil, fmt.Errorf("orders: line %d: %s comes after a later day", line, date)
+		if len(row) != len(orderColumns) {
+			return nil, fmt.Errorf("orders: line %d: %d columns, want %d", line, len(row), len(orderColumns))
 		}
-		seen[o.No] = true
-		last := &days[len(days)-1]
-		last.Orders = append(last.Orders, o)
+		if column, problem := list.add(row, line); problem != "" {
+			line, at := rows.FieldPos(column)
+			return nil, fmt.Errorf("orders: line %d, column %d: %s %q %s", line, at, orderColumns[column], row[column], problem)
+		}
 	}
-	if len(days) == 0 {
+	if len(list.days) == 0 {
 		return nil, errors.New("orders: the file has none")
 	}
-	return days, nil
+	return list.days, nil
 }
 
-func parseOrder(row []string) (o order, date string, err error) {
+const byteOrderMark = "\uFEFF"
+
+type orderList struct {
+	days []orderDay
+	seen map[string]int // the line of each order
+}
+
+// add checks a row and adds it. If it cannot be played, it says in which column and why.
+func (l *orderList) add(row []string, line int) (column int, problem string) {
 	amount, err := decimal.NewFromString(row[4])
-	if err != nil || amount.IsNegative() {
-		return o, "", fmt.Errorf("amount_usd %q is not an amount", row[4])
+	day, dateErr := time.Parse(time.DateOnly, row[2])
+	last := len(l.days) - 1
+	switch {
+	case !orderNo.MatchString(row[0]):
+		return 0, "is not 1 to 100 letters, digits, _ . : and -"
+	case l.seen[row[0]] > 0:
+		return 0, fmt.Sprintf("is also in line %d", l.seen[row[0]])
+	case !memberRef.MatchString(row[1]):
+		return 1, "is not 1 to 64 letters, digits, _ . and -"
+	case dateErr != nil || day.Year() < 1971 || day.Year() > 2199:
+		return 2, "is not a date such as 1997-01-31, from 1971 to 2199"
+	case last >= 0 && l.days[last].Date > row[2]:
+		return 2, "comes after " + l.days[last].Date
+	case !plain.MatchString(row[3]):
+		return 3, "is not a number"
+	case !plain.MatchString(row[4]) || err != nil || amount.GreaterThan(mostUSD):
+		return 4, "is not an amount such as 19.99, up to " + mostUSD.String()
 	}
-	if _, err := time.Parse(time.DateOnly, row[2]); err != nil {
-		return o, "", fmt.Errorf("occurred_on %q is not a date", row[2])
+	if last < 0 || l.days[last].Date < row[2] {
+		l.days = append(l.days, orderDay{Date: strings.Clone(row[2])})
+		last++
 	}
-	if row[0] == "" || row[1] == "" {
-		return o, "", errors.New("order_no or member_ref is empty")
-	}
-	return order{No: strings.Clone(row[0]), Member: strings.Clone(row[1]), Points: amount.Floor()}, strings.Clone(row[2]), nil
+	o := order{No: strings.Clone(row[0]), Member: strings.Clone(row[1]), Points: amount.Floor()}
+	l.seen[o.No] = line
+	l.days[last].Orders = append(l.days[last].Orders, o)
+	return 0, ""
 }
 
 // demoDocument is the demonstration programme under a name of its own for these orders and this way to play them. So a
