@@ -2,7 +2,6 @@ package torture_test
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -13,20 +12,22 @@ import (
 
 	"tallystick/internal/db"
 	"tallystick/ledger"
+	"tallystick/partners"
 )
 
 // First servers are killed one after the other, while clients turn to the other one with the keys they have no answer for.
 // Then the database loses every process at once, again and again, and recovers from its log; both servers live through it.
 func TestKillsNeitherLoseNorDoubleAPosting(t *testing.T) {
 	r := newRig(t)
-	h := &heard{wallets: make(map[string]int64), posted: make(map[string]bool)}
-	r.torture(t, h, "server", serverKills, func(n int) {
+	h := newHeard()
+	all := newClients(t, r, h)
+	r.torture(t, all, h, "server", serverKills, func(n int) {
 		s := r.servers[n%len(r.servers)]
 		s.kill(t)
 		r.start(t, s)
 	})
 	r.wantBooks(t, h)
-	r.torture(t, h, "database", databaseKills, func(int) {
+	r.torture(t, all, h, "database", databaseKills, func(int) {
 		if err := r.database.Kill(); err != nil {
 			t.Fatal(err)
 		}
@@ -35,19 +36,17 @@ func TestKillsNeitherLoseNorDoubleAPosting(t *testing.T) {
 		}
 	})
 	r.wantBooks(t, h)
+	h.wantEverything(t)
 }
 
 // torture kills something again and again under all clients: as often as it is told, and until an answer was lost whose
 // posting had been committed, which is the hardest case.
-func (r *rig) torture(t *testing.T, h *heard, what string, kills int, kill func(n int)) {
+func (r *rig) torture(t *testing.T, all []*client, h *heard, what string, kills int, kill func(n int)) {
 	t.Helper()
 	h.begin()
 	var work sync.WaitGroup
-	for n := range clients {
-		work.Go(func() {
-			c := &client{t: t, rig: r, heard: h, name: fmt.Sprint(what, n), first: n, random: rand.New(rand.NewPCG(uint64(n), 17))}
-			c.work()
-		})
+	for _, c := range all {
+		work.Go(c.work)
 	}
 	random, slowest := rand.New(rand.NewPCG(1, 19)), time.Duration(0)
 	n := 0
@@ -67,15 +66,18 @@ func (r *rig) torture(t *testing.T, h *heard, what string, kills int, kill func(
 	h.progress.more(500)
 	h.progress.end()
 	work.Wait()
-	t.Logf("%d %s kills: %d posted by now, %d refused, %d retries, %d answers lost, all ready after %s at most, slowest call %s",
-		n, what, len(h.posted), h.refused, h.retries, h.late, slowest.Round(time.Millisecond), h.slowest.Round(time.Millisecond))
-	if h.retries < kills || h.late == 0 {
-		t.Errorf("%d kills cost %d retries and %d answers: they hit nobody", n, h.retries, h.late)
+	t.Logf("%d %s kills: %d posted by now, %d retries, %d answers lost, all ready after %s at most, slowest call %s",
+		n, what, len(h.posted), h.phase.retries, h.phase.lost, slowest.Round(time.Millisecond), h.slowest.Round(time.Millisecond))
+	if h.phase.retries < kills || h.phase.lost == 0 {
+		t.Errorf("%d kills cost %d retries and %d answers: they hit nobody", n, h.phase.retries, h.phase.lost)
 	}
 }
 
+// Members and merchants sign with their own names after the client's.
 const sqlPostedByUs = `
-SELECT t.id FROM transactions AS t WHERE t.programme_id = $1 AND t.client = 'torture' AND t.rejection = ''`
+SELECT t.id
+FROM transactions AS t
+WHERE t.programme_id = $1 AND t.rejection = '' AND (t.client = 'torture' OR t.client LIKE 'torture/%')`
 
 // wantBooks compares the journal with what the clients heard. Every request was sent until its answer came, so that the
 // two must be the same.
@@ -99,23 +101,45 @@ func (r *rig) wantBooks(t *testing.T, h *heard) {
 	if lost := len(h.posted) - (len(ids) - extra); lost > 0 || extra > 0 {
 		t.Errorf("%d acknowledged postings are lost, %d are posted that nobody was told of", lost, extra)
 	}
-	for member, want := range h.wallets {
-		b, err := l.Balance(t.Context(), r.programme, member, "points")
-		if err != nil || !b.Posted.Equal(decimal.NewFromInt(want)) {
-			t.Errorf("%s has %s, %d was acknowledged: %v", member, b.Posted, want, err)
+	r.wantWallets(t, h, l)
+	trial, err := l.TrialBalance(t.Context(), r.programme, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for unit, total := range trial.Totals {
+		if !total.IsZero() {
+			t.Errorf("trial balance: %s of %s", total, unit)
 		}
 	}
-	trial, err := l.TrialBalance(t.Context(), r.programme, time.Time{})
-	if err != nil || !trial.Totals["points"].IsZero() {
-		t.Errorf("trial balance: %v, %v", trial.Totals, err)
-	}
+	r.wantVouchers(t, h, partners.New(l, pool), trial)
 	verify(t, pool)
+}
+
+// wantWallets compares balances with the sums of what was acknowledged. The tier's allotment is granted once, at the
+// first claim that finds the tier reached, so that there must be one wherever it was paid with.
+func (r *rig) wantWallets(t *testing.T, h *heard, l *ledger.Ledger) {
+	t.Helper()
+	for w, want := range h.wallets {
+		b, err := l.Balance(t.Context(), r.programme, w.member, w.unit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w.unit == "visits" {
+			want += allotted
+		}
+		if !b.Posted.Equal(decimal.NewFromInt(want)) {
+			t.Errorf("%s has %s %s, %d was acknowledged", w.member, b.Posted, w.unit, want)
+		}
+	}
 }
 
 func verify(t *testing.T, pool *db.Pool) {
 	t.Helper()
 	report, err := ledger.Verify(t.Context(), pool, nil)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := partners.Verify(t.Context(), pool, &report); err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range report.Failures {

@@ -3,6 +3,7 @@ package torture_test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,28 +17,69 @@ import (
 
 	"github.com/google/uuid"
 
+	"tallystick/benefits"
 	"tallystick/internal/auth"
 	"tallystick/internal/db"
 	"tallystick/internal/devdb"
 	"tallystick/ledger"
 	"tallystick/migrations"
+	"tallystick/partners"
 )
 
-const document = `
+// What can be redeemed: seats are few, of passes there is no end.
+const (
+	seat, pass  = "seat", "pass"
+	seats       = 24
+	pointsPrice = 5
+	allotted    = 50 // visits for whoever reached the tier
+)
+
+// partnersOf is who honours a benefit, and prices what is owed for each use.
+var (
+	partnersOf = map[string][]string{seat: {"theatre"}, pass: {"lounge-one", "theatre"}}
+	prices     = map[string]string{seat: "12.50", pass: "80"}
+)
+
+var document = fmt.Sprintf(`
 programme: torture
 zone: Asia/Shanghai
+expiry:
+  quarter: {kind: rolling, months: 3}
 units:
   - {code: points, kind: points}
-`
+  - {code: visits, kind: allotment}
+  - {code: seat, kind: right, expiry: quarter}
+  - {code: pass, kind: right, expiry: quarter}
+  - {code: CNY, kind: money, scale: 2}
+tiers:
+  unit: points
+  ladder:
+    - {code: silver, from: 50, names: {en: Silver, zh-Hans: 银卡}, allotments: {visits: %[1]d}}
+benefits:
+  - {code: seat, kind: event, names: {en: Seat, zh-Hans: 座位}, prices: {points: %[2]d}, stock: {all: %[3]d}}
+  - {code: pass, kind: lounge, names: {en: Pass, zh-Hans: 通行券}, prices: {points: %[2]d, visits: 1}}
+partners:
+  - code: lounge-one
+    names: {en: Lounge One, zh-Hans: 一号}
+    outlets: [gate-4]
+    honours: [{benefit: pass, unit: CNY, price: %[4]q}]
+  - code: theatre
+    names: {en: Theatre, zh-Hans: 剧院}
+    outlets: [gate-4]
+    honours: [{benefit: pass, unit: CNY, price: %[4]q}, {benefit: seat, unit: CNY, price: %[5]q}]
+`, allotted, pointsPrice, seats, prices[pass], prices[seat])
 
-// rig is a database that keeps its promises, two servers on it as processes of their own, and a key to call them with.
+// rig is a database that keeps its promises, two servers on it as processes of their own, and keys to call them with.
 type rig struct {
 	database  *devdb.Server
 	binary    string
 	servers   [2]*server
 	programme uuid.UUID
-	http      *http.Client
+	as        map[string]*http.Client // by the member or the partner that calls, or system
 }
+
+// system is who calls for nobody in particular, as billing does.
+const system = ""
 
 // server is one process of `tallystick serve`.
 type server struct {
@@ -76,7 +118,7 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
-// prepare migrates the database, applies the programme and issues the key.
+// prepare migrates the database, applies the programme and issues the keys.
 func (r *rig) prepare(t *testing.T) {
 	t.Helper()
 	owner := devdb.Open(t, r.database.URL(""), db.Options{StatementTimeout: time.Minute})
@@ -86,18 +128,28 @@ func (r *rig) prepare(t *testing.T) {
 	pool := devdb.Open(t, r.database.RuntimeURL(""), db.Options{Poster: true})
 	l := ledger.New(pool, pool)
 	defer l.Close()
-	p, err := l.ApplyProgramme(t.Context(), []byte(document))
+	p, err := benefits.New(l, pool, partners.New(l, pool)).ApplyProgramme(t.Context(), []byte(document))
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.programme = p.ID
-	token, err := auth.NewKeys(pool, "torture").Issue(t.Context(), auth.Grant{
-		Programme: p.ID, Role: auth.System, Client: "torture", Life: 24 * time.Hour,
-	})
-	if err != nil {
-		t.Fatal(err)
+	r.programme, r.as = p.ID, make(map[string]*http.Client)
+	keys, transport := auth.NewKeys(pool, "torture"), &http.Transport{MaxIdleConnsPerHost: 2 * clients}
+	issue := func(role auth.Role, who, outlet string) {
+		token, err := keys.Issue(t.Context(), auth.Grant{
+			Programme: p.ID, Role: role, Client: "torture", Subject: who + outlet, Life: 24 * time.Hour,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.as[who] = &http.Client{Transport: &bearer{token, transport}}
 	}
-	r.http = &http.Client{Transport: &bearer{token, &http.Transport{MaxIdleConnsPerHost: clients}}}
+	issue(auth.System, system, "")
+	for n := range members {
+		issue(auth.Member, memberNamed(n), "")
+	}
+	for _, partner := range partnersOf[pass] {
+		issue(auth.Merchant, partner, "/gate-4")
+	}
 }
 
 // bearer puts the key on every call.
