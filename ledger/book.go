@@ -140,7 +140,7 @@ func (b *Book) onStripe(a Account) Account {
 func (b *Book) account(a Account) *account {
 	acc := b.accounts[b.onStripe(a)]
 	if acc == nil {
-		panic(fmt.Sprintf("ledger: account %s %s %s was not loaded", a.Unit, a.Owner, a.PlaceText()))
+		panic(fmt.Sprintf("ledger: a %s account in %s was not loaded", a.Place, a.Unit)) // whose it is does not belong in a log
 	}
 	return acc
 }

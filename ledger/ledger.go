@@ -22,6 +22,7 @@ type Ledger struct {
 	jobs       *lane    // of the sweep and other jobs, whose batches callers should not wait for
 	programmes sync.Map // programmeVersion → *Programme
 	balances   balanceLane
+	observer   Observer
 }
 
 type programmeVersion struct {

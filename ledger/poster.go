@@ -166,6 +166,7 @@ func (n *lane) commit(batch []*queued) {
 			q.reply <- reply{err: err}
 		}
 	default:
+		n.ledger.observer.bisection()
 		n.commit(batch[:len(batch)/2])
 		n.commit(batch[len(batch)/2:])
 	}
@@ -176,7 +177,10 @@ func (n *lane) commit(batch []*queued) {
 func (n *lane) attempt(ctx context.Context, batch []*queued) error {
 	var unknown error
 	for run := 1; ; run++ {
-		err := n.write(ctx, batch)
+		if run > 1 {
+			n.ledger.observer.rerun()
+		}
+		err := n.observed(ctx, batch)
 		if errors.Is(err, db.ErrOutcomeUnknown) {
 			unknown = err
 		}
@@ -194,6 +198,13 @@ func (n *lane) attempt(ctx context.Context, batch []*queued) error {
 	}
 }
 
+func (n *lane) observed(ctx context.Context, batch []*queued) error {
+	ctx, end := n.ledger.observer.batch(ctx, batch)
+	err := n.write(ctx, batch)
+	end(err)
+	return err
+}
+
 // write runs a batch in one database transaction and, after COMMIT, answers.
 func (n *lane) write(ctx context.Context, batch []*queued) error {
 	programme := batch[0].programme
@@ -207,13 +218,19 @@ func (n *lane) write(ctx context.Context, batch []*queued) error {
 	}
 	var out [][]outcome
 	var leased uuid.UUID
+	committed := func() {}
 	err = db.InTx(ctx, n.ledger.posting, db.Locked, func(tx dbTx) error {
 		out, leased, err = n.decide(ctx, tx, programme, items, stripe)
+		if err == nil {
+			committed = n.ledger.observer.step(ctx, "commit")
+		}
 		return err
 	})
+	committed()
 	if err != nil {
 		return err
 	}
+	n.ledger.observer.refusals(out)
 	if leased != n.id {
 		delete(n.stripes, programme) // another lane took the stripe while this one was idle: find a free one
 	}
@@ -227,11 +244,15 @@ func (n *lane) decide(ctx context.Context, tx dbTx, programme uuid.UUID, items [
 			err = fmt.Errorf("ledger: apply: %v\n%s", p, debug.Stack())
 		}
 	}()
+	loaded := n.ledger.observer.step(ctx, "load")
 	w, err := n.ledger.load(ctx, tx, programme, items, stripe)
+	loaded()
 	if err != nil {
 		return nil, uuid.Nil, err
 	}
 	out = w.apply(items)
+	saved := n.ledger.observer.step(ctx, "save")
+	defer saved()
 	return out, w.leased, w.save(ctx, tx, n.id)
 }
 

@@ -18,7 +18,7 @@ type demoCommand struct {
 	Orders        string `help:"Orders to play: a file like the excerpt that is played without it." type:"existingfile" placeholder:"FILE"`
 	NoRedemptions bool   `help:"Only accrue and expire."`
 	JSON          bool   `name:"json" help:"Print one JSON object."`
-	DatabaseDir   string `help:"Folder of the local database. Starting again with the same one goes on where it stopped." placeholder:"DIR"`
+	Dir           string `help:"Folder of the local database. Starting again with the same one goes on where it stopped." placeholder:"DIR"`
 }
 
 // Run plays the orders by date on a local database and prints the books. It may be killed at any moment: started again it
@@ -33,7 +33,7 @@ func (c *demoCommand) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	started := time.Now()
-	site, err := openSite(ctx, devdb.Config{Dir: dir}, serviceConfig{
+	site, err := openSite(ctx, devdb.Config{Dir: dir}, servingConfig{
 		addr: "127.0.0.1:0", unlimited: demoClients, log: slog.New(slog.DiscardHandler), // it sweeps by itself
 	})
 	if err != nil {
@@ -74,8 +74,8 @@ func (c *demoCommand) read() (file []byte, days []orderDay, err error) {
 
 // dir is beside the folder of `run`, whose database may be up.
 func (c *demoCommand) dir() (string, error) {
-	if c.DatabaseDir != "" {
-		return c.DatabaseDir, nil
+	if c.Dir != "" {
+		return c.Dir, nil
 	}
 	dir, err := devdb.DefaultDir()
 	return dir + "-demo", err

@@ -204,7 +204,7 @@ func TestDemoKilledWithItsDatabase(t *testing.T) {
 	if err := os.Chmod(dir, 0o755); err != nil { // PostgreSQL's user has to get in
 		t.Fatal(err)
 	}
-	args := []string{"demo", "--orders", file, "--json", "--database-dir", filepath.Join(dir, "db")}
+	args := []string{"demo", "--orders", file, "--json", "--dir", filepath.Join(dir, "db")}
 	for _, tenth := range []int{1, 5} {
 		cmd := command(t.Context(), t, args...)
 		progress, err := cmd.StderrPipe()

@@ -13,7 +13,7 @@ import (
 )
 
 type runCommand struct {
-	Dir    string `help:"Folder of the local database, which lasts." placeholder:"DIR"`
+	Dir    string `help:"Folder of the local database, which lasts, when DATABASE_URL is not set." placeholder:"DIR"`
 	Listen string `help:"Address to listen on." default:"127.0.0.1:8080"`
 }
 
@@ -27,7 +27,7 @@ func (c *runCommand) Run(ctx context.Context, s *streams) error {
 		}
 	}
 	log := slog.New(slog.NewTextHandler(s.err, nil))
-	site, err := openSite(ctx, devdb.Config{Dir: dir}, serviceConfig{addr: c.Listen, loopback: true, sweep: 10 * time.Second, log: log})
+	site, err := openSite(ctx, devdb.Config{Dir: dir}, servingConfig{addr: c.Listen, loopback: true, sweep: 10 * time.Second, log: log})
 	if err != nil {
 		return err
 	}

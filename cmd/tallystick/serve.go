@@ -6,29 +6,33 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime/debug"
 	"time"
 
+	"golang.org/x/time/rate"
+
+	"tallystick/internal/auth"
 	"tallystick/internal/db"
+	"tallystick/internal/rpc"
 	"tallystick/ledger"
 	"tallystick/migrations"
 )
 
 type serveCommand struct {
-	DatabaseURL string        `name:"database-url" env:"DATABASE_URL" required:"" help:"The database; its role must not be able to change the journal." placeholder:"URL"`
-	Listen      string        `help:"Address to listen on; TLS is the proxy's." default:"127.0.0.1:8080"`
-	Environment string        `help:"Which keys are accepted: it is part of each." default:"live"`
-	PageKeyFile string        `help:"File with the key of page tokens, the same for all servers behind one address." type:"existingfile" placeholder:"FILE"`
-	MaxInFlight int           `help:"Calls served at a time; more are refused." default:"512"`
-	Unlimited   []string      `help:"Clients without a rate limit." placeholder:"CLIENT"`
-	Loopback    bool          `help:"Let webhooks go to this machine, for development."`
-	Sweep       time.Duration `help:"Pause between sweeps; 0 leaves them to another process." default:"10s"`
-	Verbose     bool          `help:"Log every call, not only those that were refused."`
+	DatabaseURL   string             `name:"database-url" env:"DATABASE_URL" required:"" help:"The database; its role must not be able to change the journal." placeholder:"URL"`
+	Listen        string             `help:"Address to listen on; TLS is the proxy's." default:"127.0.0.1:8080"`
+	Environment   string             `help:"Which keys are accepted: it is part of each, as token issued it." default:"dev"`
+	PageKeyFile   string             `help:"File with the key of page tokens, the same for all servers behind one address." type:"existingfile" placeholder:"FILE"`
+	MaxInFlight   int                `help:"Calls served at a time; more are refused." default:"512"`
+	Rate          map[string]float64 `help:"Calls a second that a credential of a role may make, such as member=20; the other roles keep theirs." placeholder:"ROLE=CALLS"`
+	Unlimited     []string           `help:"Clients without a rate limit." placeholder:"CLIENT"`
+	MetricsListen string             `help:"Address of /metrics, when callers are not to see it." placeholder:"ADDRESS"`
+	Loopback      bool               `help:"Let webhooks go to this machine, for development."`
+	Sweep         time.Duration      `help:"Pause between sweeps; 0 leaves them to another process." default:"10s"`
+	Verbose       bool               `help:"Log every call, not only those that were refused."`
 }
 
 // Run serves an existing database until it is interrupted. It changes no schema.
 func (c *serveCommand) Run(ctx context.Context, s *streams) error {
-	tuneMemory()
 	level := slog.LevelInfo
 	if c.Verbose {
 		level = slog.LevelDebug
@@ -54,41 +58,45 @@ func (c *serveCommand) Run(ctx context.Context, s *streams) error {
 	defer reports.Close()
 	l := ledger.New(posting, reports)
 	defer l.Close()
-	return c.serve(ctx, s, l, posting, pool, log)
-}
-
-func (c *serveCommand) serve(ctx context.Context, s *streams, l *ledger.Ledger, posting, pool *db.Pool, log *slog.Logger) error {
-	config := serviceConfig{
-		addr: c.Listen, environment: c.Environment, maxInFlight: c.MaxInFlight, unlimited: c.Unlimited,
-		loopback: c.Loopback, sweep: c.Sweep, log: log,
-	}
-	if c.PageKeyFile != "" {
-		key, err := os.ReadFile(c.PageKeyFile)
-		if err != nil {
-			return fmt.Errorf("page key: %w", err)
-		}
-		if len(key) < 32 {
-			return fmt.Errorf("page key: %s holds %d bytes, and 32 is the least", c.PageKeyFile, len(key))
-		}
-		config.pageKey = key
-	}
-	service, err := startService(ctx, l, posting, pool, config)
+	config, err := c.config(log)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "Tallystick serves %s\n", service.url)
+	serving, err := startServing(ctx, l, pools{posting: posting, calls: pool, reports: reports}, config)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "Tallystick serves %s\n", serving.url)
 	select {
 	case <-ctx.Done():
 		log.Info("stopping")
-		return service.close()
-	case err := <-service.served:
-		return errors.Join(err, service.close())
+		return serving.close()
+	case err := <-serving.served:
+		return errors.Join(err, serving.close())
 	}
 }
 
-// tuneMemory trades memory that we do not need for time: our heap is a few megabytes, and collecting it whenever it has
-// doubled takes a quarter of our processor time under load. The limit keeps us far below what a server may use.
-func tuneMemory() {
-	debug.SetGCPercent(400)
-	debug.SetMemoryLimit(256 << 20)
+func (c *serveCommand) config(log *slog.Logger) (servingConfig, error) {
+	config := servingConfig{
+		addr: c.Listen, metricsAddr: c.MetricsListen, environment: c.Environment, maxInFlight: c.MaxInFlight,
+		rates: rpc.DefaultRates(), unlimited: c.Unlimited, loopback: c.Loopback, sweep: c.Sweep, log: log,
+	}
+	for role, calls := range c.Rate {
+		if _, known := config.rates[auth.Role(role)]; !known || calls <= 0 {
+			return config, fmt.Errorf("rate: %s=%v is not a role and a number above zero", role, calls)
+		}
+		config.rates[auth.Role(role)] = rate.Limit(calls)
+	}
+	if c.PageKeyFile == "" {
+		return config, nil
+	}
+	key, err := os.ReadFile(c.PageKeyFile)
+	if err != nil {
+		return config, fmt.Errorf("page key: %w", err)
+	}
+	if len(key) < 32 {
+		return config, fmt.Errorf("page key: %s holds %d bytes, and 32 is the least", c.PageKeyFile, len(key))
+	}
+	config.pageKey = key
+	return config, nil
 }

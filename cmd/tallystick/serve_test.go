@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -80,7 +81,67 @@ func TestServeAnswersWhoHasAKeyOfItsEnvironment(t *testing.T) {
 	if status, _ := call(t, address, other, "LedgerService/Accrue", body); status != http.StatusUnauthorized {
 		t.Errorf("another environment's key: %d", status)
 	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"/readyz", nil)
+	if status := get(t, address+"/readyz"); status != http.StatusOK {
+		t.Errorf("ready: %d", status)
+	}
+	if code := stop(); code != 0 {
+		t.Errorf("serve ended with %d", code)
+	}
+}
+
+// What token issues and what serve accepts fit without being told, in every place that has a default.
+func TestAKeyIssuedByDefaultIsAcceptedByDefault(t *testing.T) {
+	database := devdb.NewDatabase(t)
+	pool := devdb.Open(t, database.URL, db.Options{Poster: true})
+	l := ledger.New(pool, pool)
+	t.Cleanup(l.Close)
+	if _, err := l.ApplyProgramme(t.Context(), []byte(serveProgramme)); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("DATABASE_URL", database.OwnerURL)
+	var token, remarks bytes.Buffer
+	if code := execute(t.Context(), []string{"token", "issue"}, &streams{out: &token, err: &remarks}); code != 0 {
+		t.Fatalf("token issue: %d %s", code, remarks.String())
+	}
+	if !strings.Contains(remarks.String(), `"dev"`) {
+		t.Errorf("token does not say for which environment: %s", remarks.String())
+	}
+	metrics := freeAddress(t)
+	address, stop := served(t, database.URL, "--metrics-listen", metrics, "--rate", "system=0.4")
+	const body = `{"idempotencyKey":"k","memberId":"m1","unit":"points","amount":"5"}`
+	if status, text := call(t, address, strings.TrimSpace(token.String()), "LedgerService/Accrue", body); status != http.StatusTooManyRequests || !strings.Contains(text, "resource_exhausted") {
+		t.Errorf("a rate of less than one call in two seconds: %d %s", status, text)
+	}
+	if status := get(t, address+"/metrics"); status != http.StatusNotFound {
+		t.Errorf("metrics beside the API: %d", status)
+	}
+	if status := get(t, "http://"+metrics+"/metrics"); status != http.StatusOK {
+		t.Errorf("metrics at their own address: %d", status)
+	}
+	if code := stop(); code != 0 {
+		t.Errorf("serve ended with %d", code)
+	}
+	address, stop = served(t, database.URL)
+	if status, text := call(t, address, strings.TrimSpace(token.String()), "LedgerService/Accrue", body); status != http.StatusOK {
+		t.Errorf("a key by default: %d %s", status, text)
+	}
+	stop()
+}
+
+// freeAddress is where nobody listens at the moment.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
+}
+
+func get(t *testing.T, url string) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,11 +150,17 @@ func TestServeAnswersWhoHasAKeyOfItsEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		t.Errorf("ready: %d", res.StatusCode)
-	}
-	if code := stop(); code != 0 {
-		t.Errorf("serve ended with %d", code)
+	return res.StatusCode
+}
+
+func TestServeRefusesARateThatIsNone(t *testing.T) {
+	url := devdb.NewDatabase(t).URL
+	for _, rate := range []string{"nobody=1", "member=0", "member=-1"} {
+		var remarks bytes.Buffer
+		code := execute(t.Context(), []string{"serve", "--database-url", url, "--rate", rate}, &streams{out: io.Discard, err: &remarks})
+		if code != 1 || !strings.Contains(remarks.String(), "rate:") {
+			t.Errorf("%s: %d %s", rate, code, remarks.String())
+		}
 	}
 }
 

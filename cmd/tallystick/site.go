@@ -13,15 +13,15 @@ import (
 	"tallystick/internal/devdb"
 )
 
-// site is the whole service in this process: a local database, and a service that listens on loopback. It is what run
+// site is the whole service in this process: a local database, and an API that listens on loopback. It is what run
 // keeps up and what demo plays on.
 type site struct {
 	*database
-	*service
+	*serving
 }
 
 // openSite starts the database in a folder, brings its schema up to date and serves it.
-func openSite(ctx context.Context, local devdb.Config, c serviceConfig) (*site, error) {
+func openSite(ctx context.Context, local devdb.Config, c servingConfig) (*site, error) {
 	d, err := openDatabase(ctx, local, true)
 	if err != nil {
 		return nil, err
@@ -30,17 +30,17 @@ func openSite(ctx context.Context, local devdb.Config, c serviceConfig) (*site, 
 	if err != nil {
 		return nil, errors.Join(err, d.close())
 	}
-	c.environment = "dev"
-	s, err := startService(ctx, d.ledger, d.posting, pool, c)
+	c.environment = "dev" // as token issues them, so that its keys fit
+	s, err := startServing(ctx, d.ledger, pools{posting: d.posting, calls: pool, reports: d.reports}, c)
 	if err != nil {
 		return nil, errors.Join(err, d.close())
 	}
-	return &site{database: d, service: s}, nil
+	return &site{database: d, serving: s}, nil
 }
 
 // close lets calls that are under way finish, and stops everything that the site started.
 func (s *site) close() error {
-	return errors.Join(s.service.close(), s.database.close())
+	return errors.Join(s.serving.close(), s.database.close())
 }
 
 // keyLife is for credentials that are issued anew at every start.

@@ -21,7 +21,7 @@ type tokenIssueCommand struct {
 	Role        string        `help:"What the key may do: system, member, merchant, finance or operator." enum:"system,member,merchant,finance,operator" default:"system"`
 	Client      string        `help:"The program that will use the key; it scopes idempotency keys." default:"dev"`
 	Subject     string        `help:"The member of a member's key, the partner or partner/outlet of a merchant's." placeholder:"NAME"`
-	Environment string        `help:"The environment of the servers that accept the key." default:"dev"`
+	Environment string        `help:"The environment of the servers that accept the key, as serve was told." default:"dev"`
 	Life        time.Duration `help:"How long the key lives." default:"720h"`
 }
 
@@ -40,6 +40,7 @@ func (c *tokenIssueCommand) Run(ctx context.Context, s *streams) error {
 		if err != nil {
 			return err
 		}
+		fmt.Fprintf(s.err, "a key of role %s for servers of the environment %q, which lives for %s\n", c.Role, c.Environment, c.Life)
 		fmt.Fprintln(s.out, token)
 		return nil
 	})

@@ -14,7 +14,6 @@ import (
 	"connectrpc.com/connect"
 	"connectrpc.com/grpcreflect"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"tallystick/benefits"
 	"tallystick/internal/auth"
@@ -47,8 +46,10 @@ type Config struct {
 	Log    *slog.Logger
 	// Registry gets the metrics and is what /metrics shows.
 	Registry *prometheus.Registry
-	// Tracing is nil unless traces go somewhere.
-	Tracing connect.Interceptor
+	// MetricsApart says that /metrics has an address of its own, and is not to be shown to callers.
+	MetricsApart bool
+	// Traces is nil unless they go somewhere.
+	Traces *Traces
 }
 
 // server has the methods of every service.
@@ -69,7 +70,7 @@ func New(cfg Config) (http.Handler, error) {
 	s := &server{
 		ledger: cfg.Ledger, benefits: cfg.Benefits, vouchers: cfg.Vouchers, webhooks: cfg.Webhooks, pages: newPages(cfg.PageKey),
 	}
-	calls := s.mount(handlerOptions(cfg.Tracing, validator))
+	calls := s.mount(handlerOptions(cfg.Traces, validator))
 
 	f := &front{
 		next: calls, keys: cfg.Keys, limits: newLimiters(cfg.Rates, cfg.ExemptClients), log: cfg.Log,
@@ -86,14 +87,16 @@ func New(cfg Config) (http.Handler, error) {
 	mux.Handle("/", http.NewCrossOriginProtection().Handler(f))
 	mux.HandleFunc("GET /livez", live)
 	mux.Handle("GET /readyz", ready(cfg.Checks))
-	mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Registry, promhttp.HandlerOpts{}))
+	if !cfg.MetricsApart {
+		mux.Handle("GET /metrics", MetricsHandler(cfg.Registry))
+	}
 	return mux, nil
 }
 
-func handlerOptions(tracing connect.Interceptor, validator protovalidate.Validator) []connect.HandlerOption {
+func handlerOptions(traces *Traces, validator protovalidate.Validator) []connect.HandlerOption {
 	interceptors := []connect.Interceptor{interceptor(validator)}
-	if tracing != nil {
-		interceptors = append([]connect.Interceptor{tracing}, interceptors...)
+	if traces != nil {
+		interceptors = append([]connect.Interceptor{traces.calls}, interceptors...)
 	}
 	return []connect.HandlerOption{
 		connect.WithInterceptors(interceptors...),

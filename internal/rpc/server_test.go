@@ -86,12 +86,17 @@ func newWorld(t testing.TB, change func(*rpc.Config)) *world {
 	t.Cleanup(w.ledger.Close)
 	w.vouchers = partners.New(w.ledger, w.pool)
 	w.catalog = benefits.New(w.ledger, w.pool, w.vouchers)
-	w.programme = w.apply(document)
 	w.keys = auth.NewKeys(w.pool, "test")
+	cfg := w.config(change)
+	rpc.Watch(rpc.Watched{
+		Ledger: w.ledger, Pools: map[string]*db.Pool{"posting": w.pool}, Outbox: cfg.Webhooks.Lag,
+		SweepLag: func(ctx context.Context) (time.Duration, error) { return w.ledger.SweepLag(ctx, w.programme) },
+	}, cfg.Registry, cfg.Traces)
+	w.programme = w.apply(document)
 	for _, role := range auth.Roles {
 		w.tokens[role] = w.issue(w.grant(role))
 	}
-	w.url = serve(t, w.config(change))
+	w.url = serve(t, cfg)
 	return w
 }
 

@@ -10,27 +10,42 @@ import (
 	"connectrpc.com/otelconnect"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/sdk/trace"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
 )
 
-// Tracing returns what makes a span of every call and sends it to where OpenTelemetry's own variables say, and a
-// function that sends what is left. Without OTEL_EXPORTER_OTLP_ENDPOINT nobody listens: the interceptor is nil, and
-// calls pay nothing. Spans carry no message, so no member and no code.
-func Tracing(ctx context.Context) (connect.Interceptor, func(context.Context) error, error) {
+// Traces makes spans of calls and of batches. Spans carry no message, so no member and no code.
+type Traces struct {
+	calls    connect.Interceptor
+	tracer   trace.Tracer
+	provider *sdktrace.TracerProvider
+}
+
+// NewTraces sends spans to where OpenTelemetry's own variables say. Without OTEL_EXPORTER_OTLP_ENDPOINT nobody listens: it
+// returns nil, which is valid, and calls pay nothing.
+func NewTraces(ctx context.Context) (*Traces, error) {
 	if os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") == "" && os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "" {
-		return nil, func(context.Context) error { return nil }, nil
+		return nil, nil //nolint:nilnil // see above
 	}
 	exporter, err := otlptracehttp.New(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("trace exporter: %w", err)
+		return nil, fmt.Errorf("trace exporter: %w", err)
 	}
-	provider := trace.NewTracerProvider(trace.WithBatcher(exporter))
+	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter))
 	interceptor, err := otelconnect.NewInterceptor(
 		otelconnect.WithTracerProvider(provider), otelconnect.WithPropagator(propagation.TraceContext{}),
 		otelconnect.WithTrustRemote(), otelconnect.WithoutMetrics(),
 	)
 	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("trace interceptor: %w", err), provider.Shutdown(ctx))
+		return nil, errors.Join(fmt.Errorf("trace interceptor: %w", err), provider.Shutdown(ctx))
 	}
-	return interceptor, provider.Shutdown, nil
+	return &Traces{calls: interceptor, tracer: provider.Tracer("tallystick"), provider: provider}, nil
+}
+
+// Close sends what is left.
+func (t *Traces) Close(ctx context.Context) error {
+	if t == nil {
+		return nil
+	}
+	return t.provider.Shutdown(ctx)
 }

@@ -24,20 +24,21 @@ func TestCallsAreTracedWhenSomebodyListens(t *testing.T) {
 	}))
 	defer collector.Close()
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
-	tracing, flush, err := rpc.Tracing(t.Context())
-	if err != nil || tracing == nil {
-		t.Fatalf("%v, %v", tracing, err)
+	traces, err := rpc.NewTraces(t.Context())
+	if err != nil || traces == nil {
+		t.Fatalf("%v, %v", traces, err)
 	}
-	w := newWorld(t, func(cfg *rpc.Config) { cfg.Tracing = tracing })
+	w := newWorld(t, func(cfg *rpc.Config) { cfg.Traces = traces })
 	w.accrue("m1", "100")
-	if err := flush(t.Context()); err != nil {
+	if err := traces.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	span := protowire.AppendString(nil, "tallystick.v1.LedgerService/Accrue")
-	if !bytes.Contains(got, span) {
-		t.Errorf("no span of the call in %d bytes", len(got))
+	for _, name := range []string{"tallystick.v1.LedgerService/Accrue", "batch", "load", "save", "commit"} {
+		if !bytes.Contains(got, protowire.AppendString(nil, name)) {
+			t.Errorf("no span %s in %d bytes", name, len(got))
+		}
 	}
 	if bytes.Contains(got, []byte("m1")) && bytes.Contains(got, []byte("member")) {
 		t.Error("a span names the member")
@@ -47,7 +48,7 @@ func TestCallsAreTracedWhenSomebodyListens(t *testing.T) {
 func TestNobodyListeningCostsNothing(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "")
 	t.Setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "")
-	if tracing, flush, err := rpc.Tracing(t.Context()); tracing != nil || err != nil || flush(t.Context()) != nil {
-		t.Errorf("%v, %v", tracing, err)
+	if traces, err := rpc.NewTraces(t.Context()); traces != nil || err != nil || traces.Close(t.Context()) != nil {
+		t.Errorf("%v, %v", traces, err)
 	}
 }

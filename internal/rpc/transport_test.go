@@ -378,7 +378,17 @@ func TestWhenEveryConnectionIsInUseTheServerSaysSo(t *testing.T) { // E62
 func TestMetricsCountCallsByOutcome(t *testing.T) {
 	w := newWorld(t, nil)
 	w.accrue("m1", "100")
-	w.call(auth.System, api.LedgerServiceRedeemProcedure, spend("m1", "101").but())
+	tooMuch := spend("m1", "101").but()
+	for range 3 { // recorded once, answered three times
+		w.call(auth.System, api.LedgerServiceRedeemProcedure, tooMuch)
+	}
+	hook := w.call(auth.Operator, api.AdminServiceCreateWebhookProcedure, write("url", "https://93.184.216.34/hook").but())
+	w.expect("webhook", hook, "ok", "")
+	w.accrue("m1", "1")
+	const park = `UPDATE webhook_endpoints SET state = 'parked'`
+	if _, err := w.owner.Exec(t.Context(), park); err != nil {
+		t.Fatal(err)
+	}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+"/metrics", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -393,9 +403,23 @@ func TestMetricsCountCallsByOutcome(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, line := range []string{
-		`tallystick_rpc_seconds_count{code="ok",procedure="/tallystick.v1.LedgerService/Accrue"} 1`,
-		`tallystick_rpc_seconds_count{code="failed_precondition",procedure="/tallystick.v1.LedgerService/Redeem"} 1`,
+		`tallystick_rpc_seconds_count{code="ok",procedure="/tallystick.v1.LedgerService/Accrue"} 2`,
+		`tallystick_rpc_seconds_count{code="failed_precondition",procedure="/tallystick.v1.LedgerService/Redeem"} 3`,
 		`tallystick_rpc_in_flight 0`,
+		`tallystick_refusals_recorded_total{reason="INSUFFICIENT_POINTS"} 1`,
+		`tallystick_batch_requests_bucket{le="1"} 7`, // the stock, the clock, two accruals and three redemptions
+		`tallystick_batch_seconds_count{step="commit"} 7`,
+		`tallystick_batch_seconds_count{step="load"} 7`,
+		`tallystick_batch_reruns_total 0`,
+		`tallystick_batch_bisections_total 0`,
+		`tallystick_queue_length 0`,
+		`tallystick_pool_connections{pool="posting",state="in_use"} 0`,
+		`tallystick_pool_waits_total{pool="posting"} `,
+		`tallystick_pool_wait_seconds_total{pool="posting"} `,
+		`tallystick_sweep_lag_seconds 0`,
+		`tallystick_outbox_lag_seconds 0`,
+		`tallystick_outbox_undelivered 0`,
+		`tallystick_outbox_endpoints{state="parked"} 1`,
 	} {
 		if !strings.Contains(string(data), line) {
 			t.Errorf("no line %s", line)
