@@ -151,6 +151,9 @@ func smallNumeric(src []byte) (decimal.Decimal, bool) {
 		value *= 10
 	}
 	for ; exponent < -places; exponent++ { // zeros that fill the last digit
+		if value%10 != 0 {
+			return decimal.Decimal{}, false
+		}
 		value /= 10
 	}
 	if sign == negative {

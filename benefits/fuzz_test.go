@@ -1,0 +1,75 @@
+package benefits
+
+import (
+	"strings"
+	"testing"
+
+	"tallystick/ledger"
+)
+
+// FuzzParse: whatever is accepted can be redeemed: tiers rise, prices and stocks are amounts of units that are declared.
+func FuzzParse(f *testing.F) {
+	const whole = `
+programme: test
+zone: Asia/Shanghai
+units:
+  - {code: points, kind: points}
+  - {code: visits, kind: allotment}
+  - {code: tea, kind: right}
+tiers:
+  unit: points
+  ladder:
+    - {code: silver, from: 200, names: {en: Silver, zh-Hans: 银卡}}
+    - {code: gold, from: "500", names: {en: Gold, zh-Hans: 金卡}, allotments: {visits: 2}}
+benefits:
+  - {code: tea, kind: offer, names: {en: Tea, zh-Hans: 茶}, tier: gold, prices: {points: 300, visits: 1}, stock: {opening: 10}}
+`
+	f.Add([]byte(whole))
+	for _, change := range [][2]string{
+		{"from: 200", "from: 1e3"}, {"from: 200", "from: 0x10"}, {"from: 200", "from: -1"}, {"from: 200", "from: 500"}, {"code: silver", "code: gold"},
+		{"visits: 2", "visits: 0.5"}, {"visits: 2", "points: 2"}, {"tier: gold", "tier: lead"}, {"prices: {points: 300, visits: 1}", "prices: []"},
+		{"opening: 10", "opening: 1e999999999"}, {"opening: 10", "? [a]\n: 1"}, {"unit: points", "unit: tea"}, {"kind: offer", "kind: [offer]"},
+		{"en: Tea", "en: ''"}, {"benefits:", "benefits: &a\n  - *a\nrest:"}, {"ladder:", "lader:"},
+	} {
+		f.Add([]byte(strings.Replace(whole, change[0], change[1], 1)))
+	}
+	f.Fuzz(func(t *testing.T, document []byte) {
+		p, err := ledger.ParseProgramme(document, 1)
+		if err != nil {
+			return
+		}
+		s, err := parse(p)
+		if err != nil {
+			return
+		}
+		for i, tier := range s.tiers.Tiers {
+			if s.tiers.rank(tier.Code) != i+1 || !tier.From.IsPositive() || i > 0 && !tier.From.GreaterThan(s.tiers.Tiers[i-1].From) {
+				t.Errorf("tier %+v", tier)
+			}
+			if n := len(s.tiers.Reached(tier.From)); n != i+1 {
+				t.Errorf("%s reaches %d tiers, want %d", tier.From, n, i+1)
+			}
+			for _, a := range tier.Allotments {
+				if p.Units[a.Unit].Kind != ledger.AllotmentUnit || !a.Amount.IsPositive() {
+					t.Errorf("allotment %+v", a)
+				}
+			}
+		}
+		for code, b := range s.benefits {
+			if b.Code != code || p.Units[code].Kind != ledger.RightUnit || len(b.Prices) == 0 || b.Names.Check() != nil ||
+				b.Tier != "" && s.tiers.rank(b.Tier) == 0 {
+				t.Errorf("benefit %+v", b)
+			}
+			for _, price := range b.Prices {
+				if found, _ := b.price(price.With); found != price || PayWith(p.Units[price.Unit].Kind) != price.With || !price.Amount.IsPositive() {
+					t.Errorf("price %+v", price)
+				}
+			}
+			for name, amount := range b.Stock {
+				if !amount.IsPositive() || !amount.Equal(amount.Truncate(p.Units[code].Scale)) {
+					t.Errorf("stock %s of %s", name, amount)
+				}
+			}
+		}
+	})
+}
