@@ -22,6 +22,9 @@ type heard struct {
 	progress *progress
 }
 
+// deeds are the names of all.
+var deeds = []string{"accrue", "redeem", "hold", "capture", "void", claiming, using, takingBack, canceling}
+
 type wallet struct{ member, unit string }
 
 // count is how often something was done, what that took, and how many answers to a retry told of what had been recorded
@@ -40,11 +43,23 @@ func (h *heard) begin() {
 	h.phase, h.slowest, h.progress = count{}, 0, newProgress()
 }
 
-// lost is how many answers were lost in this phase whose postings had been committed.
-func (h *heard) lost() int {
+// hit reports whether an answer was lost in this phase whose posting had been committed.
+func (h *heard) hit() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.phase.lost
+	return h.phase.lost > 0
+}
+
+// hitEverywhere is hit, and in the long form also that an answer to every deed was lost in some phase.
+func (h *heard) hitEverywhere() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, name := range deeds {
+		if c := h.deeds[name]; everyAnswerLost && (c == nil || c.lost == 0) {
+			return false
+		}
+	}
+	return h.phase.lost > 0
 }
 
 func (h *heard) yes(d deed, a answer, retries int, before bool, took time.Duration) {
@@ -86,7 +101,7 @@ func (h *heard) add(name string, sum count, took time.Duration) {
 // either winner. Kills must have hit every deed, so that it was sent again; in the long form also after its COMMIT.
 func (h *heard) wantEverything(t *testing.T) {
 	t.Helper()
-	for _, name := range []string{"accrue", "redeem", "hold", "capture", "void", claiming, using, takingBack, canceling} {
+	for _, name := range deeds {
 		c := h.deeds[name]
 		if c == nil || c.done == 0 {
 			t.Errorf("%s never happened", name)

@@ -21,13 +21,13 @@ func TestKillsNeitherLoseNorDoubleAPosting(t *testing.T) {
 	r := newRig(t)
 	h := newHeard()
 	all := newClients(t, r, h)
-	r.torture(t, all, h, "server", serverKills, func(n int) {
+	r.torture(t, all, h, "server", serverKills, h.hit, func(n int) {
 		s := r.servers[n%len(r.servers)]
 		s.kill(t)
 		r.start(t, s)
 	})
 	r.wantBooks(t, h)
-	r.torture(t, all, h, "database", databaseKills, func(int) {
+	r.torture(t, all, h, "database", databaseKills, h.hitEverywhere, func(int) {
 		if err := r.database.Kill(); err != nil {
 			t.Fatal(err)
 		}
@@ -39,9 +39,9 @@ func TestKillsNeitherLoseNorDoubleAPosting(t *testing.T) {
 	h.wantEverything(t)
 }
 
-// torture kills something again and again under all clients: as often as it is told, and until an answer was lost whose
-// posting had been committed, which is the hardest case.
-func (r *rig) torture(t *testing.T, all []*client, h *heard, what string, kills int, kill func(n int)) {
+// torture kills something again and again under all clients: as often as it is told, and until answers were lost whose
+// postings had been committed, which is the hardest case.
+func (r *rig) torture(t *testing.T, all []*client, h *heard, what string, kills int, hit func() bool, kill func(n int)) {
 	t.Helper()
 	h.begin()
 	var work sync.WaitGroup
@@ -50,7 +50,7 @@ func (r *rig) torture(t *testing.T, all []*client, h *heard, what string, kills 
 	}
 	random, slowest := rand.New(rand.NewPCG(1, 19)), time.Duration(0)
 	n := 0
-	for ; n < kills || h.lost() == 0 && n < kills+20; n++ {
+	for ; n < kills || !hit() && n < kills+moreKills; n++ {
 		h.progress.more(200 + random.IntN(800))
 		began := time.Now()
 		kill(n)

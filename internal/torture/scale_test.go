@@ -2,11 +2,12 @@
 
 package torture_test
 
-// How many times each process is killed.
+// How many times each process is killed, and how many times more if that hit nobody.
 const (
 	serverKills   = 3
 	databaseKills = 2
+	moreKills     = 20
 )
 
-// everyAnswerLost says whether there are so many kills that an answer to each kind of request must have been lost.
+// everyAnswerLost says whether an answer to every deed has to be lost after its COMMIT.
 const everyAnswerLost = false
