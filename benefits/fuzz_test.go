@@ -26,10 +26,22 @@ benefits:
 `
 	f.Add([]byte(whole))
 	for _, change := range [][2]string{
-		{"from: 200", "from: 1e3"}, {"from: 200", "from: 0x10"}, {"from: 200", "from: -1"}, {"from: 200", "from: 500"}, {"code: silver", "code: gold"},
-		{"visits: 2", "visits: 0.5"}, {"visits: 2", "points: 2"}, {"tier: gold", "tier: lead"}, {"prices: {points: 300, visits: 1}", "prices: []"},
-		{"opening: 10", "opening: 1e999999999"}, {"opening: 10", "? [a]\n: 1"}, {"unit: points", "unit: tea"}, {"kind: offer", "kind: [offer]"},
-		{"en: Tea", "en: ''"}, {"benefits:", "benefits: &a\n  - *a\nrest:"}, {"ladder:", "lader:"},
+		{"from: 200", "from: 1e3"},
+		{"from: 200", "from: 0x10"},
+		{"from: 200", "from: -1"},
+		{"from: 200", "from: 500"},
+		{"code: silver", "code: gold"},
+		{"visits: 2", "visits: 0.5"},
+		{"visits: 2", "points: 2"},
+		{"tier: gold", "tier: lead"},
+		{"prices: {points: 300, visits: 1}", "prices: []"},
+		{"opening: 10", "opening: 1e999999999"},
+		{"opening: 10", "? [a]\n: 1"},
+		{"unit: points", "unit: tea"},
+		{"kind: offer", "kind: [offer]"},
+		{"en: Tea", "en: ''"},
+		{"benefits:", "benefits: &a\n  - *a\nrest:"},
+		{"ladder:", "lader:"},
 	} {
 		f.Add([]byte(strings.Replace(whole, change[0], change[1], 1)))
 	}

@@ -33,10 +33,22 @@ tiers: {unit: points}
 `
 	f.Add([]byte(whole))
 	for _, change := range [][2]string{
-		{"zone: Asia/Shanghai", "zone: ../etc/passwd"}, {"zone: Asia/Shanghai", "zone: Local"}, {"31d", "-1d"}, {"31d", "99999999999999999999d"},
-		{"months: 12", "months: 1e9"}, {"months: 12", "moths: 3"}, {"day: 29", "day: 30"}, {"scale: 2", "scale: -1"}, {"scale: 2", "scale: 99999999999"},
-		{`"50.5"`, `"1e999999999"`}, {`"50.5"`, `"-1"`}, {"tiers:", "tears:"}, {"code: cny", "code: points"}, {"programme: test", "programme: &a [*a]"},
-		{"programme: test", "programme: test\nprogramme: other"}, {"expiry: rolling", "expiry: gone"},
+		{"zone: Asia/Shanghai", "zone: ../etc/passwd"},
+		{"zone: Asia/Shanghai", "zone: Local"},
+		{"31d", "-1d"},
+		{"31d", "99999999999999999999d"},
+		{"months: 12", "months: 1e9"},
+		{"months: 12", "moths: 3"},
+		{"day: 29", "day: 30"},
+		{"scale: 2", "scale: -1"},
+		{"scale: 2", "scale: 99999999999"},
+		{`"50.5"`, `"1e999999999"`},
+		{`"50.5"`, `"-1"`},
+		{"tiers:", "tears:"},
+		{"code: cny", "code: points"},
+		{"programme: test", "programme: &a [*a]"},
+		{"programme: test", "programme: test\nprogramme: other"},
+		{"expiry: rolling", "expiry: gone"},
 	} {
 		f.Add([]byte(strings.Replace(whole, change[0], change[1], 1)))
 	}

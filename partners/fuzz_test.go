@@ -12,9 +12,19 @@ import (
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(document))
 	for _, change := range [][2]string{
-		{`"80.00"`, "1e3"}, {`"80.00"`, `"1e999999999"`}, {`"80.00"`, `"80.001"`}, {`"80.00"`, "-0"}, {`"80.00"`, ".inf"}, {"code: leaf", "code: harbour"},
-		{"{benefit: tea}", "{benefit: points}"}, {"{benefit: tea}", "{benefit: tea, price: 1}"}, {"[t1, t3]", "t1"}, {"[t1, t3]", "[t1, [t3]]"},
-		{"partners:", "partners: &a\n  - *a\nrest:"}, {"honours:", "honors:"}, {"zh-Hans: 叶", "zh: 叶"},
+		{`"80.00"`, "1e3"},
+		{`"80.00"`, `"1e999999999"`},
+		{`"80.00"`, `"80.001"`},
+		{`"80.00"`, "-0"},
+		{`"80.00"`, ".inf"},
+		{"code: leaf", "code: harbour"},
+		{"{benefit: tea}", "{benefit: points}"},
+		{"{benefit: tea}", "{benefit: tea, price: 1}"},
+		{"[t1, t3]", "t1"},
+		{"[t1, t3]", "[t1, [t3]]"},
+		{"partners:", "partners: &a\n  - *a\nrest:"},
+		{"honours:", "honors:"},
+		{"zh-Hans: 叶", "zh: 叶"},
 	} {
 		f.Add([]byte(strings.Replace(document, change[0], change[1], 1)))
 	}
