@@ -160,8 +160,8 @@ var mutants = []mutant{
 		changes: []change{
 			{
 				"poster.go",
-				"if err != nil {\n\t\treturn err\n\t}\n\tif leased",
-				"if err != nil && !errors.Is(err, db.ErrOutcomeUnknown) {\n\t\treturn err\n\t}\n\tif leased",
+				"if err != nil {\n\t\treturn err\n\t}\n\tn.ledger.observer",
+				"if err != nil && !errors.Is(err, db.ErrOutcomeUnknown) {\n\t\treturn err\n\t}\n\tn.ledger.observer",
 			},
 		},
 		tests: []string{
