@@ -10,7 +10,8 @@ func prices() []measure {
 	list := []measure{{"limit_batch100", "posting, whole", []int{1}, (*bench).limitBatch}}
 	for _, part := range limitParts {
 		list = append(list, measure{
-			"without_" + part.name, "posting without its " + part.name, []int{1},
+			"without_" + part.name, "posting without its " + part.name,
+			[]int{1},
 			func(b *bench, ctx context.Context, _ int) (Result, error) { return b.limitBatchWithout(ctx, part.name) },
 		})
 	}
@@ -27,7 +28,8 @@ func scale() []measure {
 			run     func(b *bench, ctx context.Context, clients int) (Result, error)
 		}{{"accrue", 32, (*bench).accrue}, {"accrue_batch100", 4, (*bench).accrueBatch}} {
 			list = append(list, measure{
-				kind.name + "_" + size, "accrual with " + size, []int{kind.clients},
+				kind.name + "_" + size, "accrual with " + size,
+				[]int{kind.clients},
 				func(b *bench, ctx context.Context, clients int) (Result, error) {
 					if err := grow(b, ctx); err != nil {
 						return Result{}, err

@@ -22,6 +22,7 @@ type server struct {
 
 // serve starts this program's own serve command on the database. It sweeps nothing by itself: the sweep is measured.
 func (b *bench) serve() (*server, error) {
+	//nolint:noctx // it outlives the measurements, and is told to end by a signal
 	command := exec.Command(b.Program, "serve", "--database-url", b.database.RuntimeURL(""), "--listen", "127.0.0.1:0",
 		"--environment", environment, "--unlimited", clientName, "--sweep", "0s")
 	s := &server{exited: make(chan error, 1)}
