@@ -32,7 +32,7 @@ func (w *watched) observer(l *ledger.Ledger, behind int) ledger.Observer {
 			w.sizes = append(w.sizes, requests)
 			w.callers += len(slices.Collect(callers))
 			w.mu.Unlock()
-			for first && l.Queued() < behind {
+			for first && requests+l.Queued() < 1+behind { // some of them may be in this batch already
 				runtime.Gosched()
 			}
 			return ctx, func(err error) {
