@@ -96,25 +96,14 @@ func redigest(ctx context.Context, tx pgx.Tx) (map[uuid.UUID][]byte, error) {
 	digests := make(map[uuid.UUID][]byte)
 	var q pgx.Batch
 	for programme, ids := range programmes {
-		found, err := readFacts(ctx, tx, programme, ids)
+		found, err := readWithLegs(ctx, tx, programme, ids)
 		if err != nil {
 			return nil, err
 		}
-		for _, t := range found { // readTransactions leaves out the legs of what was rejected
-			if err := readAllLegs(ctx, tx, t); err != nil {
-				return nil, err
-			}
+		for _, t := range found {
 			digests[t.ID] = t.digest()
 			q.Queue(`UPDATE transactions SET hash = $2 WHERE id = $1`, t.ID, digests[t.ID])
 		}
 	}
 	return digests, tx.SendBatch(ctx, &q).Close()
-}
-
-func readAllLegs(ctx context.Context, tx pgx.Tx, t *Transaction) error {
-	as := *t
-	as.Rejection = ""
-	err := readLegs(ctx, tx, map[uuid.UUID]*Transaction{t.ID: &as})
-	t.Legs = as.Legs
-	return err
 }

@@ -124,22 +124,35 @@ func requestsOf(items []*Item) func(func(*Request) bool) {
 	}
 }
 
-// loadOriginals reads the earlier transactions that requests refer to. They are immutable, so no lock is needed.
+// loadOriginals reads the earlier transactions that requests refer to. They are immutable, so no lock is needed. Only a
+// reversal needs their entries, for the lots that it brings back.
 func loadOriginals(ctx context.Context, tx dbTx, b *Book, items []*Item) error {
 	var ids []uuid.UUID
+	reversed := make(map[uuid.UUID]*Transaction)
 	for r := range requestsOf(items) {
-		if r.Original != uuid.Nil {
-			ids = append(ids, r.Original)
+		if r.Original == uuid.Nil {
+			continue
+		}
+		ids = append(ids, r.Original)
+		if r.Kind == KindReversal {
+			reversed[r.Original] = nil
 		}
 	}
 	if len(ids) == 0 {
 		return nil
 	}
-	found, err := readTransactions(ctx, tx, b.programme.ID, ids)
+	found, err := readWithLegs(ctx, tx, b.programme.ID, ids)
+	if err != nil {
+		return err
+	}
 	for id, t := range found {
 		b.originals[id] = &original{tx: t}
+		if _, entries := reversed[id]; entries {
+			reversed[id] = t
+		}
 	}
-	return err
+	maps.DeleteFunc(reversed, func(_ uuid.UUID, t *Transaction) bool { return t == nil }) // not found
+	return readEntries(ctx, tx, reversed)
 }
 
 // queueStripes locks the batch's stripe, or all of the programme's when a request changes what decides other postings.

@@ -13,6 +13,7 @@ import (
 // querier reads: a pool or a transaction.
 type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 }
 
 const (
@@ -39,22 +40,29 @@ JOIN entries AS e ON e.account_id = u.account_id AND e.recorded_at = u.recorded_
 
 // readTransactions reads the given transactions of a programme whole: row, legs and both entries of each leg.
 func readTransactions(ctx context.Context, q querier, programme uuid.UUID, ids []uuid.UUID) (map[uuid.UUID]*Transaction, error) {
-	found := make(map[uuid.UUID]*Transaction, len(ids))
-	rows, err := q.Query(ctx, sqlReadTransactions, ids, programme)
+	found, err := readWithLegs(ctx, q, programme, ids)
 	if err != nil {
-		return nil, fmt.Errorf("read transactions: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, scanTransaction)
-	if err != nil {
-		return nil, fmt.Errorf("read transactions: %w", err)
-	}
-	for _, t := range list {
-		found[t.ID] = t
-	}
-	if err := readLegs(ctx, q, found); err != nil {
 		return nil, err
 	}
 	return found, readEntries(ctx, q, found)
+}
+
+// readWithLegs reads transactions and their legs in one round trip. Of the legs' entries it knows account and seq only.
+func readWithLegs(ctx context.Context, q querier, programme uuid.UUID, ids []uuid.UUID) (map[uuid.UUID]*Transaction, error) {
+	found := make(map[uuid.UUID]*Transaction, len(ids))
+	var b pgx.Batch
+	b.Queue(sqlReadTransactions, ids, programme).Query(func(rows pgx.Rows) error {
+		list, err := pgx.CollectRows(rows, scanTransaction)
+		for _, t := range list {
+			found[t.ID] = t
+		}
+		return err
+	})
+	b.Queue(sqlReadLegs, ids).Query(func(rows pgx.Rows) error { return scanLegs(rows, found) })
+	if err := q.SendBatch(ctx, &b).Close(); err != nil {
+		return nil, fmt.Errorf("read transactions: %w", err)
+	}
+	return found, nil
 }
 
 func scanTransaction(row pgx.CollectableRow) (*Transaction, error) {
@@ -89,18 +97,8 @@ func parseDetail(text string) map[string]string {
 	return detail
 }
 
-func readLegs(ctx context.Context, q querier, found map[uuid.UUID]*Transaction) error {
-	ids := make([]uuid.UUID, 0, len(found))
-	for id, t := range found {
-		if t.Posted() {
-			ids = append(ids, id)
-		}
-	}
-	rows, err := q.Query(ctx, sqlReadLegs, ids)
-	if err != nil {
-		return fmt.Errorf("read legs: %w", err)
-	}
-	defer rows.Close()
+// scanLegs gives the legs to the transactions that were found; those of another programme's are passed over.
+func scanLegs(rows pgx.Rows, found map[uuid.UUID]*Transaction) error {
 	for rows.Next() {
 		var id uuid.UUID
 		var leg PostedLeg
@@ -108,9 +106,12 @@ func readLegs(ctx context.Context, q querier, found map[uuid.UUID]*Transaction) 
 		from, to := &leg.From, &leg.To
 		if err := rows.Scan(&id, &leg.Unit, &leg.Amount, &from.Account.Owner, &fromPlace, &from.Account.Stripe, &from.Seq,
 			&to.Account.Owner, &toPlace, &to.Account.Stripe, &to.Seq); err != nil {
-			return fmt.Errorf("read legs: %w", err)
+			return err
 		}
 		t := found[id]
+		if t == nil {
+			continue
+		}
 		if err := leg.name(t.Programme, fromPlace, toPlace); err != nil {
 			return err
 		}
