@@ -17,7 +17,7 @@ var HotStatements = map[string]string{
 	"sqlReadOpenBalances": sqlReadOpenBalances, "sqlReadMovements": sqlReadMovements,
 	"sqlBalanceAsOfRecorded": sqlBalanceAsOfRecorded, "sqlReadFollowUps": sqlReadFollowUps, "sqlReadState": sqlReadState,
 	"sqlDueLots": sqlDueLots, "sqlDuePlaces": sqlDuePlaces, "sqlOldestDue": sqlOldestDue,
-	"sqlCountDue": sqlCountDue, "sqlReadAccrued": sqlReadAccrued, "sqlRedatableLots": sqlRedatableLots,
+	"sqlCountDue": sqlCountDue, "sqlCountBatches": sqlCountBatches, "sqlReadAccrued": sqlReadAccrued, "sqlRedatableLots": sqlRedatableLots,
 }
 
 // StartLanes gives a ledger at least n lanes, as it has on a machine with more processors. Call it before anything else.

@@ -19,7 +19,8 @@ type Ledger struct {
 	posting    *db.Pool // postings and reads by key: plans by index only
 	reports    *db.Pool // long reads
 	lanes      []*lane
-	jobs       *lane    // of the sweep and other jobs, whose batches callers should not wait for
+	jobs       *lane // of the sweep and other jobs, whose batches callers should not wait for
+	courtesy   courtesy
 	programmes sync.Map // programmeVersion → *Programme
 	balances   balanceLane
 	observer   Observer

@@ -206,10 +206,13 @@ func (l *Ledger) settleDue(ctx context.Context, programme uuid.UUID, page []Due)
 	return err
 }
 
-// postAll posts a job's requests in one database transaction, outside the callers' lanes.
+// postAll posts a job's requests in one database transaction, outside the callers' lanes and after them.
 func (l *Ledger) postAll(ctx context.Context, programme uuid.UUID, requests []Request) ([]Answer, error) {
 	for i := range requests {
 		requests[i].truncate()
+	}
+	if err := l.giveWay(ctx, programme); err != nil {
+		return nil, err
 	}
 	return l.jobs.post(ctx, programme, Item{Requests: requests})
 }
