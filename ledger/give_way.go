@@ -19,6 +19,8 @@ const (
 	// callers it would take most of the database, and nobody waits for it. With 32 callers on two processors this leaves
 	// them more than half of the rate that they have alone.
 	batchesPerJob = 16
+	// longPage is the least number of requests for which a job gives way: what is shorter holds nobody up.
+	longPage = 64
 	// giveWayPause is how long a job waits before it looks again. When nothing was written meanwhile, nobody is there.
 	giveWayPause = 4 * time.Millisecond
 )

@@ -211,8 +211,10 @@ func (l *Ledger) postAll(ctx context.Context, programme uuid.UUID, requests []Re
 	for i := range requests {
 		requests[i].truncate()
 	}
-	if err := l.giveWay(ctx, programme); err != nil {
-		return nil, err
+	if len(requests) >= longPage {
+		if err := l.giveWay(ctx, programme); err != nil {
+			return nil, err
+		}
 	}
 	return l.jobs.post(ctx, programme, Item{Requests: requests})
 }
