@@ -63,6 +63,7 @@ var standard = []measure{
 	{"limit_batch100", "posting, written by a bare loop in batches of 100", []int{1}, (*bench).limitBatch},
 	{"accrue", "accrual", []int{1, 8, 32, 256}, (*bench).accrue},
 	{"accrue_hot", "accrual of one single member", []int{32}, (*bench).accrueHot},
+	{"accrue_two_servers", "accrual, the clients spread over two servers", []int{32, 256}, (*bench).accrueTwoServers},
 	{"redeem", "redemption that draws on three lots", []int{1, 8, 32, 256}, (*bench).redeem},
 	{"hold_capture", "hold and its capture", []int{1, 8, 32, 256}, (*bench).holdCapture},
 	{"accrue_batch100", "accrual, 100 a call", []int{1, 4, 16}, (*bench).accrueBatch},

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -19,8 +20,13 @@ import (
 
 // rate drives n clients, each with a connection of its own to the server.
 func (b *bench) rate(ctx context.Context, n int, call func(c *caller) (units int, err error)) (Result, error) {
-	list, err := clients(n, func(int) (client, error) {
-		c, err := dial(ctx, b.server.address, "application/proto", "Bearer "+b.token)
+	return b.rateAt(ctx, n, []*server{b.server}, call)
+}
+
+// rateAt is rate with the clients spread over several servers.
+func (b *bench) rateAt(ctx context.Context, n int, servers []*server, call func(c *caller) (units int, err error)) (Result, error) {
+	list, err := clients(n, func(i int) (client, error) {
+		c, err := dial(ctx, servers[i%len(servers)].address, "application/proto", "Bearer "+b.token)
 		return func(context.Context) (int, error) { return call(c) }, err
 	})
 	if err != nil {
@@ -58,6 +64,19 @@ func (b *bench) callAccrue(c *caller) error {
 
 func (b *bench) accrue(ctx context.Context, n int) (Result, error) {
 	return b.rateOf(ctx, n, b.callAccrue)
+}
+
+// accrueTwoServers spreads the clients over two servers on the one database.
+func (b *bench) accrueTwoServers(ctx context.Context, n int) (r Result, err error) {
+	if err := b.fill(ctx); err != nil {
+		return Result{}, err
+	}
+	second, err := b.serve()
+	if err != nil {
+		return Result{}, err
+	}
+	defer func() { err = errors.Join(err, second.stop()) }()
+	return b.rateAt(ctx, n, []*server{b.server, second}, func(c *caller) (int, error) { return 1, b.callAccrue(c) })
 }
 
 // accrueHot gives everything to one member, whose account every posting locks.
