@@ -79,3 +79,51 @@ func TestARedatingJobMovesEveryMembersLotsOnce(t *testing.T) {
 	}
 	b.WantBalance(t, "wallet", "points", amount(400))
 }
+
+func TestASweepThatGivesWayToCallersStillEnds(t *testing.T) {
+	b := ledgertest.New(t, ledgertest.Document)
+	const members = 2000 // so that a bucket's page is long enough to give way
+	for from := 0; from < members; from += ledger.MaxBatch {
+		var list []ledger.Request
+		for i := range ledger.MaxBatch {
+			member := fmt.Sprint("m", from+i)
+			list = append(list, ledger.Accrual{Member: member, Unit: "points", Amount: amount(1)}.Into(b.Programme, key(member)))
+		}
+		if _, err := b.Ledger.PostBatch(t.Context(), b.Programme, list, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.Post(t, ledger.SetClock(time.Date(1971, 3, 1, 0, 0, 0, 0, time.UTC), key("clock")))
+	callers, began, swept, written := b.Another(t), make(chan struct{}), make(chan struct{}), 0
+	beginning := sync.OnceFunc(func() { close(began) })
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer beginning()
+		for ; ; written++ {
+			if written > 0 {
+				beginning()
+			}
+			select {
+			case <-swept:
+				return
+			default:
+			}
+			accrual := ledger.Accrual{Member: "caller", Unit: "points", Amount: amount(1)}
+			if _, err := callers.Post(t.Context(), b.Programme, accrual.Into(b.Programme, key(fmt.Sprint("call", written)))); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+
+	<-began
+	err := b.Ledger.Sweep(t.Context(), b.Programme, nil)
+	close(swept)
+	wg.Wait()
+
+	if err != nil || written == 0 {
+		t.Fatalf("sweep beside %d postings: %v", written, err)
+	}
+	b.WantBalance(t, "breakage", "points", amount(members))
+	b.WantBalance(t, "wallet", "points", amount(int64(written)))
+}
