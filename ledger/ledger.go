@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -114,7 +115,6 @@ func (l *Ledger) postApart(ctx context.Context, programme uuid.UUID, requests []
 		if parts[lane] == nil {
 			parts[lane] = new(Item)
 		}
-		requests[i].truncate()
 		parts[lane].Requests = append(parts[lane].Requests, requests[i])
 		places[lane] = append(places[lane], i)
 	}
@@ -136,20 +136,24 @@ func (l *Ledger) postApart(ctx context.Context, programme uuid.UUID, requests []
 }
 
 func (l *Ledger) post(ctx context.Context, programme uuid.UUID, item Item) ([]Answer, error) {
-	for i := range item.Requests {
-		item.Requests[i].truncate()
-	}
 	return l.laneOf(&item.Requests[0]).post(ctx, programme, item)
 }
 
-// truncate cuts times to what both databases keep, so that a hash made now verifies later.
-func (r *Request) truncate() {
-	for _, t := range [...]*time.Time{&r.DueAt, &r.RedateFrom, &r.RedateTo, &r.EffectiveAt} {
-		*t = t.UTC().Truncate(time.Microsecond)
+// kept returns the requests with their times cut to what both databases keep, so that a hash made now verifies later. They
+// are copies: a caller that gave up may post the same requests again while the first are still being decided.
+func kept(requests []Request) []Request {
+	requests = slices.Clone(requests)
+	for i := range requests {
+		r := &requests[i]
+		for _, t := range [...]*time.Time{&r.DueAt, &r.RedateFrom, &r.RedateTo, &r.EffectiveAt} {
+			*t = t.UTC().Truncate(time.Microsecond)
+		}
+		r.Legs = slices.Clone(r.Legs)
+		for j := range r.Legs {
+			r.Legs[j].ExpiresAt = r.Legs[j].ExpiresAt.UTC().Truncate(time.Microsecond)
+		}
 	}
-	for i := range r.Legs {
-		r.Legs[i].ExpiresAt = r.Legs[i].ExpiresAt.UTC().Truncate(time.Microsecond)
-	}
+	return requests
 }
 
 // Preview decides a request by the same code on the same state and records nothing. The transaction is what would be
@@ -167,10 +171,7 @@ func (l *Ledger) PreviewBatch(ctx context.Context, programme uuid.UUID, requests
 	if len(requests) == 0 || len(requests) > MaxBatch {
 		return nil, refuse(InvalidField, "field", "items", "most", fmt.Sprint(MaxBatch))
 	}
-	for i := range requests {
-		requests[i].truncate()
-	}
-	items := []*Item{{Requests: requests, Atomic: atomic}}
+	items := []*Item{{Requests: kept(requests), Atomic: atomic}}
 	var out [][]outcome
 	err := db.InTx(ctx, l.posting, db.Locked, func(tx dbTx) error {
 		work, err := l.load(ctx, tx, programme, items, noStripe)

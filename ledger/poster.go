@@ -79,6 +79,7 @@ func (l *Ledger) laneOf(r *Request) *lane {
 
 // post queues an item and waits for its batch's COMMIT. A caller that gives up does not stop the posting.
 func (n *lane) post(ctx context.Context, programme uuid.UUID, item Item) ([]Answer, error) {
+	item.Requests = kept(item.Requests)
 	q := &queued{ctx: ctx, programme: programme, item: item, reply: make(chan reply, 1)}
 	select {
 	case <-n.closing:

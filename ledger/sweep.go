@@ -208,9 +208,6 @@ func (l *Ledger) settleDue(ctx context.Context, programme uuid.UUID, page []Due)
 
 // postAll posts a job's requests in one database transaction, outside the callers' lanes and after them.
 func (l *Ledger) postAll(ctx context.Context, programme uuid.UUID, requests []Request) ([]Answer, error) {
-	for i := range requests {
-		requests[i].truncate()
-	}
 	if len(requests) >= longPage {
 		if err := l.giveWay(ctx, programme); err != nil {
 			return nil, err
