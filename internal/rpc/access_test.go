@@ -135,9 +135,16 @@ func TestMemberSeesItselfOnly(t *testing.T) { // E30
 func TestCredentialHasItsRate(t *testing.T) {
 	w := newWorld(t, func(cfg *rpc.Config) {
 		cfg.ExemptClients = nil
-		cfg.Rates = rpc.Rates{auth.System: 0.001 + 1.0/3600, auth.Finance: 1000}
+		cfg.Rates = rpc.Rates{auth.System: 1.0 / 3600, auth.Finance: 1000}
 	})
-	w.expect("a rate below one call", w.call(auth.System, api.LedgerServiceAccrueProcedure, accrual().but()), exhausted, "RATE_LIMITED")
+	ask := func(token string) answer {
+		return w.do(http.MethodPost, api.LedgerServiceGetBalanceProcedure, `{"memberId":"m1","unit":"points"}`, "Authorization", "Bearer "+token)
+	}
+	other := w.issue(w.grant(auth.System))
+	w.expect("the first call of an hour", ask(w.tokens[auth.System]), "ok", "")
+	w.expect("the second", ask(w.tokens[auth.System]), exhausted, "RATE_LIMITED")
+	w.expect("the first of another key of the same client", ask(other), "ok", "")
+	w.expect("its second", ask(other), exhausted, "RATE_LIMITED")
 	w.expect("another credential", w.call(auth.Finance, api.FinanceServiceGetTrialBalanceProcedure, `{}`), "ok", "")
 	w.expect("a role without a rate", w.call(auth.Operator, api.AdminServiceListWebhooksProcedure, `{}`), exhausted, "RATE_LIMITED")
 }

@@ -20,7 +20,7 @@ func DefaultRates() Rates {
 // maxLimiters is when those that are full again, and so remember nothing, are dropped.
 const maxLimiters = 20_000
 
-// limiters hold one token bucket a credential. Two seconds' worth may be used at once.
+// limiters hold one token bucket a credential. Two seconds' worth may be used at once, and one call in any case.
 type limiters struct {
 	rates  Rates
 	exempt map[string]bool
@@ -56,8 +56,16 @@ func (l *limiters) of(p *auth.Principal) *rate.Limiter {
 			maps.DeleteFunc(l.byKey, func(_ string, old *rate.Limiter) bool { return old.Tokens() >= float64(old.Burst()) })
 		}
 		perSecond := l.rates[p.Role]
-		limiter = rate.NewLimiter(perSecond, int(2*perSecond))
+		limiter = rate.NewLimiter(perSecond, burst(perSecond))
 		l.byKey[p.KeyID] = limiter
 	}
 	return limiter
+}
+
+// burst is how many calls may come at once: none for a role without a rate.
+func burst(perSecond rate.Limit) int {
+	if perSecond <= 0 {
+		return 0
+	}
+	return max(1, int(2*perSecond))
 }
