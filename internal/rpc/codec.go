@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
-	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -84,24 +83,23 @@ func decode(m proto.Message, read func(proto.Message) error) error {
 	return nil
 }
 
-// decodeError returns what of a decoding error may be told. It quotes the input, so it is cut short and made printable;
-// the prefix is left out because the library varies it on purpose.
+// decodeError returns what of a decoding error may be told. The prefix is left out because the library varies it on
+// purpose.
 func decodeError(err error) string {
-	text := strings.ToValidUTF8(err.Error(), "?")
+	text := err.Error()
 	if _, rest, ok := strings.Cut(text, "proto:"); ok {
 		text = strings.TrimLeft(rest, " \u00a0")
 	}
-	const most = 200
-	if len(text) > most {
-		text = text[:most]
-		for !utf8.ValidString(text) {
-			text = text[:len(text)-1]
-		}
-	}
-	return text
+	return presentable(text)
 }
 
-// malformedText returns the decoding error that m carries.
+// presentable makes a text that quotes the input valid UTF-8, as every protobuf string has to be, and cuts it short.
+func presentable(text string) string {
+	const most = 200
+	return strings.ToValidUTF8(text[:min(len(text), most)], "?")
+}
+
+// malformedText returns the decoding error that m carries. It may be a caller's own text in the place of ours.
 func malformedText(m proto.Message) (string, bool) {
 	unknown := m.ProtoReflect().GetUnknown()
 	for len(unknown) > 0 {
@@ -111,7 +109,7 @@ func malformedText(m proto.Message) (string, bool) {
 		}
 		if number == malformed && kind == protowire.BytesType {
 			text, _ := protowire.ConsumeString(unknown[n:])
-			return text, true
+			return presentable(text), true
 		}
 		size := protowire.ConsumeFieldValue(number, kind, unknown[n:])
 		if size < 0 {

@@ -3,6 +3,7 @@ package rpc
 import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	v1 "tallystick/proto/tallystick/v1"
@@ -24,6 +25,17 @@ func methods() []protoreflect.MethodDescriptor {
 				all = append(all, service.Methods().Get(j))
 			}
 		}
+	}
+	return all
+}
+
+// methodsByGet has every method of the contract by its path, and whether it may be asked by GET: reads alone may.
+func methodsByGet() map[string]bool {
+	all := make(map[string]bool)
+	for _, method := range methods() {
+		path := "/" + string(method.Parent().FullName()) + "/" + string(method.Name())
+		options, _ := method.Options().(*descriptorpb.MethodOptions)
+		all[path] = options.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS
 	}
 	return all
 }

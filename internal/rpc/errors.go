@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -78,6 +79,8 @@ func toRefusal(err error) *refusal {
 		return because(err, connect.CodeResourceExhausted, reasonDatabaseBusy)
 	case errors.Is(err, db.ErrContention), state == "40001", state == "40P01", state == "55P03": // the last is lock_timeout
 		return because(err, connect.CodeAborted, reasonContention)
+	case errors.Is(err, db.ErrUnavailable): // before the deadline: whoever waits for a silent database meets one too
+		return because(err, connect.CodeUnavailable, reasonDatabaseUnavailable)
 	case errors.Is(err, context.DeadlineExceeded):
 		return because(err, connect.CodeDeadlineExceeded, reasonDeadlineExceeded)
 	case errors.Is(err, context.Canceled):
@@ -86,6 +89,15 @@ func toRefusal(err error) *refusal {
 		return because(err, connect.CodeUnavailable, reasonDatabaseUnavailable)
 	}
 	return because(err, connect.CodeInternal, reasonInternal)
+}
+
+// inTime returns err, or that the call's own time is up when that is why. It may have ended a wait for the database, of
+// which it says nothing.
+func inTime(ctx context.Context, err error) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) && errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, db.ErrOutcomeUnknown) {
+		return fmt.Errorf("%w: %v", context.DeadlineExceeded, err) //nolint:errorlint // what it was waiting for must not count
+	}
+	return err
 }
 
 func because(cause error, code connect.Code, reason string) *refusal {

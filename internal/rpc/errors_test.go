@@ -33,6 +33,7 @@ func TestErrorsAreAnsweredByWhatTheCallerCanDo(t *testing.T) {
 		{db.ErrOutcomeUnknown, connect.CodeUnavailable, "OUTCOME_UNKNOWN"},
 		{fmt.Errorf("%w: %w", db.ErrOutcomeUnknown, context.DeadlineExceeded), connect.CodeUnavailable, "OUTCOME_UNKNOWN"},
 		{db.ErrUnavailable, connect.CodeUnavailable, "DATABASE_UNAVAILABLE"},
+		{fmt.Errorf("%w: connect: %w", db.ErrUnavailable, context.DeadlineExceeded), connect.CodeUnavailable, "DATABASE_UNAVAILABLE"},
 		{&pgconn.PgError{Code: "57014"}, connect.CodeUnavailable, "DATABASE_UNAVAILABLE"},
 		{context.DeadlineExceeded, connect.CodeDeadlineExceeded, "DEADLINE_EXCEEDED"},
 		{context.Canceled, connect.CodeCanceled, "CANCELED"},
@@ -44,6 +45,27 @@ func TestErrorsAreAnsweredByWhatTheCallerCanDo(t *testing.T) {
 			if no.code != c.code || no.reason != c.reason {
 				t.Errorf("%v is answered as %s %s, want %s %s", err, no.code, no.reason, c.code, c.reason)
 			}
+		}
+	}
+}
+
+func TestWhatEndedWithTheCallsOwnTimeIsToldAsThat(t *testing.T) {
+	over, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	waited := fmt.Errorf("%w: connect: %w", db.ErrUnavailable, context.DeadlineExceeded)
+	lost := fmt.Errorf("%w: %w", db.ErrOutcomeUnknown, context.DeadlineExceeded)
+	for _, c := range []struct {
+		ctx    context.Context
+		err    error
+		reason string
+	}{
+		{over, waited, "DEADLINE_EXCEEDED"},
+		{t.Context(), waited, "DATABASE_UNAVAILABLE"},
+		{over, lost, "OUTCOME_UNKNOWN"},
+		{over, &ledger.Refusal{Reason: ledger.NotFoundReason}, "NOT_FOUND"},
+	} {
+		if no := toRefusal(inTime(c.ctx, c.err)); no.reason != c.reason {
+			t.Errorf("%v is answered as %s, want %s", c.err, no.reason, c.reason)
 		}
 	}
 }

@@ -21,6 +21,14 @@ func DecodeForTest(t *testing.T, data []byte, m proto.Message) {
 	checkDecoded(t, m)
 }
 
+// WithoutRow takes a method's row out of the table of permissions until the test ends.
+func WithoutRow(t *testing.T, procedure string) {
+	t.Helper()
+	row := procedures[procedure]
+	delete(procedures, procedure)
+	t.Cleanup(func() { procedures[procedure] = row })
+}
+
 func checkDecoded(t *testing.T, m proto.Message) {
 	t.Helper()
 	text, bad := malformedText(m)

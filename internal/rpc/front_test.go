@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"encoding/binary"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
+
+	"golang.org/x/sync/semaphore"
 )
 
 func TestTimeoutsAreReadStrictly(t *testing.T) {
@@ -46,4 +50,50 @@ func FuzzFrame(f *testing.F) {
 			t.Fatalf("accepted %x", body)
 		}
 	})
+}
+
+// What is asked for in the end are the bytes of all bodies together, not how many calls there are.
+func TestBodiesShareOneLimit(t *testing.T) {
+	f := &front{memory: semaphore.NewWeighted(100)}
+	read := func(length int64, body string) (*call, error) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(body))
+		r.ContentLength = length
+		c := &call{}
+		return c, f.readBody(c, r, 90)
+	}
+	announced, err := read(60, strings.Repeat("x", 60))
+	if err != nil || announced.body.Len() != 60 {
+		t.Fatal(err)
+	}
+	if _, err = read(60, ""); toRefusal(err).reason != reasonTooManyInFlight {
+		t.Errorf("a second body of 60 bytes: %v", err)
+	}
+	f.leave(announced)
+	unannounced, err := read(-1, "x") // may be as long as it is allowed to
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = read(11, ""); toRefusal(err).reason != reasonTooManyInFlight {
+		t.Errorf("11 bytes beside one that may have 90: %v", err)
+	}
+	f.leave(unannounced)
+	if !f.memory.TryAcquire(100) {
+		t.Error("not all was given back")
+	}
+}
+
+func TestLargeBuffersAreNotKept(t *testing.T) {
+	f := &front{memory: semaphore.NewWeighted(maxBodies)}
+	for range 8 {
+		c := &call{}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", bytes.NewReader(make([]byte, batchBytes)))
+		if err := f.readBody(c, r, batchBytes); err != nil {
+			t.Fatal(err)
+		}
+		f.leave(c)
+		kept := bodies.Get().(*bytes.Buffer)
+		if kept.Cap() > maxPooled {
+			t.Fatalf("a buffer of %d bytes was kept", kept.Cap())
+		}
+	}
 }

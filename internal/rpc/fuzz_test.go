@@ -2,9 +2,11 @@ package rpc_test
 
 import (
 	"bytes"
-	"encoding/json"
+	"context"
+	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -86,8 +88,17 @@ func seconds(d protoreflect.MessageDescriptor, n int64) protoreflect.Message {
 	return m
 }
 
-// FuzzEveryMethod sends anything to every method, as JSON and as a binary message, from somebody who may call it. No
-// answer may ever be internal, unknown or data_loss, and the books must balance.
+// The forms in which FuzzEveryMethod sends a message.
+const (
+	asJSON uint8 = iota
+	asBinary
+	asGet      // JSON in the query of a GET
+	asQuery    // the whole query of a GET
+	countForms // how many there are
+)
+
+// FuzzEveryMethod sends anything to every method, in every form, from somebody who may call it. No answer may ever be
+// internal, unknown or data_loss, each has a reason, and the books must balance.
 func FuzzEveryMethod(f *testing.F) {
 	w := newWorld(f, nil)
 	handler, err := rpc.New(w.config(nil))
@@ -106,33 +117,54 @@ func FuzzEveryMethod(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(uint8(i), false, text)
-		f.Add(uint8(i), true, data)
-		f.Add(uint8(i), false, []byte(`{}`))
-		f.Add(uint8(i), true, data[:len(data)/2])
+		f.Add(uint8(i), asJSON, text)
+		f.Add(uint8(i), asBinary, data)
+		f.Add(uint8(i), asJSON, []byte(`{}`))
+		f.Add(uint8(i), asBinary, data[:len(data)/2])
+		f.Add(uint8(i), asGet, text)
+		f.Add(uint8(i), asQuery, []byte("encoding=proto&base64=1&message="+base64.URLEncoding.EncodeToString(data)))
+		f.Add(uint8(i), asQuery, []byte("encoding=json&base64=1&message=%21"))
+		f.Add(uint8(i), asQuery, []byte("encoding=json&connect=v2&compression=gzip"))
 	}
-	f.Fuzz(func(t *testing.T, n uint8, binary bool, body []byte) {
+	f.Fuzz(func(t *testing.T, n, form uint8, body []byte) {
 		m := list[int(n)%len(list)]
-		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, m.procedure, bytes.NewReader(body))
+		req := formed(t.Context(), m.procedure, form%countForms, body)
 		req.Header.Set("Authorization", "Bearer "+w.tokens[m.role])
-		req.Header.Set("Content-Type", "application/json")
-		if binary {
-			req.Header.Set("Content-Type", "application/proto")
-		}
 		res := httptest.NewRecorder()
 		handler.ServeHTTP(res, req)
-		if res.Code == http.StatusOK {
+		switch {
+		case res.Code == http.StatusOK:
 			return
+		case req.Method == http.MethodGet && (res.Code == http.StatusMethodNotAllowed || res.Code == http.StatusUnsupportedMediaType):
+			return // a GET of a write, or in an encoding that there is not
 		}
-		var wire struct{ Code string }
-		if err := json.Unmarshal(res.Body.Bytes(), &wire); err != nil {
-			t.Fatalf("%s: %d %q", m.procedure, res.Code, res.Body)
-		}
-		switch wire.Code {
+		got := readAnswer(t, res.Result(), res.Body.Bytes())
+		switch got.code {
 		case "internal", "unknown", "data_loss", "":
-			t.Fatalf("%s answers %q with %s\n%s", m.procedure, body, res.Body, w.log.String())
+			t.Fatalf("%s answers %q with %s\n%s", m.procedure, body, got.body, w.log.String())
+		}
+		if got.reason == "" {
+			t.Fatalf("%s answers %q without a reason: %s", m.procedure, body, got.body)
 		}
 	})
+}
+
+// formed is a call of a method in one of the forms.
+func formed(ctx context.Context, procedure string, form uint8, body []byte) *http.Request {
+	method, contentType := http.MethodPost, "application/json"
+	var query string
+	switch form {
+	case asBinary:
+		contentType = "application/proto"
+	case asGet:
+		method, query, body = http.MethodGet, "connect=v1&encoding=json&message="+url.QueryEscape(string(body)), nil
+	case asQuery:
+		method, query, body = http.MethodGet, string(body), nil
+	}
+	req := httptest.NewRequestWithContext(ctx, method, procedure, bytes.NewReader(body))
+	req.URL.RawQuery = query
+	req.Header.Set("Content-Type", contentType)
+	return req
 }
 
 // FuzzCodecs feeds the strict decoders, of which the front door knows nothing.

@@ -26,7 +26,7 @@ func interceptor(validator protovalidate.Validator) connect.Interceptor {
 			if err == nil {
 				return res, nil
 			}
-			c.refusal = toRefusal(err)
+			c.refusal = toRefusal(inTime(ctx, err))
 			return nil, c.refusal.connectError()
 		}
 	})

@@ -70,21 +70,13 @@ func New(cfg Config) (http.Handler, error) {
 	s := &server{
 		ledger: cfg.Ledger, benefits: cfg.Benefits, vouchers: cfg.Vouchers, webhooks: cfg.Webhooks, pages: newPages(cfg.PageKey),
 	}
-	calls := s.mount(handlerOptions(cfg.Traces, validator))
-
-	f := &front{
-		next: calls, keys: cfg.Keys, limits: newLimiters(cfg.Rates, cfg.ExemptClients), log: cfg.Log,
-		errors: connect.NewErrorWriter(), maxInFlight: int64(cfg.MaxInFlight),
-	}
-	if f.maxInFlight == 0 {
-		f.maxInFlight = DefaultMaxInFlight
-	}
-	f.metrics = newMetrics(cfg.Registry, func() float64 { return float64(f.inFlight.Load()) })
+	calls := newFront(cfg, s.mount(handlerOptions(cfg.Traces, validator)))
 
 	mux := http.NewServeMux()
 	// Keys are sent in a header, never in a cookie, so another site cannot use them. It is refused all the same: a
 	// browser that calls from elsewhere is a mistake or an attempt.
-	mux.Handle("/", http.NewCrossOriginProtection().Handler(f))
+	mux.Handle("/", http.NewCrossOriginProtection().Handler(calls))
+	describe(mux)
 	mux.HandleFunc("GET /livez", live)
 	mux.Handle("GET /readyz", ready(cfg.Checks))
 	if !cfg.MetricsApart {
@@ -110,7 +102,7 @@ func handlerOptions(traces *Traces, validator protovalidate.Validator) []connect
 	}
 }
 
-// mount puts every service and its description on one mux.
+// mount puts every service on one mux.
 func (s *server) mount(options []connect.HandlerOption) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle(api.NewLedgerServiceHandler(s, options...))
@@ -118,12 +110,16 @@ func (s *server) mount(options []connect.HandlerOption) *http.ServeMux {
 	mux.Handle(api.NewMerchantServiceHandler(s, options...))
 	mux.Handle(api.NewFinanceServiceHandler(s, options...))
 	mux.Handle(api.NewAdminServiceHandler(s, options...))
+	return mux
+}
+
+// describe puts reflection on mux. It tells the contract, which is public, and so does not pass the front door.
+func describe(mux *http.ServeMux) {
 	reflector := grpcreflect.NewStaticReflector(
 		api.LedgerServiceName, api.MemberServiceName, api.MerchantServiceName, api.FinanceServiceName, api.AdminServiceName)
 	small := connect.WithReadMaxBytes(callBytes)
 	mux.Handle(grpcreflect.NewHandlerV1(reflector, small))
 	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector, small))
-	return mux
 }
 
 // HTTPServer is the listener's side: HTTP/1.1 and, for gRPC, HTTP/2 without TLS, with a limit for everything that a

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/base64"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,7 +18,10 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"connectrpc.com/grpcreflect"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"tallystick/benefits"
 	"tallystick/internal/auth"
@@ -136,6 +142,11 @@ func TestTimeoutsAreKeptOrRefused(t *testing.T) { // E15
 	}
 	w.refuses(bad)
 
+	w.refuses([]hostile{{
+		name: "no time at all", procedure: api.LedgerServiceAccrueProcedure, body: accrual().but(),
+		headers: []string{"Connect-Timeout-Ms", "0"}, code: "deadline_exceeded", reason: "DEADLINE_EXCEEDED",
+	}})
+
 	before := w.books().transactions
 	f := accrual()
 	first := w.call(auth.System, api.LedgerServiceAccrueProcedure, f.but(), "Connect-Timeout-Ms", "1")
@@ -145,6 +156,79 @@ func TestTimeoutsAreKeptOrRefused(t *testing.T) { // E15
 	w.expect("retry", w.call(auth.System, api.LedgerServiceAccrueProcedure, f.but()), "ok", "")
 	if after := w.books().transactions; after != before+1 {
 		t.Errorf("%d transactions were written, want 1", after-before)
+	}
+	w.balanced()
+}
+
+func TestWhatConnectWouldRefuseWithoutAReasonHasOne(t *testing.T) {
+	w := newWorld(t, nil)
+	before := w.books()
+	bearer := []string{"Authorization", "Bearer " + w.tokens[auth.System]}
+	message := url.QueryEscape(`{"memberId":"m1","unit":"points"}`)
+	for query, want := range map[string]struct{ code, reason string }{
+		"encoding=json&message=" + message:                                                {"ok", ""},
+		"encoding=json&connect=v1&compression=identity&message=" + message:                {"ok", ""},
+		"encoding=json&base64=1&message=eyJtZW1iZXJJZCI6Im0xIiwidW5pdCI6InBvaW50cyJ9":     {"ok", ""},
+		"encoding=json&base64=1&message=eyJtZW1iZXJJZCI6Im0xIiwidW5pdCI6InBvaW50cyIgfQ==": {"ok", ""},
+		"encoding=proto&base64=1&message=CgJtMRIGcG9pbnRz":                                {"ok", ""},
+		"encoding=json":                                                {invalid, "REQUEST_MALFORMED"},
+		"encoding=json&message=":                                       {invalid, "REQUEST_MALFORMED"},
+		"encoding=json&message=%zz":                                    {invalid, "REQUEST_MALFORMED"},
+		"encoding=json&message=%ff":                                    {invalid, "REQUEST_MALFORMED"},
+		"encoding=json&message={}":                                     {invalid, "INVALID_FIELD"},
+		"encoding=json&base64=1&message=%21":                           {invalid, "REQUEST_MALFORMED"},
+		"encoding=json&base64=1&message=A":                             {invalid, "REQUEST_MALFORMED"},
+		"encoding=json&base64=1&message=AA=":                           {invalid, "REQUEST_MALFORMED"},
+		"encoding=proto&base64=1&message=____":                         {invalid, "REQUEST_MALFORMED"},
+		"encoding=json&connect=v2&message=" + message:                  {invalid, "REQUEST_MALFORMED"},
+		"encoding=json&compression=gzip&message=" + message:            {"unimplemented", "REQUEST_MALFORMED"},
+		"encoding=json&compression=br&message=" + message:              {"unimplemented", "REQUEST_MALFORMED"},
+		"encoding=json&message=" + message + "&compression=%00":        {"unimplemented", "REQUEST_MALFORMED"},
+		"encoding=json&base64=1&message=" + strings.Repeat("A", 4<<10): {invalid, "REQUEST_MALFORMED"},
+	} {
+		w.expect(query, w.do(http.MethodGet, api.LedgerServiceGetBalanceProcedure+"?"+query, "", bearer...), want.code, want.reason)
+	}
+	body := accrual().but()
+	w.refuses([]hostile{
+		{name: "another version", procedure: api.LedgerServiceAccrueProcedure, body: body, headers: []string{"Connect-Protocol-Version", "2"}, code: invalid, reason: "REQUEST_MALFORMED"},
+		{name: "packed as gRPC", procedure: api.LedgerServiceAccrueProcedure, body: body, headers: []string{"Grpc-Encoding", "gzip"}, code: "unimplemented", reason: "REQUEST_MALFORMED"},
+	})
+	const frame = "\x00\x00\x00\x00\x00"
+	got := w.do(http.MethodPost, api.LedgerServiceAccrueProcedure, frame, append(bearer, "Content-Type", "application/grpc-web+proto", "Grpc-Encoding", "gzip")...)
+	details, err := base64.RawStdEncoding.DecodeString(got.header.Get("Grpc-Status-Details-Bin"))
+	if err != nil || got.header.Get("Grpc-Status") != "12" || !bytes.Contains(details, []byte("REQUEST_MALFORMED")) {
+		t.Errorf("packed as gRPC-Web: status %q, details %q, %v", got.header.Get("Grpc-Status"), details, err)
+	}
+	if after := w.books(); after != before {
+		t.Errorf("the books changed from %v to %v", before, after)
+	}
+	w.balanced()
+}
+
+// A client may put anything into the field that carries our decoding errors to the interceptor.
+func TestWhatAClientSaysOfItsOwnRequestIsCutAndCleaned(t *testing.T) {
+	w := newWorld(t, nil)
+	field := protowire.AppendTag(nil, protowire.MaxValidNumber, protowire.BytesType)
+	for name, text := range map[string]string{"long": strings.Repeat("x", 60<<10), "not UTF-8": "\xff\xfe", "cut within a symbol": strings.Repeat("x", 199) + "你"} {
+		body := protowire.AppendString(slices.Clone(field), text)
+		got := w.call(auth.System, api.LedgerServiceAccrueProcedure, string(body), "Content-Type", "application/proto")
+		w.expect(name, got, invalid, "REQUEST_MALFORMED")
+		if problem := got.meta["problem"]; problem == "" || len(problem) > 200 {
+			t.Errorf("%s: the problem has %d bytes", name, len(problem))
+		}
+	}
+	w.balanced()
+}
+
+func TestAMethodWithoutARowIsRefusedToEverybody(t *testing.T) {
+	rpc.WithoutRow(t, api.LedgerServiceAccrueProcedure)
+	w := newWorld(t, nil)
+	for _, role := range auth.Roles {
+		w.expect(string(role), w.call(role, api.LedgerServiceAccrueProcedure, accrual().but()), "permission_denied", "NOT_PERMITTED")
+	}
+	w.expect("nobody", w.do(http.MethodPost, api.LedgerServiceAccrueProcedure, accrual().but()), "unauthenticated", "CREDENTIAL_MISSING")
+	if text := w.log.String(); strings.Contains(text, "panic") {
+		t.Errorf("the log says %s", text)
 	}
 	w.balanced()
 }
@@ -207,11 +291,10 @@ func TestMoreCallsThanMayBeInFlightAreRefused(t *testing.T) {
 	if _, err := writer.Write([]byte(body[:10])); err != nil { // returns when the client has begun to send
 		t.Fatal(err)
 	}
-	refused := false
-	for !refused {
-		got := w.call(auth.System, api.LedgerServiceGetBalanceProcedure, `{"memberId":"m1","unit":"points"}`)
-		refused = got.is(exhausted, "TOO_MANY_IN_FLIGHT")
-	}
+	w.eventually("the call is in flight", func() bool { return strings.Contains(w.metrics(), "tallystick_rpc_in_flight 1\n") })
+	refused := w.call(auth.System, api.LedgerServiceGetBalanceProcedure, `{"memberId":"m1","unit":"points"}`)
+	w.expect("one more", refused, exhausted, "TOO_MANY_IN_FLIGHT")
+	w.expect("who has no key takes no place", w.do(http.MethodPost, api.LedgerServiceAccrueProcedure, body), "unauthenticated", "CREDENTIAL_MISSING")
 	if _, err := writer.Write([]byte(body[10:])); err != nil {
 		t.Fatal(err)
 	}
@@ -220,6 +303,29 @@ func TestMoreCallsThanMayBeInFlightAreRefused(t *testing.T) {
 		t.Error(err)
 	}
 	w.expect("afterwards", w.call(auth.System, api.LedgerServiceAccrueProcedure, accrual().but()), "ok", "")
+}
+
+// eventually polls until what holds.
+func (w *world) eventually(what string, holds func() bool) {
+	w.t.Helper()
+	deadline := time.After(time.Minute)
+	for !holds() {
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-deadline:
+			w.t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// metrics is what /metrics shows.
+func (w *world) metrics() string {
+	w.t.Helper()
+	got := w.do(http.MethodGet, "/metrics", "")
+	if got.status != http.StatusOK {
+		w.t.Fatalf("metrics: %d", got.status)
+	}
+	return string(got.body)
 }
 
 func TestClientsThatHangUpLeaveWholePostings(t *testing.T) { // E61
@@ -256,16 +362,20 @@ func TestClientsThatHangUpLeaveWholePostings(t *testing.T) { // E61
 	w.balanced()
 }
 
-// gate is a network that can be cut.
+// gate is a network that can be cut, or lead to somebody who never says anything.
 type gate struct {
-	cut   atomic.Bool
-	mu    sync.Mutex
-	conns []net.Conn
+	cut    atomic.Bool
+	silent atomic.Pointer[net.TCPAddr]
+	mu     sync.Mutex
+	conns  []net.Conn
 }
 
 func (g *gate) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if g.cut.Load() {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: errors.New("the network is cut")}
+	}
+	if silent := g.silent.Load(); silent != nil {
+		network, address = "tcp", silent.String()
 	}
 	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 	if err == nil {
@@ -335,6 +445,58 @@ func TestWithoutItsDatabaseTheServerSaysSoAndRecovers(t *testing.T) { // E62
 	w.balanced()
 }
 
+// A database that takes the connection and then says nothing is no better than one that is not there.
+func TestADatabaseThatSaysNothingIsUnavailable(t *testing.T) { // E62
+	network := &gate{}
+	w := newWorld(t, nil)
+	pool := devdb.Open(t, w.pool.Config().ConnString(), db.Options{Poster: true, Dial: network.dial})
+	books := ledger.New(pool, pool)
+	t.Cleanup(books.Close)
+	w.url = serve(t, w.config(func(cfg *rpc.Config) {
+		cfg.Ledger, cfg.Keys = books, auth.NewKeys(pool, "test")
+		cfg.Checks = []rpc.Check{{Name: "database", Run: pool.Ping}}
+	}))
+	w.accrue("m1", "100") // the key of the system is remembered now, that of finance is not
+	before := w.books()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	network.silent.Store(listener.Addr().(*net.TCPAddr))
+	network.close()
+	network.cut.Store(false)
+
+	f := accrual()
+	var all sync.WaitGroup
+	for name, ask := range map[string]func() answer{
+		"a write": func() answer { return w.call(auth.System, api.LedgerServiceAccrueProcedure, f.but()) },
+		"a balance": func() answer {
+			return w.call(auth.System, api.LedgerServiceGetBalanceProcedure, `{"memberId":"m1","unit":"points"}`)
+		},
+		"a statement": func() answer {
+			return w.call(auth.System, api.LedgerServiceListEntriesProcedure, `{"memberId":"m1","unit":"points"}`)
+		},
+		"an unseen key": func() answer { return w.call(auth.Finance, api.FinanceServiceGetTrialBalanceProcedure, `{}`) },
+	} {
+		all.Go(func() { w.expect(name, ask(), "unavailable", "DATABASE_UNAVAILABLE") })
+	}
+	all.Go(func() {
+		if status, err := w.raw(http.MethodGet, "/readyz", ""); err != nil || status != http.StatusServiceUnavailable {
+			t.Errorf("ready: %d, %v", status, err)
+		}
+	})
+	all.Wait()
+	if after := w.books(); after != before {
+		t.Errorf("the books changed from %v to %v", before, after)
+	}
+	network.silent.Store(nil)
+	network.close()
+	network.cut.Store(false)
+	w.expect("the same request again", w.call(auth.System, api.LedgerServiceAccrueProcedure, f.but()), "ok", "")
+	w.balanced()
+}
+
 func TestWhenEveryConnectionIsInUseTheServerSaysSo(t *testing.T) { // E62
 	w := newWorld(t, nil)
 	pool := devdb.Open(t, w.pool.Config().ConnString(), db.Options{Poster: true, MaxConns: 2})
@@ -389,19 +551,7 @@ func TestMetricsCountCallsByOutcome(t *testing.T) {
 	if _, err := w.owner.Exec(t.Context(), park); err != nil {
 		t.Fatal(err)
 	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+"/metrics", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	data, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	shown := w.metrics()
 	for _, line := range []string{
 		`tallystick_rpc_seconds_count{code="ok",procedure="/tallystick.v1.LedgerService/Accrue"} 2`,
 		`tallystick_rpc_seconds_count{code="failed_precondition",procedure="/tallystick.v1.LedgerService/Redeem"} 3`,
@@ -421,7 +571,7 @@ func TestMetricsCountCallsByOutcome(t *testing.T) {
 		`tallystick_outbox_undelivered 0`,
 		`tallystick_outbox_endpoints{state="parked"} 1`,
 	} {
-		if !strings.Contains(string(data), line) {
+		if !strings.Contains(shown, line) {
 			t.Errorf("no line %s", line)
 		}
 	}
@@ -442,8 +592,21 @@ func TestGRPCOverHTTP2AndReflectionAnswer(t *testing.T) {
 	if _, err := client.Accrue(t.Context(), m); connect.CodeOf(err) != connect.CodeInvalidArgument {
 		t.Error(err)
 	}
-	if status, err := w.raw(http.MethodPost, "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", ""); err != nil || status == http.StatusNotFound {
-		t.Errorf("reflection: %d, %v", status, err)
+	stream := grpcreflect.NewClient(plain, w.url).NewStream(t.Context()) // without a key: the contract is public
+	defer func() { _, _ = stream.Close() }()
+	names, err := stream.ListServices()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range allMethods() {
+		service, _, _ := strings.Cut(strings.TrimPrefix(m.procedure, "/"), "/")
+		if !slices.Contains(names, protoreflect.FullName(service)) {
+			t.Errorf("reflection lists %v, not %s", names, service)
+		}
+	}
+	described, err := stream.FileContainingSymbol(api.LedgerServiceName)
+	if err != nil || len(described) == 0 {
+		t.Errorf("%d files describe %s: %v", len(described), api.LedgerServiceName, err)
 	}
 }
 
