@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/sync/singleflight"
 
 	"tallystick/internal/db"
@@ -30,6 +31,9 @@ const (
 	askTimeout = 3 * time.Second
 	// maxRemembered bounds the memory of verified keys; stale ones are dropped when it is reached.
 	maxRemembered = 20_000
+	// maxStrangers is how many keys that were never seen here are asked about at a time. Anybody can write such keys down;
+	// those in use are asked about again beside them.
+	maxStrangers = 32
 )
 
 // Keys issues, verifies and revokes API keys. It is safe for concurrent use.
@@ -38,6 +42,7 @@ type Keys struct {
 	environment string
 	now         func() time.Time
 	asking      singleflight.Group
+	strangers   *semaphore.Weighted
 
 	mu         sync.RWMutex
 	remembered map[[sha256.Size]byte]*verified
@@ -58,6 +63,7 @@ func (v *verified) believed(now time.Time) bool {
 func NewKeys(pool *db.Pool, environment string) *Keys {
 	return &Keys{
 		pool: pool, environment: environment, now: time.Now, remembered: make(map[[sha256.Size]byte]*verified),
+		strangers: semaphore.NewWeighted(maxStrangers),
 	}
 }
 
@@ -158,7 +164,8 @@ func (k *Keys) Revoke(ctx context.Context, id string) error {
 	return nil
 }
 
-// Verify returns the holder of a token, or [ErrInvalid]. Any other error means that the database could not be asked.
+// Verify returns the holder of a token, or [ErrInvalid]. Any other error means that the database could not be asked:
+// db.ErrBusy also that too many keys are new at once.
 func (k *Keys) Verify(ctx context.Context, token string) (*Principal, error) {
 	id, ok := parseToken(token, k.environment)
 	if !ok {
@@ -175,6 +182,12 @@ func (k *Keys) Verify(ctx context.Context, token string) (*Principal, error) {
 	answer := k.asking.DoChan(string(sum[:]), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 		defer cancel()
+		if v == nil {
+			if !k.strangers.TryAcquire(1) {
+				return nil, fmt.Errorf("%w: too many unknown keys", db.ErrBusy)
+			}
+			defer k.strangers.Release(1)
+		}
 		v, err := k.ask(ctx, id, sum)
 		k.remember(sum, v, err)
 		return v, err

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"tallystick/internal/db"
 	"tallystick/internal/devdb"
 )
 
@@ -161,4 +162,38 @@ func TestManyCallersOfOneKeyAllLearnWhoItIs(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// Whoever writes down keys by the thousand keeps nobody out whose key is known.
+func TestUnknownKeysHaveFewPlaces(t *testing.T) {
+	k := NewKeys(devdb.New(t), "dev")
+	now := time.Now()
+	k.now = func() time.Time { return now }
+	known, fresh := issue(t, k, newGrant()), issue(t, k, newGrant())
+	forged, _ := newToken("dev")
+	if _, err := k.Verify(t.Context(), known); err != nil {
+		t.Fatal(err)
+	}
+	if !k.strangers.TryAcquire(maxStrangers) {
+		t.Fatal("a question that was answered keeps its place")
+	}
+	for _, token := range []string{fresh, forged} {
+		if _, err := k.Verify(t.Context(), token); !errors.Is(err, db.ErrBusy) {
+			t.Errorf("one more unknown key: %v", err)
+		}
+	}
+	now = now.Add(Recheck)
+	if _, err := k.Verify(t.Context(), known); err != nil {
+		t.Errorf("a known key is asked about again: %v", err)
+	}
+	k.strangers.Release(maxStrangers)
+	if _, err := k.Verify(t.Context(), fresh); err != nil {
+		t.Errorf("later: %v", err)
+	}
+	for range 2 * maxStrangers {
+		forged, _ := newToken("dev")
+		if _, err := k.Verify(t.Context(), forged); !errors.Is(err, ErrInvalid) {
+			t.Errorf("a forged key: %v", err)
+		}
+	}
 }

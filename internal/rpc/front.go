@@ -33,6 +33,7 @@ type front struct {
 	metrics     *metrics
 	log         *slog.Logger
 	errors      *connect.ErrorWriter
+	atDoor      atomic.Int64 // calls whose key is being looked at
 	inFlight    atomic.Int64
 	maxInFlight int64
 	memory      *semaphore.Weighted
@@ -115,7 +116,8 @@ func (f *front) leave(c *call) {
 	f.memory.Release(c.reserved)
 }
 
-// admit decides whether the call is served. Nobody without a valid key takes a place in flight.
+// admit decides whether the call is served. Nobody without a valid key takes a place in flight; as many as have one may
+// wait at the door.
 func (f *front) admit(ctx context.Context, c *call, p procedure, r *http.Request) error {
 	principal, err := f.authenticate(ctx, r)
 	if err != nil {
@@ -149,6 +151,11 @@ func (f *front) authenticate(ctx context.Context, r *http.Request) (*auth.Princi
 	scheme, token, _ := strings.Cut(header[0], " ")
 	if len(header) > 1 || !strings.EqualFold(scheme, "Bearer") {
 		return nil, refuse(connect.CodeUnauthenticated, reasonCredentialInvalid)
+	}
+	waiting := f.atDoor.Add(1)
+	defer f.atDoor.Add(-1)
+	if waiting > f.maxInFlight {
+		return nil, refuse(connect.CodeResourceExhausted, reasonTooManyInFlight)
 	}
 	principal, err := f.keys.Verify(ctx, token)
 	if errors.Is(err, auth.ErrInvalid) {
