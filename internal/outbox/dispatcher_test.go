@@ -134,7 +134,7 @@ func TestOneDispatcherServesAnEndpointAtATime(t *testing.T) {
 	endpoint(t, b, s)
 	for range 3 {
 		d := hurried(b.Ledger, b.Pool)
-		d.lease = 15 * time.Second // a slow machine is no fault
+		d.lease = steady
 		run(t, d)
 	}
 	s.await(traffic(t, b, []*ledger.Ledger{b.Ledger, b.Another(t)}, 30))
@@ -153,7 +153,7 @@ func TestSmallWindowsKeepTheOrder(t *testing.T) {
 			servers := []*ledger.Ledger{b.Ledger, b.Another(t), b.Another(t)}
 			posted := traffic(t, b, servers, 30)
 			d := hurried(b.Ledger, b.Pool)
-			d.events, d.seals = 7, 3
+			d.lease, d.events, d.seals = steady, 7, 3
 			run(t, d)
 			s.await(posted)
 			if again := s.check(b); again > 0 {
@@ -217,7 +217,7 @@ func TestAFailingEndpointIsParkedAlone(t *testing.T) {
 	endpoints, e := endpoint(t, b, bad)
 	endpoint(t, b, good)
 	d := hurried(b.Ledger, b.Pool)
-	d.retry = d.retry[:9]
+	d.lease, d.retry = steady, d.retry[:9]
 	run(t, d)
 	for i := range 20 {
 		b.Accrue(t, fmt.Sprint(i), "m", "points", 1)

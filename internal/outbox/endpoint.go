@@ -112,14 +112,28 @@ func invalid(field, problem string) error {
 // Create registers an endpoint for the events from now on ([Endpoints.Replay] sends earlier ones too) and returns the
 // secret that signs its deliveries, which is shown this once: a retry returns the same endpoint and no secret.
 // INVALID_FIELD refuses an address that is not public https, NOT_FOUND a retry when the endpoint was deleted since.
+// [ErrNameServer] says that the host's name could not be asked about; nothing was written. A retry asks about no name.
 func (e *Endpoints) Create(ctx context.Context, programme uuid.UUID, asked Asked, address string) (Endpoint, string, error) {
-	if err := e.targets.check(ctx, address); err != nil {
+	host, err := e.targets.check(address)
+	if err != nil {
 		return Endpoint{}, "", invalid("url", err.Error())
+	}
+	done, err := asked.before(ctx, e.pool, programme, "create", address)
+	if err != nil {
+		return Endpoint{}, "", err
+	}
+	if !done { // and no transaction is open while we wait for a name server
+		if _, err = e.targets.resolve(ctx, host); err != nil && !errors.Is(err, ErrNameServer) {
+			err = invalid("url", err.Error())
+		}
+		if err != nil {
+			return Endpoint{}, "", err
+		}
 	}
 	id := uuid.NewSHA1(programme, []byte("webhook\x00"+asked.Client+"\x00"+asked.Key))
 	secret := newSecret()
 	shown := ""
-	err := db.InTx(ctx, e.pool, db.Locked, func(tx pgx.Tx) error {
+	err = db.InTx(ctx, e.pool, db.Locked, func(tx pgx.Tx) error {
 		shown = ""
 		done, err := asked.begin(ctx, tx, programme, "create", address)
 		if err != nil || done {

@@ -11,6 +11,8 @@ import (
 	"github.com/shopspring/decimal"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"tallystick/internal/db"
+	"tallystick/internal/devdb"
 	"tallystick/ledger"
 	"tallystick/ledger/ledgertest"
 )
@@ -245,5 +247,49 @@ func TestLagIsHowLongAnEventWaitedWhileNothingWasDelivered(t *testing.T) {
 	}
 	if err != nil || lag.Undelivered != 2 || lag.Oldest < since || lag.Oldest >= age-before {
 		t.Errorf("a replay begun %v ago of events %v old: %+v, %v", since, age, lag, err)
+	}
+}
+
+// A failure has to be tried again in time by somebody; what the receiver answers then does not matter.
+func TestLagCountsFailuresThatNobodyTriesAgain(t *testing.T) {
+	b := ledgertest.New(t, live)
+	endpoints, e := endpoint(t, b, newSink(t))
+	b.Accrue(t, "a", "m", "points", 1)
+	const longAgo = `UPDATE webhook_endpoints SET started_at = now() - INTERVAL '9 hours' WHERE id = $1`
+	const fail = `INSERT INTO webhook_failures (endpoint_id, transaction_id, attempts, failure, failed_at, next_at)
+VALUES ($1, $2, 1, 'status 500', now() - $3::interval, now() - $4::interval)`
+	if _, err := b.Pool.Exec(t.Context(), longAgo, e.ID); err != nil {
+		t.Fatal(err)
+	}
+	owner := devdb.Open(t, b.Database.OwnerURL, db.Options{})
+	shift := func(by time.Duration) {
+		if _, err := owner.Exec(t.Context(), `UPDATE seals SET sealed_at = sealed_at + $1::interval`, by); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shift(-9 * time.Hour)
+	defer shift(9 * time.Hour) // the books have to verify in the end
+	for _, c := range []struct {
+		name         string
+		failed, next time.Duration // ago
+		least, most  time.Duration
+	}{
+		{"the next attempt is due", 5 * time.Hour, 4 * time.Hour, 4 * time.Hour, 5 * time.Hour},
+		{"another attempt is to come", 8 * time.Hour, -time.Hour, 4 * time.Hour, 5 * time.Hour},
+		{"another failed since", time.Hour, -time.Hour, time.Hour, 2 * time.Hour},
+	} {
+		if _, err := b.Pool.Exec(t.Context(), fail, e.ID, uuid.New(), c.failed, c.next); err != nil {
+			t.Fatal(err)
+		}
+		lag, err := endpoints.Lag(t.Context())
+		if err != nil || lag.Failing != 1 || lag.Oldest < c.least || lag.Oldest >= c.most {
+			t.Errorf("%s: %+v, %v; want %v", c.name, lag, err, c.least)
+		}
+	}
+	if _, err := b.Pool.Exec(t.Context(), `DELETE FROM webhook_failures WHERE next_at < now()`); err != nil {
+		t.Fatal(err)
+	}
+	if lag, err := endpoints.Lag(t.Context()); err != nil || lag.Failing != 1 || lag.Oldest != 0 {
+		t.Errorf("every attempt is to come: %+v, %v", lag, err)
 	}
 }

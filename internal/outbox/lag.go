@@ -13,9 +13,9 @@ import (
 type Lag struct {
 	// Undelivered counts the events that wait, once for each active endpoint.
 	Undelivered int64
-	// Oldest is the longest that an event has waited while nothing was delivered to its endpoint. It grows when no
-	// dispatcher does its work. A failing or slow receiver and a replay of old events do not make it grow: they say
-	// nothing about this service.
+	// Oldest is the longest that an event has waited while nothing was delivered to its endpoint and, when one has failed,
+	// nothing was tried although it was time to. It grows when no dispatcher does its work. A failing or slow receiver and
+	// a replay of old events do not make it grow: they say nothing about this service.
 	Oldest time.Duration
 	// Failing endpoints have an event whose last delivery failed; parked ones wait for Resume.
 	Failing, Parked int
@@ -24,7 +24,8 @@ type Lag struct {
 // The oldest event that waits at an endpoint is the first of some stripe, and its seal is the cursor's or follows it.
 const sqlReadLag = `
 SELECT e.id, e.state, sum(s.events - c.event)::int8, min(l.sealed_at), e.delivered_at, e.started_at, now(),
-    EXISTS (SELECT 1 FROM webhook_failures AS f WHERE f.endpoint_id = e.id)
+    (SELECT min(f.next_at) FROM webhook_failures AS f WHERE f.endpoint_id = e.id),
+    (SELECT max(f.failed_at) FROM webhook_failures AS f WHERE f.endpoint_id = e.id)
 FROM webhook_endpoints AS e
 JOIN webhook_cursors AS c ON c.endpoint_id = e.id
 JOIN stripes AS s ON s.programme_id = e.programme_id AND s.stripe = c.stripe
@@ -41,21 +42,20 @@ func (e *Endpoints) Lag(ctx context.Context) (Lag, error) {
 	var id uuid.UUID
 	var state State
 	var waiting int64
-	var oldest, delivered, started *time.Time
+	var oldest, delivered, started, next, failed *time.Time
 	var now time.Time
-	var failing bool
-	_, err = pgx.ForEachRow(rows, []any{&id, &state, &waiting, &oldest, &delivered, &started, &now, &failing}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&id, &state, &waiting, &oldest, &delivered, &started, &now, &next, &failed}, func() error {
 		if state == Parked {
 			lag.Parked++
 			return nil
 		}
 		lag.Undelivered += waiting
-		switch {
-		case failing:
+		if next != nil {
 			lag.Failing++
-		case oldest != nil:
+		}
+		if oldest != nil {
 			since := *oldest
-			for _, later := range []*time.Time{delivered, started} {
+			for _, later := range []*time.Time{delivered, started, next, failed} {
 				if later != nil && later.After(since) {
 					since = *later
 				}

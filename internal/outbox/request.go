@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -37,20 +38,37 @@ ON CONFLICT (programme_id, id) DO NOTHING`
 // begin notes in tx that content is asked for, and reports whether it was done before. Of two that ask at once, the second
 // waits here for the first.
 func (a Asked) begin(ctx context.Context, tx pgx.Tx, programme uuid.UUID, content ...string) (done bool, err error) {
-	hash := sha256.Sum256([]byte(strings.Join(content, "\x00")))
-	tag, err := tx.Exec(ctx, sqlInsertRequest, programme, a.id(programme), hash[:])
+	tag, err := tx.Exec(ctx, sqlInsertRequest, programme, a.id(programme), digest(content))
 	if err != nil {
 		return false, fmt.Errorf("note webhook request: %w", err)
 	}
 	if tag.RowsAffected() == 1 {
 		return false, nil
 	}
+	return a.before(ctx, tx, programme, content...)
+}
+
+// before reports whether content was asked for before.
+func (a Asked) before(ctx context.Context, q querier, programme uuid.UUID, content ...string) (done bool, err error) {
 	var earlier []byte
-	if err := tx.QueryRow(ctx, sqlReadRequest, programme, a.id(programme)).Scan(&earlier); err != nil {
+	err = q.QueryRow(ctx, sqlReadRequest, programme, a.id(programme)).Scan(&earlier)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return false, nil
+	case err != nil:
 		return false, fmt.Errorf("read webhook request: %w", err)
-	}
-	if !bytes.Equal(earlier, hash[:]) {
+	case !bytes.Equal(earlier, digest(content)):
 		return false, &ledger.Refusal{Reason: ledger.IdempotencyKeyReused}
 	}
 	return true, nil
+}
+
+// querier is a pool or a transaction.
+type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+func digest(content []string) []byte {
+	hash := sha256.Sum256([]byte(strings.Join(content, "\x00")))
+	return hash[:]
 }

@@ -116,7 +116,7 @@ func describe(err error) string {
 	var op *net.OpError
 	var verification *tls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError
-	for _, known := range []error{errTargetAddress, errTargetNotFound} {
+	for _, known := range []error{errTargetAddress, errTargetNotFound, ErrNameServer} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}

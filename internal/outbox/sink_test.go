@@ -36,6 +36,9 @@ func TestMain(m *testing.M) {
 	hurried(ledger.New(pool, pool), pool).Run(ctx)
 }
 
+// steady is a lease that a machine which stops for seconds does not lose: for tests in which a repeated delivery is a fault.
+const steady = time.Minute
+
 // hurried is a dispatcher for which little time passes between a failure and the next attempt.
 func hurried(l *ledger.Ledger, pool *db.Pool) *Dispatcher {
 	d := NewDispatcher(l, pool, Config{AllowLoopback: true, Log: slog.New(slog.DiscardHandler)})

@@ -12,8 +12,13 @@ import (
 	"time"
 )
 
-// maxURL is the longest address of an endpoint, in bytes.
-const maxURL = 2048
+const (
+	maxURL        = 2048 // bytes of an endpoint's address
+	lookupTimeout = 5 * time.Second
+)
+
+// ErrNameServer says that a host's name could not be asked about, which says nothing about the host.
+var ErrNameServer = errors.New("name server does not answer")
 
 // What can be wrong with a target. The texts are shown to operators and name no address.
 var (
@@ -33,20 +38,20 @@ func newTargets(loopback bool) *targets {
 	return &targets{loopback: loopback, lookup: net.DefaultResolver.LookupNetIP}
 }
 
-// check refuses an address that no delivery could be made to. Deliveries check again: a name can change its mind.
-func (t *targets) check(ctx context.Context, address string) error {
+// check returns the host of an address, or refuses one that no delivery could be made to, whoever answers to the host's
+// name. Who does is for resolve to find out, each time: a name can change its mind.
+func (t *targets) check(address string) (host string, err error) {
 	u, err := url.Parse(address)
 	if err != nil || len(address) > maxURL || u.Hostname() == "" || u.Opaque != "" || u.User != nil || strings.Contains(address, "#") {
-		return errTargetURL
+		return "", errTargetURL
 	}
 	if port, err := strconv.Atoi(u.Port()); u.Port() != "" && (err != nil || port < 1 || port > 65535) {
-		return errTargetURL
+		return "", errTargetURL
 	}
 	if u.Scheme != "https" && (u.Scheme != "http" || !t.loopback || !isLoopback(u.Hostname())) {
-		return errTargetURL
+		return "", errTargetURL
 	}
-	_, err = t.resolve(ctx, u.Hostname())
-	return err
+	return u.Hostname(), nil
 }
 
 func isLoopback(host string) bool {
@@ -57,7 +62,12 @@ func isLoopback(host string) bool {
 // resolve returns a host's addresses, or refuses it when only one of them is not public: which one a dialer takes is
 // not ours to guess.
 func (t *targets) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
 	list, err := t.lookup(ctx, "ip", host)
+	if failed, ok := errors.AsType[*net.DNSError](err); ok && !failed.IsNotFound {
+		return nil, fmt.Errorf("%w: %w", ErrNameServer, err)
+	}
 	if err != nil || len(list) == 0 {
 		return nil, errTargetNotFound
 	}

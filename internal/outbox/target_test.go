@@ -105,7 +105,7 @@ func TestWebhookTargets(t *testing.T) {
 		"https://[2001:db8::1]/":                                   address,
 	} {
 		public := &targets{lookup: named(hosts)}
-		if got := text(public.check(t.Context(), target)); got != want {
+		if got := text(look(t.Context(), public, target)); got != want {
 			t.Errorf("%.80s: %q, want %q", target, got, want)
 		}
 	}
@@ -121,10 +121,19 @@ func TestLoopbackIsATargetOnlyWhereAllowed(t *testing.T) {
 		"http://10.0.0.1/":          errTargetURL.Error(),
 		"https://10.0.0.1/":         errTargetAddress.Error(),
 	} {
-		if got := text(local.check(t.Context(), target)); got != want {
+		if got := text(look(t.Context(), local, target)); got != want {
 			t.Errorf("%s: %q, want %q", target, got, want)
 		}
 	}
+}
+
+// look is what creation does with an address.
+func look(ctx context.Context, t *targets, address string) error {
+	host, err := t.check(address)
+	if err == nil {
+		_, err = t.resolve(ctx, host)
+	}
+	return err
 }
 
 func text(err error) string {
@@ -141,7 +150,7 @@ func FuzzTarget(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, target string) {
 		public := &targets{lookup: named(hosts)}
-		if public.check(t.Context(), target) != nil {
+		if look(t.Context(), public, target) != nil {
 			return
 		}
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, target, http.NoBody)
@@ -174,6 +183,41 @@ func TestBadTargetsAreRefusedAtCreation(t *testing.T) {
 	}
 	if list, err := endpoints.List(t.Context(), b.Programme); err != nil || len(list) != 0 {
 		t.Errorf("%v, %v", list, err)
+	}
+}
+
+// Whether a host exists is not known when nobody can be asked. The answer to a retry depends on no name at all.
+func TestANameServerThatFailsRefusesNothing(t *testing.T) {
+	b := ledgertest.New(t, live)
+	var failure error
+	lookups := 0
+	resolver := func(context.Context, string, string) ([]netip.Addr, error) {
+		lookups++
+		return []netip.Addr{netip.MustParseAddr("93.184.215.14")}, failure
+	}
+	endpoints := &Endpoints{pool: b.Pool, targets: &targets{lookup: resolver}}
+	asked := anew()
+	create := func(asked Asked) error {
+		_, _, err := endpoints.Create(t.Context(), b.Programme, asked, "https://hooks.example.com/")
+		return err
+	}
+	for _, failure = range []error{
+		&net.DNSError{Err: "server misbehaving", IsTemporary: true}, &net.DNSError{Err: "i/o timeout", IsTimeout: true},
+	} {
+		if err := create(asked); !errors.Is(err, ErrNameServer) {
+			t.Errorf("%v: %v", failure, err)
+		}
+	}
+	failure = nil
+	if err := create(asked); err != nil {
+		t.Fatalf("the same request again: %v", err)
+	}
+	failure, lookups = &net.DNSError{Err: "no such host", IsNotFound: true}, 0
+	if err := create(asked); err != nil || lookups != 0 {
+		t.Errorf("a retry when the name is gone: %v after %d lookups", err, lookups)
+	}
+	if err := create(anew()); !errors.Is(err, &ledger.Refusal{Reason: ledger.InvalidField}) {
+		t.Errorf("a new request when the name is gone: %v", err)
 	}
 }
 

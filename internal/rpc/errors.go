@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"tallystick/internal/db"
+	"tallystick/internal/outbox"
 	"tallystick/ledger"
 )
 
@@ -34,6 +35,7 @@ const (
 	reasonOutcomeUnknown      = "OUTCOME_UNKNOWN"
 	reasonDatabaseUnavailable = "DATABASE_UNAVAILABLE"
 	reasonDatabaseBusy        = "DATABASE_BUSY"
+	reasonNameServer          = "NAME_SERVER_UNAVAILABLE"
 	reasonDeadlineExceeded    = "DEADLINE_EXCEEDED"
 	reasonCanceled            = "CANCELED"
 	reasonInternal            = "INTERNAL"
@@ -81,6 +83,8 @@ func toRefusal(err error) *refusal {
 		return because(err, connect.CodeAborted, reasonContention)
 	case errors.Is(err, db.ErrUnavailable): // before the deadline: whoever waits for a silent database meets one too
 		return because(err, connect.CodeUnavailable, reasonDatabaseUnavailable)
+	case errors.Is(err, outbox.ErrNameServer):
+		return because(err, connect.CodeUnavailable, reasonNameServer)
 	case errors.Is(err, context.DeadlineExceeded):
 		return because(err, connect.CodeDeadlineExceeded, reasonDeadlineExceeded)
 	case errors.Is(err, context.Canceled):

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 
 	"tallystick/internal/db"
+	"tallystick/internal/outbox"
 	"tallystick/ledger"
 )
 
@@ -35,6 +36,7 @@ func TestErrorsAreAnsweredByWhatTheCallerCanDo(t *testing.T) {
 		{db.ErrUnavailable, connect.CodeUnavailable, "DATABASE_UNAVAILABLE"},
 		{fmt.Errorf("%w: connect: %w", db.ErrUnavailable, context.DeadlineExceeded), connect.CodeUnavailable, "DATABASE_UNAVAILABLE"},
 		{&pgconn.PgError{Code: "57014"}, connect.CodeUnavailable, "DATABASE_UNAVAILABLE"},
+		{fmt.Errorf("%w: %w", outbox.ErrNameServer, context.DeadlineExceeded), connect.CodeUnavailable, "NAME_SERVER_UNAVAILABLE"},
 		{context.DeadlineExceeded, connect.CodeDeadlineExceeded, "DEADLINE_EXCEEDED"},
 		{context.Canceled, connect.CodeCanceled, "CANCELED"},
 		{errors.New("a bug"), connect.CodeInternal, "INTERNAL"},

@@ -68,6 +68,7 @@ var sentences = map[string]sentence{
 	reasonOutcomeUnknown:      {"Whether it was recorded is unknown: send the same request again.", "处理结果未知，请重新发送同一请求。"},
 	reasonDatabaseUnavailable: {"The database cannot be reached: send the same request again.", "数据库暂不可用，请重新发送同一请求。"},
 	reasonDatabaseBusy:        {"The database is busy: send the same request again later.", "数据库繁忙，请稍后重新发送同一请求。"},
+	reasonNameServer:          {"The address's name cannot be looked up now: send the same request again.", "暂时无法解析该地址的域名，请重新发送同一请求。"},
 	reasonDeadlineExceeded:    {"Time is up and the outcome unknown: send the same request again.", "请求超时，结果未知，请重新发送同一请求。"},
 	reasonCanceled:            {"The caller gave up.", "调用方已取消。"},
 	reasonInternal:            {"Something went wrong here: quote the request id to the operators.", "内部错误，请向运维人员提供请求编号。"},

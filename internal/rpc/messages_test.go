@@ -16,7 +16,7 @@ func TestEveryReasonHasASentenceForPeopleInBothLanguages(t *testing.T) {
 	reasons := append(constants(t, "errors.go", "Reason"),
 		reasonCredentialMissing, reasonCredentialInvalid, reasonNotPermitted, reasonRateLimited, reasonTooManyInFlight,
 		reasonRequestTooLarge, reasonRequestMalformed, reasonPageTokenInvalid, reasonContention, reasonOutcomeUnknown,
-		reasonDatabaseUnavailable, reasonDatabaseBusy, reasonDeadlineExceeded, reasonCanceled, reasonInternal)
+		reasonDatabaseUnavailable, reasonDatabaseBusy, reasonNameServer, reasonDeadlineExceeded, reasonCanceled, reasonInternal)
 	han := regexp.MustCompile(`\p{Han}`)
 	for _, reason := range reasons {
 		s := sentences[reason]
