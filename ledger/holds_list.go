@@ -236,22 +236,43 @@ type FollowUp struct {
 	RecordedAt  time.Time
 }
 
-// FollowUps lists what continued a transaction, oldest first. An unknown id has none.
-func (l *Ledger) FollowUps(ctx context.Context, programme, id uuid.UUID) ([]FollowUp, error) {
-	rows, err := l.posting.Query(ctx, sqlReadFollowUps, id, programme)
+// FollowUpsQuery asks for a page of what continued a transaction.
+type FollowUpsQuery struct {
+	Programme, Transaction uuid.UUID
+	// After is where the last page ended; zero is the first page.
+	After FollowUpCursor
+	// Limit is how many follow-ups a page has: DefaultPage when zero, never more than MaxPage.
+	Limit int
+}
+
+// FollowUpCursor is a position among what continued a transaction.
+type FollowUpCursor struct {
+	RecordedAt  time.Time
+	Transaction uuid.UUID
+}
+
+// FollowUps lists a page of what continued a transaction, oldest first; next is nil on the last page. An unknown id has
+// none.
+func (l *Ledger) FollowUps(ctx context.Context, q FollowUpsQuery) (list []FollowUp, next *FollowUpCursor, err error) {
+	limit := pageSize(q.Limit)
+	rows, err := l.posting.Query(ctx, sqlReadFollowUps, q.Transaction, q.Programme, q.After.RecordedAt, q.After.Transaction, limit+1)
 	if err != nil {
-		return nil, fmt.Errorf("read follow-ups: %w", err)
+		return nil, nil, fmt.Errorf("read follow-ups: %w", err)
 	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (FollowUp, error) {
+	list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (FollowUp, error) {
 		var f FollowUp
 		err := row.Scan(&f.Transaction, &f.Kind, &f.Amount, &f.RecordedAt)
 		f.RecordedAt = f.RecordedAt.UTC()
 		return f, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read follow-ups: %w", err)
+		return nil, nil, fmt.Errorf("read follow-ups: %w", err)
 	}
-	return list, nil
+	if len(list) > limit {
+		list = list[:limit]
+		next = &FollowUpCursor{list[limit-1].RecordedAt, list[limit-1].Transaction}
+	}
+	return list, next, nil
 }
 
 const (
@@ -280,6 +301,7 @@ ORDER BY e.account_id, e.recorded_at, e.seq`
 SELECT f.transaction_id, f.kind, f.amount, t.recorded_at
 FROM follow_ups AS f
 JOIN transactions AS t ON t.id = f.transaction_id
-WHERE f.original_id = $1 AND t.programme_id = $2
-ORDER BY t.recorded_at, f.transaction_id`
+WHERE f.original_id = $1 AND t.programme_id = $2 AND (t.recorded_at, f.transaction_id) > ($3, $4)
+ORDER BY t.recorded_at, f.transaction_id
+LIMIT $5`
 )

@@ -69,7 +69,7 @@ func TestFollowUpsTellWhatContinuedATransaction(t *testing.T) {
 	b.Post(t, ledger.Capture(held.ID, amount(4), false, key("c")))
 	b.Post(t, ledger.Void(held.ID, key("v")))
 
-	list, err := b.Ledger.FollowUps(t.Context(), b.Programme, held.ID)
+	list, next, err := b.Ledger.FollowUps(t.Context(), ledger.FollowUpsQuery{Programme: b.Programme, Transaction: held.ID})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestFollowUpsTellWhatContinuedATransaction(t *testing.T) {
 	for _, f := range list {
 		amounts[f.Kind] = f.Amount
 	}
-	if len(list) != 2 || !amounts[ledger.KindCapture].Equal(amount(4)) || !amounts[ledger.KindVoid].Equal(amount(6)) {
+	if len(list) != 2 || next != nil || !amounts[ledger.KindCapture].Equal(amount(4)) || !amounts[ledger.KindVoid].Equal(amount(6)) {
 		t.Errorf("follow-ups: %+v", list)
 	}
 }

@@ -10,12 +10,16 @@ import (
 
 // PostBatch posts the items that can be built and puts each answer where its item stood.
 func (s *server) PostBatch(ctx context.Context, m *v1.PostBatchRequest) (*v1.PostBatchResponse, error) {
-	p := caller(ctx)
+	p, wrong := caller(ctx), callOf(ctx).items
 	results := make([]*v1.BatchResult, len(m.Items))
 	requests := make([]ledger.Request, 0, len(m.Items))
 	places := make([]int, 0, len(m.Items))
 	for i, item := range m.Items {
-		r, err := buildItem(p, item)
+		var r ledger.Request
+		err := wrong[i]
+		if err == nil {
+			r, err = buildItem(p, item)
+		}
 		if err != nil {
 			results[i] = failed(err)
 			continue

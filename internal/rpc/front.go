@@ -59,6 +59,8 @@ type call struct {
 	refusal   *refusal
 	// reached says that the interceptor saw the call. Connect itself answers what is no message of ours at all.
 	reached bool
+	// items says what is wrong with items of a batch by themselves.
+	items map[int]error
 	// inFlight, body and reserved are what the call holds until it ends.
 	inFlight bool
 	body     *bytes.Buffer

@@ -10,6 +10,8 @@ import (
 	"buf.build/go/protovalidate"
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
+
+	v1 "tallystick/proto/tallystick/v1"
 )
 
 // maxViolations bounds the answer to a large batch in which everything is wrong.
@@ -41,14 +43,15 @@ func answer(
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	if err := check(validator, req.Any().(proto.Message)); err != nil {
+	if err := check(callOf(ctx), validator, req.Any().(proto.Message)); err != nil {
 		return nil, err
 	}
 	return next(ctx, req)
 }
 
-// check tells what is wrong with a message by itself.
-func check(validator protovalidate.Validator, m proto.Message) error {
+// check tells what is wrong with a message by itself. What is wrong with single items of a batch is noted in c instead, and
+// each is refused by itself.
+func check(c *call, validator protovalidate.Validator, m proto.Message) error {
 	if text, bad := malformedText(m); bad {
 		return refuse(connect.CodeInvalidArgument, reasonRequestMalformed).with("problem", text)
 	}
@@ -61,6 +64,11 @@ func check(validator protovalidate.Validator, m proto.Message) error {
 		return fmt.Errorf("validate %s: %w", m.ProtoReflect().Descriptor().FullName(), err)
 	}
 	violations := invalid.ToProto().GetViolations()
+	if _, batch := m.(*v1.PostBatchRequest); batch {
+		if c.items = wrongItems(violations); c.items != nil {
+			return nil
+		}
+	}
 	if len(violations) > maxViolations {
 		violations = violations[:maxViolations]
 	}
@@ -69,4 +77,20 @@ func check(validator protovalidate.Validator, m proto.Message) error {
 	no := invalidField(field, first.GetMessage())
 	no.detail = &validate.Violations{Violations: violations}
 	return no
+}
+
+// wrongItems gives the first violation of each item of a batch, or nil when something else is wrong too.
+func wrongItems(violations []*validate.Violation) map[int]error {
+	items := make(map[int]error)
+	for _, violation := range violations {
+		path := violation.GetField().GetElements()
+		if len(path) == 0 || path[0].GetFieldName() != "items" || path[0].GetSubscript() == nil {
+			return nil
+		}
+		if i := int(path[0].GetIndex()); items[i] == nil {
+			field := protovalidate.FieldPathString(&validate.FieldPath{Elements: path[1:]})
+			items[i] = invalidField(field, violation.GetMessage())
+		}
+	}
+	return items
 }

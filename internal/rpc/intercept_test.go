@@ -36,7 +36,7 @@ func BenchmarkDecodeAndValidateAccrue(b *testing.B) {
 		}
 		b.ReportAllocs()
 		for b.Loop() {
-			if err := check(validator, m); err != nil {
+			if err := check(&call{}, validator, m); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -96,11 +96,21 @@ func entryOf(m *ledger.Movement) *v1.Entry {
 
 func (s *server) GetTransaction(ctx context.Context, m *v1.GetTransactionRequest) (*v1.GetTransactionResponse, error) {
 	programme, id := caller(ctx).Programme, parseID(m.TransactionId)
+	cursor, err := s.pages.cursor(programme, m)
+	if err != nil {
+		return nil, err
+	}
+	after, err := readTimeAndID(cursor)
+	if err != nil {
+		return nil, err
+	}
 	tx, err := s.ledger.Transaction(ctx, programme, id)
 	if err != nil {
 		return nil, err
 	}
-	followUps, err := s.ledger.FollowUps(ctx, programme, id)
+	followUps, next, err := s.ledger.FollowUps(ctx, ledger.FollowUpsQuery{
+		Programme: programme, Transaction: id, After: ledger.FollowUpCursor{RecordedAt: after.at, Transaction: after.id}, Limit: pageSize(m),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +120,10 @@ func (s *server) GetTransaction(ctx context.Context, m *v1.GetTransactionRequest
 			TransactionId: f.Transaction.String(), Kind: kindOf(f.Kind), Amount: f.Amount.String(), RecordedAt: timeOf(f.RecordedAt),
 		})
 	}
-	return res, nil
+	if next != nil {
+		res.NextPageToken, err = s.pages.token(programme, m, timeAndID{next.RecordedAt, next.Transaction}.write())
+	}
+	return res, err
 }
 
 func (s *server) ExplainBalance(ctx context.Context, m *v1.ExplainBalanceRequest) (*v1.ExplainBalanceResponse, error) {

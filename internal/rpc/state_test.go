@@ -3,6 +3,7 @@ package rpc_test
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -376,6 +377,100 @@ func TestBatchAnswersEachItemForItself(t *testing.T) {
 	w.balanced()
 }
 
+func TestItemsThatAreNotValidAreRefusedByThemselves(t *testing.T) {
+	w := newWorld(t, nil)
+	accrue := func(key, amount string) *v1.BatchItem {
+		return &v1.BatchItem{Write: &v1.BatchItem_Accrue{Accrue: &v1.AccrueRequest{IdempotencyKey: key, MemberId: "m1", Unit: "points", Amount: amount}}}
+	}
+	var items []*v1.BatchItem
+	for i := range 30 { // more than the answer to a single message tells of
+		items = append(items, accrue(fmt.Sprint("good", i), "1"), accrue(fmt.Sprint("bad", i), "-1"))
+	}
+	items = append(items, &v1.BatchItem{})
+	before := w.books().transactions
+	for _, c := range []struct {
+		atomic     bool
+		good, says string // of the valid items: how many are posted, and what the others say
+	}{{true, "0", "ATOMIC_BATCH_REJECTED"}, {false, "30", ""}} {
+		res, err := w.ledgerClient().PostBatch(t.Context(), &v1.PostBatchRequest{Items: items, Atomic: c.atomic})
+		if err != nil || len(res.Results) != len(items) {
+			t.Fatalf("atomic %t: %v, %v", c.atomic, res, err)
+		}
+		for i, result := range res.Results {
+			failure := result.GetFailure()
+			reason, field := c.says, ""
+			switch {
+			case i == len(items)-1:
+				reason, field = "INVALID_FIELD", "write"
+			case i%2 == 1:
+				reason, field = "INVALID_FIELD", "accrue.amount"
+			}
+			if failure.GetReason() != reason || failure.GetMetadata()["field"] != field {
+				t.Errorf("atomic %t, item %d: %v, want %s %s", c.atomic, i, result, reason, field)
+			}
+		}
+		if got := w.available("m1"); got != c.good {
+			t.Errorf("atomic %t: %s are posted, want %s", c.atomic, got, c.good)
+		}
+	}
+	if after := w.books().transactions; after != before+30 {
+		t.Errorf("%d transactions were written", after-before)
+	}
+	res, err := w.ledgerClient().PostBatch(t.Context(), &v1.PostBatchRequest{Items: []*v1.BatchItem{accrue("bad0", "1")}})
+	if err != nil || res.Results[0].GetTransaction() == nil {
+		t.Errorf("the key of an item that was not valid is not free: %v, %v", res, err)
+	}
+	w.balanced()
+}
+
+func TestFollowUpsArePagedWithoutGapOrOverlap(t *testing.T) {
+	w := newWorld(t, nil)
+	w.accrue("m1", "100")
+	client := w.ledgerClient()
+	held, err := client.Hold(t.Context(), &v1.HoldRequest{
+		IdempotencyKey: "h", MemberId: "m1", Unit: "points", Amount: "100", Timeout: durationpb.New(time.Hour),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := held.Transaction.Id
+	want := make(map[string]bool)
+	for i := range 7 {
+		res, err := client.Capture(t.Context(), &v1.CaptureRequest{IdempotencyKey: fmt.Sprint("c", i), HoldId: id, Amount: "1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want[res.Transaction.Id] = true
+	}
+	m := &v1.GetTransactionRequest{TransactionId: id, PageSize: 3}
+	var sizes []int
+	for more := true; more; more = m.PageToken != "" {
+		res, err := client.GetTransaction(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range res.FollowUps {
+			if !want[f.TransactionId] {
+				t.Errorf("%s came twice or does not belong here", f.TransactionId)
+			}
+			delete(want, f.TransactionId)
+		}
+		sizes, m.PageToken = append(sizes, len(res.FollowUps)), res.NextPageToken
+	}
+	if len(want) > 0 || !slices.Equal(sizes, []int{3, 3, 1}) {
+		t.Errorf("pages of %v, %d are missing", sizes, len(want))
+	}
+	first, err := client.GetTransaction(t.Context(), &v1.GetTransactionRequest{TransactionId: id, PageSize: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := &v1.GetTransactionRequest{TransactionId: w.accrue("m1", "1").Id, PageToken: first.NextPageToken}
+	if _, err := client.GetTransaction(t.Context(), other); connect.CodeOf(err) != connect.CodeInvalidArgument {
+		t.Errorf("a token of another transaction: %v", err)
+	}
+	w.balanced()
+}
+
 func TestAtomicBatchIsPostedWholeOrNotAtAll(t *testing.T) {
 	w := newWorld(t, nil)
 	w.accrue("m1", "100")
@@ -517,6 +612,35 @@ func TestStatementPagesJoinWithoutGapOrOverlap(t *testing.T) { // E50
 	w.tokens[auth.System] = w.issue(grant)
 	got := w.call(auth.System, entries, list.but("pageToken", quote(first.NextPageToken)))
 	w.expect("another programme", got, invalid, "PAGE_TOKEN_INVALID")
+}
+
+func TestAPageHasFiftyRowsOrAtMostTwoHundred(t *testing.T) { // E50
+	w := newWorld(t, nil)
+	batch := &v1.PostBatchRequest{}
+	for i := range 201 {
+		batch.Items = append(batch.Items, &v1.BatchItem{Write: &v1.BatchItem_Accrue{Accrue: &v1.AccrueRequest{
+			IdempotencyKey: fmt.Sprint(i), MemberId: "m1", Unit: "points", Amount: "1",
+		}}})
+	}
+	client := w.ledgerClient()
+	if _, err := client.PostBatch(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	for size, want := range map[int32][]int{0: {50, 50, 50, 50, 1}, 199: {199, 2}, 200: {200, 1}, 1_000_000: {200, 1}} {
+		m := &v1.ListEntriesRequest{MemberId: "m1", Unit: "points", PageSize: size}
+		var sizes []int
+		for more := true; more; more = m.PageToken != "" {
+			page, err := client.ListEntries(t.Context(), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sizes, m.PageToken = append(sizes, len(page.Entries)), page.NextPageToken
+		}
+		if !slices.Equal(sizes, want) {
+			t.Errorf("size %d: pages of %v, want %v", size, sizes, want)
+		}
+	}
+	w.balanced()
 }
 
 func TestReadsCanBeGets(t *testing.T) {

@@ -2491,6 +2491,11 @@ type GetTransactionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The transaction.
 	TransactionId string `protobuf:"bytes,1,opt,name=transaction_id,json=transactionId,proto3" json:"transaction_id,omitempty"`
+	// How many follow-ups a page has; 0 means 50, more than 200 means 200.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The last answer's next_page_token; empty: the first page. It is bound to the caller's programme and to the other
+	// fields of the request, page_size excepted: with any of them changed it is refused.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2528,6 +2533,20 @@ func (*GetTransactionRequest) Descriptor() ([]byte, []int) {
 func (x *GetTransactionRequest) GetTransactionId() string {
 	if x != nil {
 		return x.TransactionId
+	}
+	return ""
+}
+
+func (x *GetTransactionRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *GetTransactionRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
 	}
 	return ""
 }
@@ -2612,7 +2631,9 @@ type GetTransactionResponse struct {
 	// The transaction as it was recorded.
 	Transaction *Transaction `protobuf:"bytes,1,opt,name=transaction,proto3" json:"transaction,omitempty"`
 	// What continued it since, such as reversals, oldest first.
-	FollowUps     []*FollowUp `protobuf:"bytes,2,rep,name=follow_ups,json=followUps,proto3" json:"follow_ups,omitempty"`
+	FollowUps []*FollowUp `protobuf:"bytes,2,rep,name=follow_ups,json=followUps,proto3" json:"follow_ups,omitempty"`
+	// Asks for the next page of follow-ups; empty: this was the last.
+	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2659,6 +2680,13 @@ func (x *GetTransactionResponse) GetFollowUps() []*FollowUp {
 		return x.FollowUps
 	}
 	return nil
+}
+
+func (x *GetTransactionResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 // AccrualShare is one accrual's part in a lot.
@@ -3549,19 +3577,23 @@ const file_tallystick_v1_ledger_proto_rawDesc = "" +
 	"\frule_version\x18\r \x01(\x03R\vruleVersion\"m\n" +
 	"\x13ListEntriesResponse\x12.\n" +
 	"\aentries\x18\x01 \x03(\v2\x14.tallystick.v1.EntryR\aentries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"H\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa9\x01\n" +
 	"\x15GetTransactionRequest\x12/\n" +
-	"\x0etransaction_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\rtransactionId\"\xaf\x01\n" +
+	"\x0etransaction_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\rtransactionId\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x129\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\x1a\xbaH\x17r\x15\x18\x80\x042\x10^[A-Za-z0-9_-]*$R\tpageToken\"\xaf\x01\n" +
 	"\bFollowUp\x12%\n" +
 	"\x0etransaction_id\x18\x01 \x01(\tR\rtransactionId\x12'\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x13.tallystick.v1.KindR\x04kind\x12\x16\n" +
 	"\x06amount\x18\x03 \x01(\tR\x06amount\x12;\n" +
 	"\vrecorded_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"recordedAt\"\x8e\x01\n" +
+	"recordedAt\"\xb6\x01\n" +
 	"\x16GetTransactionResponse\x12<\n" +
 	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\x126\n" +
 	"\n" +
-	"follow_ups\x18\x02 \x03(\v2\x17.tallystick.v1.FollowUpR\tfollowUps\"\xdf\x02\n" +
+	"follow_ups\x18\x02 \x03(\v2\x17.tallystick.v1.FollowUpR\tfollowUps\x12&\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"\xdf\x02\n" +
 	"\fAccrualShare\x12%\n" +
 	"\x0etransaction_id\x18\x01 \x01(\tR\rtransactionId\x12'\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x13.tallystick.v1.KindR\x04kind\x12\x16\n" +

@@ -80,7 +80,8 @@ type AdminServiceClient interface {
 	RedateLots(context.Context, *v1.RedateLotsRequest) (*v1.RedateLotsResponse, error)
 	// CreateWebhook registers an endpoint for the programme's events from now on and answers its secret, this once.
 	// Reasons: INVALID_FIELD (invalid_argument: an address that is not public https), IDEMPOTENCY_KEY_REUSED
-	// (failed_precondition), NOT_FOUND (not_found: the key made an endpoint that was deleted since).
+	// (failed_precondition), NOT_FOUND (not_found: the key made an endpoint that was deleted since),
+	// NAME_SERVER_UNAVAILABLE (unavailable: nothing was registered).
 	CreateWebhook(context.Context, *v1.CreateWebhookRequest) (*v1.CreateWebhookResponse, error)
 	// ListWebhooks reads the endpoints and how far each has come.
 	ListWebhooks(context.Context, *v1.ListWebhooksRequest) (*v1.ListWebhooksResponse, error)
@@ -297,7 +298,8 @@ type AdminServiceHandler interface {
 	RedateLots(context.Context, *v1.RedateLotsRequest) (*v1.RedateLotsResponse, error)
 	// CreateWebhook registers an endpoint for the programme's events from now on and answers its secret, this once.
 	// Reasons: INVALID_FIELD (invalid_argument: an address that is not public https), IDEMPOTENCY_KEY_REUSED
-	// (failed_precondition), NOT_FOUND (not_found: the key made an endpoint that was deleted since).
+	// (failed_precondition), NOT_FOUND (not_found: the key made an endpoint that was deleted since),
+	// NAME_SERVER_UNAVAILABLE (unavailable: nothing was registered).
 	CreateWebhook(context.Context, *v1.CreateWebhookRequest) (*v1.CreateWebhookResponse, error)
 	// ListWebhooks reads the endpoints and how far each has come.
 	ListWebhooks(context.Context, *v1.ListWebhooksRequest) (*v1.ListWebhooksResponse, error)

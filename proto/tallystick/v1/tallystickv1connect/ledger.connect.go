@@ -106,9 +106,12 @@ type LedgerServiceClient interface {
 	// GrantAllotment gives a member uses of a benefit for a period, in the allotment's own unit.
 	// Reasons: TIME_NOT_IN_FUTURE (invalid_argument), BALANCE_CAP_REACHED.
 	GrantAllotment(context.Context, *v1.GrantAllotmentRequest) (*v1.GrantAllotmentResponse, error)
-	// PostBatch makes up to 1,000 writes. Not atomic: each item has its own outcome, and the call itself succeeds. Atomic:
-	// all are posted or none is; what is refused first says why, and all others say ATOMIC_BATCH_REJECTED.
-	// Reasons of the call itself: INVALID_FIELD (invalid_argument).
+	// PostBatch makes up to 1,000 writes. Not atomic: each item has its own outcome, also one that is refused by itself
+	// (INVALID_FIELD, with the field's path within the item), and the call itself succeeds. Atomic: all are posted or none
+	// is; what is refused first says why, as do all items that are refused by themselves, and all others say
+	// ATOMIC_BATCH_REJECTED.
+	// Reasons of the call itself: INVALID_FIELD (invalid_argument: no item, or more than 1,000), REQUEST_MALFORMED
+	// (invalid_argument: a message that cannot be read, such as JSON with an unknown field, has no items).
 	PostBatch(context.Context, *v1.PostBatchRequest) (*v1.PostBatchResponse, error)
 	// GetBalance reads what a member has of one unit, now or as of a time. Somebody who never had any has zero.
 	// Reasons: UNKNOWN_UNIT (invalid_argument), AS_OF_TOO_RECENT (failed_precondition: a posting of that time may still be under way).
@@ -116,8 +119,8 @@ type LedgerServiceClient interface {
 	// ListEntries reads a statement: one row per logical movement with the running balance, oldest first.
 	// Reasons: INVALID_FIELD, PAGE_TOKEN_INVALID, UNKNOWN_UNIT (invalid_argument).
 	ListEntries(context.Context, *v1.ListEntriesRequest) (*v1.ListEntriesResponse, error)
-	// GetTransaction reads one transaction, refused ones included, and what continued or reversed it.
-	// Reasons: NOT_FOUND (not_found).
+	// GetTransaction reads one transaction, refused ones included, and a page of what continued or reversed it.
+	// Reasons: PAGE_TOKEN_INVALID (invalid_argument), NOT_FOUND (not_found).
 	GetTransaction(context.Context, *v1.GetTransactionRequest) (*v1.GetTransactionResponse, error)
 	// ExplainBalance derives a balance from the journal: which lots it stands on, and which accruals made each.
 	// Reasons: UNKNOWN_UNIT (invalid_argument).
@@ -443,9 +446,12 @@ type LedgerServiceHandler interface {
 	// GrantAllotment gives a member uses of a benefit for a period, in the allotment's own unit.
 	// Reasons: TIME_NOT_IN_FUTURE (invalid_argument), BALANCE_CAP_REACHED.
 	GrantAllotment(context.Context, *v1.GrantAllotmentRequest) (*v1.GrantAllotmentResponse, error)
-	// PostBatch makes up to 1,000 writes. Not atomic: each item has its own outcome, and the call itself succeeds. Atomic:
-	// all are posted or none is; what is refused first says why, and all others say ATOMIC_BATCH_REJECTED.
-	// Reasons of the call itself: INVALID_FIELD (invalid_argument).
+	// PostBatch makes up to 1,000 writes. Not atomic: each item has its own outcome, also one that is refused by itself
+	// (INVALID_FIELD, with the field's path within the item), and the call itself succeeds. Atomic: all are posted or none
+	// is; what is refused first says why, as do all items that are refused by themselves, and all others say
+	// ATOMIC_BATCH_REJECTED.
+	// Reasons of the call itself: INVALID_FIELD (invalid_argument: no item, or more than 1,000), REQUEST_MALFORMED
+	// (invalid_argument: a message that cannot be read, such as JSON with an unknown field, has no items).
 	PostBatch(context.Context, *v1.PostBatchRequest) (*v1.PostBatchResponse, error)
 	// GetBalance reads what a member has of one unit, now or as of a time. Somebody who never had any has zero.
 	// Reasons: UNKNOWN_UNIT (invalid_argument), AS_OF_TOO_RECENT (failed_precondition: a posting of that time may still be under way).
@@ -453,8 +459,8 @@ type LedgerServiceHandler interface {
 	// ListEntries reads a statement: one row per logical movement with the running balance, oldest first.
 	// Reasons: INVALID_FIELD, PAGE_TOKEN_INVALID, UNKNOWN_UNIT (invalid_argument).
 	ListEntries(context.Context, *v1.ListEntriesRequest) (*v1.ListEntriesResponse, error)
-	// GetTransaction reads one transaction, refused ones included, and what continued or reversed it.
-	// Reasons: NOT_FOUND (not_found).
+	// GetTransaction reads one transaction, refused ones included, and a page of what continued or reversed it.
+	// Reasons: PAGE_TOKEN_INVALID (invalid_argument), NOT_FOUND (not_found).
 	GetTransaction(context.Context, *v1.GetTransactionRequest) (*v1.GetTransactionResponse, error)
 	// ExplainBalance derives a balance from the journal: which lots it stands on, and which accruals made each.
 	// Reasons: UNKNOWN_UNIT (invalid_argument).
