@@ -284,6 +284,19 @@ func TestWhatBelongsToAnotherProgrammeIsNotFound(t *testing.T) { // E18, E45
 	if got := w.available("m1"); got != "0" {
 		t.Errorf("the other programme's m1 has %s", got)
 	}
+	attempt := w.call(auth.System, api.LedgerServiceCaptureProcedure, write("holdId", id).but(), "X-Request-Id", "attempt-1")
+	w.expect("once more", attempt, "not_found", "NOT_FOUND")
+	for line := range strings.Lines(w.log.String()) {
+		if strings.Contains(line, `"request_id":"attempt-1"`) {
+			for _, fact := range []string{`"procedure":"` + api.LedgerServiceCaptureProcedure, `"role":"system"`, `"client":"tests"`, `"reason":"NOT_FOUND"`} {
+				if !strings.Contains(line, fact) {
+					t.Errorf("the log does not tell %s of the attempt: %s", fact, line)
+				}
+			}
+			return
+		}
+	}
+	t.Error("the attempt is not in the log")
 }
 
 func TestFrozenMembersUnitsStay(t *testing.T) { // E19
