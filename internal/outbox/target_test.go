@@ -250,6 +250,34 @@ func TestARebindingNameIsRefusedAtDelivery(t *testing.T) {
 	}
 }
 
+// The address that is dialled is one that was checked, and nothing stands between us and it.
+func TestTheCheckedAddressIsDialled(t *testing.T) {
+	s := newSink(t)
+	_, port, err := net.SplitHostPort(s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lookups := 0
+	fickle := &targets{loopback: true, lookup: func(context.Context, string, string) ([]netip.Addr, error) {
+		if lookups++; lookups > 1 {
+			return []netip.Addr{netip.MustParseAddr("127.0.0.99")}, nil // nobody listens there
+		}
+		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
+	}}
+	conn, err := fickle.dial(t.Context(), "tcp", net.JoinHostPort("nobody-knows-this-name.invalid", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if remote := conn.RemoteAddr().String(); remote != s.Listener.Addr().String() || lookups != 1 {
+		t.Errorf("dialled %s after %d lookups", remote, lookups)
+	}
+	transport := newClient(fickle).Transport.(*http.Transport)
+	if transport.Proxy != nil || transport.DialContext == nil || transport.DialTLSContext != nil {
+		t.Errorf("proxy %t, dialers %t and %t", transport.Proxy != nil, transport.DialContext != nil, transport.DialTLSContext != nil)
+	}
+}
+
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	b := ledgertest.New(t, live)
 	inside := newSink(t)
