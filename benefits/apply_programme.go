@@ -7,6 +7,9 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
+
 	"tallystick/ledger"
 	"tallystick/partners"
 )
@@ -15,8 +18,12 @@ import (
 const systemClient = "tallystick"
 
 // ApplyProgramme checks every section of a programme's document, makes it the current version and publishes the stock
-// that it declares. A publication is posted once, under its benefit and name; to add to a stock, name another. Applying
-// the same document again changes nothing, so what was killed half-way is finished by doing it again.
+// that it declares. A publication is posted once, under its benefit and name; to add to a stock, name another.
+//
+// A document that cannot be applied whole is refused before anything is written, one that changes the amount of what was
+// published included. After that there are two steps, the version and then the publications. When an error comes between
+// them (the database is gone, or somebody applies another document at the same moment), the version is current and some
+// of its stock is missing: applying the same document again publishes the rest, and changes nothing when nothing is missing.
 func (c *Catalog) ApplyProgramme(ctx context.Context, document []byte) (*ledger.Programme, error) {
 	p, err := ledger.ParseProgramme(document, 0)
 	if err != nil {
@@ -29,28 +36,73 @@ func (c *Catalog) ApplyProgramme(ctx context.Context, document []byte) (*ledger.
 	if _, err := partners.Parse(p); err != nil {
 		return nil, err
 	}
+	list := s.publications()
+	if err := c.keepPublished(ctx, p, list); err != nil {
+		return nil, err
+	}
 	if p, err = c.ledger.ApplyProgramme(ctx, document); err != nil {
 		return nil, err
 	}
-	for _, code := range slices.Sorted(maps.Keys(s.benefits)) {
-		if err := c.publish(ctx, p, s.benefits[code]); err != nil {
+	for _, publication := range list {
+		if err := c.publish(ctx, p, publication); err != nil {
 			return nil, err
 		}
 	}
 	return p, nil
 }
 
-func (c *Catalog) publish(ctx context.Context, p *ledger.Programme, b *Benefit) error {
-	for _, name := range slices.Sorted(maps.Keys(b.Stock)) {
-		key := "stock/" + b.Code + "/" + name
-		r := ledger.Request{Client: systemClient, Key: key, Actor: systemClient, Rule: "benefit/" + b.Code}
-		_, err := c.ledger.Post(ctx, p.ID, ledger.Publish(b.Code, b.Stock[name], r).Own())
-		if errors.Is(err, &ledger.Refusal{Reason: ledger.IdempotencyKeyReused}) {
-			return fmt.Errorf("benefits: benefit %s: stock %s was published with another amount: name a new publication instead", b.Code, name)
+// publication is an amount that a document puts into a benefit's stock.
+type publication struct {
+	benefit, name string
+	amount        decimal.Decimal
+}
+
+// publications lists what a document publishes, by benefit and name.
+func (s *section) publications() []publication {
+	var list []publication
+	for _, code := range slices.Sorted(maps.Keys(s.benefits)) {
+		stock := s.benefits[code].Stock
+		for _, name := range slices.Sorted(maps.Keys(stock)) {
+			list = append(list, publication{code, name, stock[name]})
 		}
-		if err != nil {
-			return fmt.Errorf("benefits: benefit %s: publish stock %s: %w", b.Code, name, err)
+	}
+	return list
+}
+
+// key is under which a publication is posted, once.
+func (u publication) key() string { return "stock/" + u.benefit + "/" + u.name }
+
+func (u publication) changed() error {
+	return fmt.Errorf("benefits: benefit %s: stock %s was published with another amount: name a new publication instead", u.benefit, u.name)
+}
+
+// keepPublished refuses a document that gives another amount for what was published.
+func (c *Catalog) keepPublished(ctx context.Context, p *ledger.Programme, list []publication) error {
+	ids := make([]uuid.UUID, len(list))
+	for i, publication := range list {
+		ids[i] = ledger.TransactionID(p.ID, systemClient, publication.key())
+	}
+	published, err := c.ledger.Transactions(ctx, p.ID, ids)
+	if err != nil {
+		return fmt.Errorf("benefits: read what was published: %w", err)
+	}
+	for i, publication := range list {
+		if t := published[ids[i]]; t != nil && !t.Amount.Equal(publication.amount) {
+			return publication.changed()
 		}
 	}
 	return nil
+}
+
+func (c *Catalog) publish(ctx context.Context, p *ledger.Programme, u publication) error {
+	r := ledger.Request{Client: systemClient, Key: u.key(), Actor: systemClient, Rule: "benefit/" + u.benefit}
+	_, err := c.ledger.Post(ctx, p.ID, ledger.Publish(u.benefit, u.amount, r).Own())
+	switch {
+	case errors.Is(err, &ledger.Refusal{Reason: ledger.IdempotencyKeyReused}):
+		return u.changed()
+	case err != nil:
+		return fmt.Errorf("benefits: benefit %s: publish stock %s: %w", u.benefit, u.name, err)
+	default:
+		return nil
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -135,10 +136,15 @@ func (s *section) addTier(p *ledger.Programme, t Tier, from string, allotments m
 	return t.Names.Check()
 }
 
+// validCode is what the API takes for a benefit. A publication's name ends an idempotency key, which has the same form.
+var validCode = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}$`)
+
 func (s *section) addBenefit(p *ledger.Programme, b *Benefit, prices, stock map[string]string) error {
 	switch {
 	case s.benefits[b.Code] != nil:
 		return errors.New("declared twice")
+	case !validCode.MatchString(b.Code):
+		return errors.New("its code is not 1 to 64 letters, digits, _ . : / and -")
 	case p.Units[b.Code].Kind != ledger.RightUnit:
 		return errors.New("its code is not a unit of kind right")
 	case !slices.Contains([]Kind{Lounge, Event, Offer, Gift, Service}, b.Kind):
@@ -161,6 +167,9 @@ func (s *section) addBenefit(p *ledger.Programme, b *Benefit, prices, stock map[
 	}
 	slices.SortFunc(b.Prices, func(x, y Price) int { return -strings.Compare(string(x.With), string(y.With)) }) // points first
 	for name, text := range stock {
+		if !validCode.MatchString(name) {
+			return fmt.Errorf("stock %q: its name is not 1 to 64 letters, digits, _ . : / and -", name)
+		}
 		amount, err := amountIn(p, b.Code, text, ledger.RightUnit)
 		if err != nil {
 			return fmt.Errorf("stock %s: %w", name, err)
@@ -178,7 +187,7 @@ func amountIn(p *ledger.Programme, unit, text string, kinds ...ledger.UnitKind) 
 		return decimal.Zero, fmt.Errorf("unit %q is not declared as %v", unit, kinds)
 	}
 	amount, err := decimal.NewFromString(text)
-	if err != nil || !amount.IsPositive() || !amount.Equal(amount.Truncate(u.Scale)) {
+	if err != nil || !u.Fits(amount) {
 		return decimal.Zero, fmt.Errorf("%q is not an amount of %s", text, unit)
 	}
 	return amount, nil

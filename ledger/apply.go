@@ -208,7 +208,7 @@ func (b *Book) admitLegs(r *Request) *Refusal {
 			return refuse(InvalidField, "field", "member") // a freeze is looked up by the request's member
 		case strings.ContainsAny(leg.Fund, drawMarks):
 			return refuse(InvalidField, "field", "fund")
-		case r.Kind != KindRedating && !unit.fits(leg.Amount):
+		case r.Kind != KindRedating && !unit.Fits(leg.Amount):
 			return refuse(AmountOutOfRange, "amount", leg.Amount.String(), "unit", unit.Code)
 		}
 	}

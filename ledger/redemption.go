@@ -127,7 +127,7 @@ func (b *Book) capture(tx *Transaction, r *Request) *Refusal {
 	switch {
 	case amount.IsZero():
 		amount = held.balance
-	case !b.programme.Units[held.Unit].fits(amount):
+	case !b.programme.Units[held.Unit].Fits(amount):
 		return refuse(AmountOutOfRange, "amount", amount.String(), "unit", held.Unit)
 	}
 	draws, enough := held.lots.pick(amount, time.Time{})

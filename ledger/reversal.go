@@ -33,7 +33,7 @@ func (b *Book) reverse(tx *Transaction, r *Request) *Refusal {
 		part = rest
 	}
 	switch {
-	case !r.Amount.IsZero() && !b.programme.Units[legs[0].Unit].fits(r.Amount):
+	case !r.Amount.IsZero() && !b.programme.Units[legs[0].Unit].Fits(r.Amount):
 		return refuse(AmountOutOfRange, "amount", r.Amount.String(), "unit", legs[0].Unit)
 	case rest.IsZero():
 		return refuse(AlreadyReversed, "amount", whole.String())

@@ -32,8 +32,8 @@ var (
 	maxBalance = decimal.New(1, 15) // one account; accounts_within_cap says the same
 )
 
-// fits reports whether a caller may ask for the amount: it counts, and is within the bounds of one leg.
-func (u Unit) fits(amount decimal.Decimal) bool {
+// Fits reports whether a caller may ask for the amount: it counts, and is within the bounds of one leg.
+func (u Unit) Fits(amount decimal.Decimal) bool {
 	return amount.LessThanOrEqual(maxAmount) && u.counts(amount)
 }
 
