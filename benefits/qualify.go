@@ -75,6 +75,9 @@ func (c *Catalog) Qualify(ctx context.Context, programme uuid.UUID, member strin
 	if err != nil || len(due) == 0 {
 		return standing, err
 	}
+	for i := range due {
+		due[i] = due[i].Under(p)
+	}
 	answers, err := c.ledger.PostBatch(ctx, programme, due, false)
 	if err != nil {
 		return Standing{}, err
@@ -82,6 +85,8 @@ func (c *Catalog) Qualify(ctx context.Context, programme uuid.UUID, member strin
 	for _, a := range answers {
 		switch {
 		case a.Err == nil, errors.Is(a.Err, &ledger.Refusal{Reason: ledger.NotEligible}):
+		case errors.Is(a.Err, ledger.ErrTermsChanged):
+			return c.Qualify(ctx, programme, member)
 		case errors.Is(a.Err, &ledger.Refusal{Reason: ledger.IdempotencyKeyReused}):
 			// The year's grant was made meanwhile, under a version with another amount.
 		default:

@@ -75,6 +75,9 @@ func (b *Book) accrue(tx *Transaction, r *Request) *Refusal {
 		if refusal := b.settle(tx, leg.To); refusal != nil {
 			return refusal
 		}
+		if tx.Kind != KindAccrual {
+			continue
+		}
 		if refusal := b.extendByActivity(tx, leg.To); refusal != nil {
 			return refusal
 		}
@@ -136,6 +139,9 @@ func (b *Book) activate(tx *Transaction) *Refusal {
 			return refusal
 		}
 		if refusal = b.settle(tx, wallet); refusal != nil {
+			return refusal
+		}
+		if refusal = b.extendByActivity(tx, wallet); refusal != nil {
 			return refusal
 		}
 	}

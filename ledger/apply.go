@@ -48,6 +48,9 @@ func (b *Book) applyOne(r *Request) outcome {
 	if o, seen := b.replay(id, r); seen {
 		return o
 	}
+	if r.under != 0 && r.under != b.programme.Version {
+		return outcome{err: ErrTermsChanged}
+	}
 	mark := b.mark()
 	tx, refusal := b.post(id, r)
 	if refusal == nil {

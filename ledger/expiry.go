@@ -45,7 +45,7 @@ func (b *Book) lapse(tx *Transaction) *Refusal {
 		switch {
 		case voucher.balance.IsZero():
 			return refuse(VoucherUsed)
-		case voucher.lots.live(b.now).IsPositive(): // also under a refund grace, after the voucher's own time
+		case voucher.lots.live(b.now).IsPositive():
 			return refuse(HoldNotDue)
 		}
 		if refusal = b.dropLapsed(tx, voucher.Account); refusal != nil {

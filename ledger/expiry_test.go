@@ -142,6 +142,35 @@ func TestActivityKeepsAllLotsOfTheUnitAlive(t *testing.T) {
 	d.wantLots("ann", "miles", "2026-11-30 12")
 }
 
+func TestWhatAnActivityBringsKeepsTheExpiryChosenForIt(t *testing.T) {
+	d := newDesk(t)
+	d.must(d.miles("ann", "10", time.Time{}))
+	d.until("2026-03-20")
+	short := Accrual{Member: "ann", Unit: "miles", Amount: amount("5"), ExpiresAt: day("2026-04-30")}
+	d.must(short.Into(d.book.programme.ID, d.next()))
+	d.wantLots("ann", "miles", "2026-04-30 5", "2026-09-30 10")
+	kept := d.book.account(walletOf("ann", "miles")).lots[1].ExpiresAt
+	d.until("2026-04-10")
+	short.Amount, short.ExpiresAt = amount("2"), kept // joins a lot that was there: its own part stays behind
+	d.must(short.Into(d.book.programme.ID, d.next()))
+	d.wantLots("ann", "miles", "2026-09-30 2", "2026-10-31 15")
+}
+
+func TestActivationsAndCapturesAreActivity(t *testing.T) {
+	d := newDesk(t)
+	d.must(d.miles("ann", "10", time.Time{}))
+	r := d.next()
+	waiting := d.must(Accrual{Member: "ann", Unit: "miles", Amount: amount("5"), ActivateAt: day("2026-03-10")}.Into(d.book.programme.ID, r))
+	d.wantLots("ann", "miles", "2026-07-31 10")
+	d.until("2026-03-20")
+	d.must(d.followUp(KindActivation, waiting.ID))
+	d.wantLots("ann", "miles", "2026-09-30 15")
+	held := d.must(Reserve(d.book.programme.ID, "ann", "miles", amount("4"), 90*24*time.Hour, d.next()))
+	d.until("2026-05-20")
+	d.must(Capture(held.ID, amount("3"), true, d.next()))
+	d.wantLots("ann", "miles", "2026-11-30 12")
+}
+
 func TestBackDatedActivityExtendsFromWhenItCounts(t *testing.T) {
 	d := newDesk(t)
 	d.must(d.miles("ann", "10", time.Time{}))

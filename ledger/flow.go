@@ -36,8 +36,7 @@ var flows = reversed(table(
 	arrivals(KindAccrual, KindAllotment, KindActivation, KindCapture, KindVoid, KindTimeout, KindAdjustment,
 		KindTransfer, KindReversal, KindRedating),
 	rows(KindReversal, []UnitKind{RightUnit}, Voucher, Breakage), // a use taken back after the voucher's time
-	rows(KindAccrual, anyExpiring, Wallet, Wallet),               // an activity policy re-dates the member's lots
-	rows(KindRedemption, anyExpiring, Wallet, Wallet),            // the same
+	extensions(KindAccrual, KindActivation, KindRedemption, KindCapture),
 ))
 
 // rows pairs up places: from, to, from, to, …
@@ -56,6 +55,15 @@ func arrivals(kinds ...Kind) []flow {
 	var list []flow
 	for _, kind := range kinds {
 		list = append(list, rows(kind, anyExpiring, Wallet, Breakage, Wallet, Debt)...)
+	}
+	return list
+}
+
+// extensions are the legs by which an activity policy re-dates the member's lots.
+func extensions(kinds ...Kind) []flow {
+	var list []flow
+	for _, kind := range kinds {
+		list = append(list, rows(kind, anyExpiring, Wallet, Wallet)...)
 	}
 	return list
 }

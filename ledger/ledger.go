@@ -148,6 +148,7 @@ func kept(requests []Request) []Request {
 		for _, t := range [...]*time.Time{&r.DueAt, &r.RedateFrom, &r.RedateTo, &r.EffectiveAt} {
 			*t = t.UTC().Truncate(time.Microsecond)
 		}
+		r.Timeout = r.Timeout.Truncate(time.Microsecond)
 		r.Legs = slices.Clone(r.Legs)
 		for j := range r.Legs {
 			r.Legs[j].ExpiresAt = r.Legs[j].ExpiresAt.UTC().Truncate(time.Microsecond)

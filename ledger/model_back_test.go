@@ -107,22 +107,24 @@ func (m *model) reverse(a ask) (int64, Reason) {
 		return 0, AlreadyReversed
 	case part > rest:
 		return 0, ReversalExceedsRest
-	case len(p.moves) > 1 && part != whole:
-		return 0, NotReversibleInParts
 	}
-	partOf := func(move principal) int64 {
-		if len(p.moves) == 1 {
-			return part
+	shares := make([]int64, len(p.moves))
+	for i, move := range slices.Backward(p.moves) {
+		unit, _, _ := strings.Cut(move.from, "|")
+		step := int64(1)
+		if unitFacts[unit].whole {
+			step = 100
 		}
-		return move.n
-	}
-	for _, move := range slices.Backward(p.moves) {
-		if reason := m.mayTake(move, partOf(move), p.claw); reason != "" {
+		all := p.back + part
+		if unitFacts[unit].right && move.n*all%(whole*step) != 0 {
+			return 0, NotReversibleInParts
+		}
+		shares[i] = (move.n*all/whole/step - move.n*p.back/whole/step) * step
+		if reason := m.mayTake(move, shares[i], p.claw); reason != "" {
 			return 0, reason
 		}
 	}
-	for i := range p.moves {
-		n := partOf(p.moves[i])
+	for i, n := range shares {
 		switch {
 		case p.claw && isPile(p.moves[i].to):
 			m.clawBack(p.moves[i], n)
@@ -171,9 +173,12 @@ func (m *model) clawBack(move principal, n int64) {
 		m.soonest(move.to, n)
 		return
 	}
+	if n == 0 {
+		return
+	}
 	from := ownWallet(move.to)
 	here := min(n, m.piles[from].liveAt(m.now))
-	m.take(from, here, append([]lotName{move.out[0].lot}, m.piles[from].sorted()...))
+	m.takeOwn(from, move.out, here)
 	m.sums[strings.TrimSuffix(from, "wallet")+"debt"] -= n - here
 }
 
@@ -181,20 +186,11 @@ func (m *model) clawBack(move principal, n int64) {
 func (m *model) bringBack(move *principal, n int64) {
 	back := move.pop(n)
 	if isPile(move.to) {
-		left := n
-		var found []piece
-		for _, p := range back {
-			if part := min(p.n, m.piles[move.to][p.lot]); part > 0 && p.lot.at > m.now {
-				m.put(move.to, p.lot, -part)
-				found = append(found, piece{p.lot, part})
-				left -= part
-			}
-		}
-		back = append(found, m.soonest(move.to, left)...)
+		back = m.takeOwn(move.to, back, n)
 	} else {
 		m.sums[move.to] -= n
 		for i := range back {
-			back[i].lot.at = m.graced(back[i].lot.at)
+			back[i].lot.at = m.revived(move.from, back[i].lot.at)
 		}
 	}
 	if !isPile(move.from) {
@@ -222,12 +218,43 @@ func (p *principal) pop(n int64) []piece {
 	return back
 }
 
-// graced is the end of the local day that lies the refund grace ahead, for what expired meanwhile.
-func (m *model) graced(at int64) int64 {
+// takeOwn takes n live units out: first the lots that are named, then as much of their funds, then whatever is there.
+func (m *model) takeOwn(where string, own []piece, n int64) []piece {
+	var out []piece
+	take := func(lot lotName, most int64) int64 {
+		part := min(m.piles[where][lot], most, n)
+		if part <= 0 || lot.at <= m.now {
+			return 0
+		}
+		m.put(where, lot, -part)
+		out = append(out, piece{lot, part})
+		n -= part
+		return part
+	}
+	byFund := map[string]int64{}
+	for _, p := range own {
+		byFund[p.lot.fund] += p.n - take(p.lot, p.n)
+	}
+	for _, lot := range m.piles[where].sorted() {
+		byFund[lot.fund] -= take(lot, byFund[lot.fund])
+	}
+	return append(out, m.soonest(where, n)...)
+}
+
+// revived is when something brought back expires. Points get to the end of the local day that lies the refund grace ahead,
+// if they expired meanwhile; miles get at least what an activity of now would give; a voucher's right gets nothing.
+func (m *model) revived(home string, at int64) int64 {
 	const ahead = 8 * 3600 * second
-	if at > m.now || m.grace == 0 {
+	if strings.Contains(home, "|voucher/") {
 		return at
 	}
-	local := m.now + m.grace + ahead
-	return local - local%aday + aday - ahead
+	if at <= m.now && m.grace > 0 {
+		local := m.now + m.grace + ahead
+		at = max(at, local-local%aday+aday-ahead)
+	}
+	if strings.HasPrefix(home, "miles|") {
+		end, _ := policyEnd("active", m.now)
+		at = max(at, end)
+	}
+	return at
 }

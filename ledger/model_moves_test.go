@@ -200,12 +200,12 @@ func (m *model) accrue(a ask, p *past) (int64, Reason) {
 		to = place(a.unit, a.member, "pending/"+a.name())
 		m.due[to] = a.activate
 	}
+	if a.verb == "accrue" && a.activate == 0 {
+		m.keepAlive(a, to)
+	}
 	m.sums[house(a.unit, "issuance")] -= a.n
 	m.put(to, lot, a.n)
 	m.tidy()
-	if a.verb == "accrue" && a.activate == 0 {
-		m.keepAlive(a)
-	}
 	p.claw, p.moves = true, []principal{{house(a.unit, "issuance"), to, a.n, []piece{{lot, a.n}}}}
 	return a.n, ""
 }
@@ -236,8 +236,8 @@ func (m *model) expiry(a ask) (int64, Reason) {
 }
 
 // keepAlive is the activity policy: all live miles last at least as long as from this activity.
-func (m *model) keepAlive(a ask) {
-	if a.unit != "miles" {
+func (m *model) keepAlive(a ask, where string) {
+	if !strings.HasPrefix(where, "miles|") {
 		return
 	}
 	from := a.effective
@@ -245,7 +245,6 @@ func (m *model) keepAlive(a ask) {
 		from = m.now
 	}
 	until, _ := policyEnd("active", from)
-	where := wallet(a.unit, a.member)
 	for lot, n := range m.piles[where] {
 		if lot.at < until {
 			m.put(where, lot, -n)
@@ -305,7 +304,7 @@ func (m *model) redeem(a ask, p *past) (int64, Reason) {
 	m.sums[house(a.unit, "redeemed")] += a.n
 	paid := principal{from, house(a.unit, "redeemed"), a.n, m.soonest(from, a.n)}
 	p.moves = append([]principal{paid}, p.moves...)
-	m.keepAlive(a)
+	m.keepAlive(a, from)
 	return a.n, ""
 }
 
@@ -394,10 +393,10 @@ func (m *model) endHold(a ask, p *past) (int64, Reason) {
 		}
 		m.sums[house(unit, "redeemed")] += n
 		p.moves = []principal{{to, house(unit, "redeemed"), n, m.soonest(from, n)}}
-		if !a.release {
-			return n, ""
+		if a.release {
+			m.give(to, m.soonest(from, held-n))
 		}
-		m.give(to, m.soonest(from, held-n))
+		m.keepAlive(a, to)
 		return n, ""
 	}
 	if a.verb == "timeout" && m.due[from] > m.now {
@@ -420,7 +419,9 @@ func (m *model) activate(a ask) (int64, Reason) {
 	case m.due[from] > m.now:
 		return 0, HoldNotDue
 	}
-	m.give(wallet(accrual.ask.unit, accrual.ask.member), m.soonest(from, n))
+	to := wallet(accrual.ask.unit, accrual.ask.member)
+	m.keepAlive(a, to)
+	m.give(to, m.soonest(from, n))
 	return n, ""
 }
 

@@ -7,15 +7,21 @@ import (
 	"github.com/google/uuid"
 )
 
-// PostUnder posts what build makes of r under the current version of a programme's document. A retry whose first answer
-// was given under another version is built from that one, so that a change of price does not turn a retry into a new
-// request. What build refuses is answered as it is and not recorded. Otherwise it is as Post.
+// PostUnder posts what build makes of r under the version of a programme's document that is in force when it is decided. A
+// retry whose first answer was given under another version is built from that one, so that a change of price does not turn
+// a retry into a new request. What build refuses is answered as it is and not recorded. Otherwise it is as Post.
 func (l *Ledger) PostUnder(ctx context.Context, programme uuid.UUID, r Request, build func(*Programme, Request) (Request, error)) (Answer, error) {
 	p, err := l.Programme(ctx, programme)
 	if err != nil {
 		return Answer{}, err
 	}
 	answer, err := l.postBuilt(ctx, p, r, build)
+	for errors.Is(err, ErrTermsChanged) {
+		if p, err = l.Programme(ctx, programme); err != nil {
+			return Answer{}, err
+		}
+		answer, err = l.postBuilt(ctx, p, r, build)
+	}
 	refusal := new(Refusal)
 	if err == nil || !errors.As(err, &refusal) || answer.Transaction != nil {
 		return answer, err
@@ -36,5 +42,5 @@ func (l *Ledger) postBuilt(ctx context.Context, p *Programme, r Request, build f
 	if err != nil {
 		return Answer{}, err
 	}
-	return l.Post(ctx, p.ID, r)
+	return l.Post(ctx, p.ID, r.Under(p))
 }

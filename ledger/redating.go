@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -22,33 +23,21 @@ func (b *Book) redate(tx *Transaction, r *Request) *Refusal {
 		return refuse(InvalidField, "field", "expires_at")
 	}
 	wallet := r.Legs[0].From
-	moved, refusal := b.redateLots(tx, wallet, r.DueAt, func(l Lot) bool {
-		return !l.ExpiresAt.Before(r.RedateFrom) && l.ExpiresAt.Before(r.RedateTo)
-	})
-	if refusal != nil {
-		return refusal
+	moved := decimal.Zero
+	for _, lot := range slices.Clone(b.account(wallet).lots) {
+		if lot.ExpiresAt.Equal(r.DueAt) || lot.ExpiresAt.Before(r.RedateFrom) || !lot.ExpiresAt.Before(r.RedateTo) {
+			continue
+		}
+		if refusal := b.redateLot(tx, wallet, lot, r.DueAt); refusal != nil {
+			return refusal
+		}
+		moved = moved.Add(lot.Remaining)
 	}
 	if moved.IsZero() {
 		return refuse(NothingToRedate)
 	}
 	tx.Amount = moved
 	return b.settle(tx, wallet)
-}
-
-// redateLots gives the chosen live lots a new expiry, one leg a fund, and returns how much it moved.
-func (b *Book) redateLots(tx *Transaction, wallet Account, expiresAt time.Time, chosen func(Lot) bool) (decimal.Decimal, *Refusal) {
-	acc := b.account(wallet)
-	moved := decimal.Zero
-	for _, lot := range append(lotSet(nil), acc.lots...) {
-		if !lot.ExpiresAt.After(b.now) || lot.ExpiresAt.Equal(expiresAt) || !chosen(lot) {
-			continue
-		}
-		if refusal := b.redateLot(tx, wallet, lot, expiresAt); refusal != nil {
-			return moved, refusal
-		}
-		moved = moved.Add(lot.Remaining)
-	}
-	return moved, nil
 }
 
 // redateLot is one leg on one account: its From entry takes the old lot out, its To entry puts the new one in.
@@ -69,15 +58,45 @@ func (b *Book) redateLot(tx *Transaction, wallet Account, lot Lot, expiresAt tim
 	return nil
 }
 
-// extendByActivity applies an activity policy: an accrual or a redemption keeps all of the member's lots alive. Lots only
-// move later, and those that never expire stay as they are. Other credits, such as adjustments, are no activity. Like the
-// expiry of a new lot it counts from when the activity is effective, so that what is recorded late extends no further.
+// extendByActivity applies an activity policy: an accrual, its activation, a redemption and a capture keep the member's
+// live lots alive, but not what they bring themselves, whose expiry was chosen for it. Lots only move later, and those
+// that never expire stay as they are. Other credits, such as adjustments, are no activity. Like the expiry of a new lot it
+// counts from when the activity is effective, so that what is recorded late extends no further.
 func (b *Book) extendByActivity(tx *Transaction, wallet Account) *Refusal {
-	policy, declared := b.programme.Policies[b.programme.Units[wallet.Unit].Expiry]
-	if !declared || policy.Kind != ActivityPolicy || (tx.Kind != KindAccrual && tx.Kind != KindRedemption) {
+	policy, active := b.activityPolicy(wallet.Unit)
+	if !active {
 		return nil
 	}
 	until := policy.ExpiresAt(tx.EffectiveAt, b.programme.Zone)
-	_, refusal := b.redateLots(tx, wallet, until, func(l Lot) bool { return l.ExpiresAt.Before(until) })
-	return refusal
+	for _, lot := range b.lotsBefore(tx, wallet) {
+		if !lot.ExpiresAt.After(b.now) || !lot.ExpiresAt.Before(until) {
+			continue
+		}
+		if refusal := b.redateLot(tx, wallet, lot, until); refusal != nil {
+			return refusal
+		}
+	}
+	return nil
+}
+
+func (b *Book) activityPolicy(unit string) (Policy, bool) {
+	policy := b.programme.Policies[b.programme.Units[unit].Expiry]
+	return policy, policy.Kind == ActivityPolicy
+}
+
+// lotsBefore is what a wallet holds without what the transaction gave it.
+func (b *Book) lotsBefore(tx *Transaction, wallet Account) lotSet {
+	before := slices.Clone(b.account(wallet).lots)
+	for _, leg := range tx.Legs {
+		if from := leg.From.Account.Place; from != Issuance && from != Pending {
+			continue
+		}
+		for _, d := range leg.To.Draws {
+			if i, there := before.find(d.ExpiresAt, d.Fund); there && leg.To.Account == wallet {
+				d.Amount = decimal.Min(d.Amount, before[i].Remaining) // debt may have taken part of it
+				before.add(d.neg())
+			}
+		}
+	}
+	return before
 }

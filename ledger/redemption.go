@@ -139,9 +139,11 @@ func (b *Book) capture(tx *Transaction, r *Request) *Refusal {
 		return refusal
 	}
 	if r.Release && held.balance.IsPositive() {
-		return b.returnHeld(tx, held)
+		if refusal := b.returnHeld(tx, held); refusal != nil {
+			return refusal
+		}
 	}
-	return nil
+	return b.extendByActivity(tx, walletOf(tx.Member, held.Unit))
 }
 
 // release ends a hold by void, or by timeout once that has come.

@@ -9,9 +9,10 @@ import (
 )
 
 // Reverse takes an earlier transaction back, whole when amount is zero, else a part of it, in any number of parts and
-// never more in total than the original. Lots return to where they were drawn, the last drawn first, so that what is
-// still spent is a prefix of what was. A redemption, capture, transfer, publication or use is posted backwards; an
-// accrual, allotment or credit by adjustment is clawed back.
+// never more in total than the original. The amount is one of the first leg; of the others goes back what is in
+// proportion, cut to the unit's scale, and the last part brings the rest; rights cannot be cut. Lots return to where they
+// were drawn, the last drawn first, so that what is still spent is a prefix of what was. A redemption, capture, transfer,
+// publication or use is posted backwards; an accrual, allotment or credit by adjustment is clawed back.
 // Refusals: NOT_FOUND, NOT_REVERSIBLE, NOT_REVERSIBLE_IN_PARTS, AMOUNT_OUT_OF_RANGE, ALREADY_REVERSED,
 // REVERSAL_EXCEEDS_REST, INSUFFICIENT_POINTS, OUT_OF_STOCK, VOUCHER_USED, VOUCHER_EXPIRED, DEBT_LIMIT_REACHED.
 func Reverse(original uuid.UUID, amount decimal.Decimal, r Request) Request {
@@ -39,17 +40,23 @@ func (b *Book) reverse(tx *Transaction, r *Request) *Refusal {
 		return refuse(AlreadyReversed, "amount", whole.String())
 	case part.GreaterThan(rest):
 		return refuse(ReversalExceedsRest, "rest", rest.String(), "required", part.String())
-	case len(legs) > 1 && !part.Equal(whole):
-		return refuse(NotReversibleInParts)
 	}
 	tx.Amount = part
+	post := b.postBackwards
 	if o.clawedBack() {
-		tx.Kind = KindClawback
-		if refusal := b.clawBack(tx, legs, part); refusal != nil {
+		tx.Kind, post = KindClawback, b.clawBack
+	}
+	for _, leg := range slices.Backward(legs) {
+		p, refusal := b.partOf(leg, o.reversed, part, whole)
+		if refusal != nil {
 			return refusal
 		}
-	} else if refusal := b.postBackwards(tx, legs, part, o.reversed); refusal != nil {
-		return refusal
+		if p.amount.IsZero() {
+			continue
+		}
+		if refusal := post(tx, leg, p); refusal != nil {
+			return refusal
+		}
 	}
 	before := o.reversed
 	o.reversed = before.Add(part)
@@ -83,30 +90,44 @@ func (o *original) clawedBack() bool {
 	}
 }
 
-// postBackwards posts the part of the principal legs backwards, the last leg first.
-func (b *Book) postBackwards(tx *Transaction, legs []PostedLeg, part, reversed decimal.Decimal) *Refusal {
-	for _, leg := range slices.Backward(legs) {
-		amount := leg.Amount
-		if len(legs) == 1 {
-			amount = part
-		}
-		to := homeOf(leg.From.Account)
-		draws := b.graced(returned(leg.From.Draws, reversed, amount))
-		if leg.To.Account.Place.bearsLots() {
-			taken, refusal := b.takeBack(leg.To.Account, returned(leg.To.Draws, reversed, amount), amount)
-			if refusal != nil {
-				return refusal
-			}
-			draws = taken
-		}
-		if refusal := b.move(tx, leg.To.Account, to, amount, draws); refusal != nil {
-			return refusal
-		}
-		if refusal := b.arrive(tx, to); refusal != nil {
-			return refusal
-		}
+// legPart is what a reversal takes back of one leg, and what earlier ones took.
+type legPart struct {
+	before, amount decimal.Decimal
+}
+
+// partOf is a leg's share of a part of the whole, of which some was taken back before. Each share is cut to the unit's
+// scale as the total of all parts so far, so that the parts never add up to more than the leg, and in the end to all of it.
+func (b *Book) partOf(leg PostedLeg, before, part, whole decimal.Decimal) (legPart, *Refusal) {
+	unit := b.programme.Units[leg.Unit]
+	upTo := func(taken decimal.Decimal) decimal.Decimal {
+		share, _ := leg.Amount.Mul(taken).QuoRem(whole, int32(unit.Scale))
+		return share
 	}
-	return nil
+	after := before.Add(part)
+	if unit.Kind == RightUnit && !upTo(after).Mul(whole).Equal(leg.Amount.Mul(after)) {
+		return legPart{}, refuse(NotReversibleInParts, "unit", leg.Unit)
+	}
+	return legPart{upTo(before), upTo(after).Sub(upTo(before))}, nil
+}
+
+// postBackwards posts part of a principal leg the other way round.
+func (b *Book) postBackwards(tx *Transaction, leg PostedLeg, p legPart) *Refusal {
+	to := homeOf(leg.From.Account)
+	draws := returned(leg.From.Draws, p.before, p.amount)
+	if to.Place == Wallet {
+		draws = b.revived(draws, leg.Unit)
+	}
+	if leg.To.Account.Place.bearsLots() {
+		taken, refusal := b.takeBack(leg.To.Account, returned(leg.To.Draws, p.before, p.amount), p.amount)
+		if refusal != nil {
+			return refusal
+		}
+		draws = taken
+	}
+	if refusal := b.move(tx, leg.To.Account, to, p.amount, draws); refusal != nil {
+		return refusal
+	}
+	return b.arrive(tx, to)
 }
 
 // arrive finishes what a reversal brought back: it expires again when its time is over, and pays debt first.
@@ -146,55 +167,80 @@ func returned(draws []Draw, before, amount decimal.Decimal) []Draw {
 	return back
 }
 
-// graced lets lots that expired meanwhile live on for the programme's refund grace, to the end of that local day.
-// Without a grace they keep their time, and expire again on arrival.
-func (b *Book) graced(draws []Draw) []Draw {
-	if b.programme.RefundGrace == 0 {
-		return draws
+// revived lets lots that expired meanwhile live on for the programme's refund grace, to the end of that local day; without
+// a grace they keep their time, and expire again on arrival. Under an activity policy nothing comes back with less than an
+// activity of now gives: what it was spent for is undone, and the activities since did not reach it. A right that returns
+// to its voucher is given neither, since a voucher's time is part of what was bought.
+func (b *Book) revived(draws []Draw, unit string) []Draw {
+	var least, grace time.Time
+	if policy, active := b.activityPolicy(unit); active {
+		least = policy.ExpiresAt(b.now, b.programme.Zone)
 	}
-	for i, d := range draws {
-		if !d.ExpiresAt.After(b.now) {
-			year, month, day := b.now.Add(b.programme.RefundGrace).In(b.programme.Zone).Date()
-			draws[i].ExpiresAt = firstInstant(year, month, day+1, b.programme.Zone).UTC()
+	if b.programme.RefundGrace > 0 {
+		year, month, day := b.now.Add(b.programme.RefundGrace).In(b.programme.Zone).Date()
+		grace = firstInstant(year, month, day+1, b.programme.Zone).UTC()
+	}
+	for i := range draws {
+		d := &draws[i]
+		if !d.ExpiresAt.After(b.now) && grace.After(d.ExpiresAt) {
+			d.ExpiresAt = grace
+		}
+		if least.After(d.ExpiresAt) {
+			d.ExpiresAt = least
 		}
 	}
 	return draws
 }
 
-// takeBack picks amount from a place, from the given lots first as far as they are still there, then in spending order.
+// takeBack picks amount from a place: from the given lots first as far as they are still there, then from lots of the
+// same funds, because the same units may have been re-dated meanwhile, then from any, each in spending order.
 func (b *Book) takeBack(from Account, own []Draw, amount decimal.Decimal) ([]Draw, *Refusal) {
 	acc := b.account(from)
 	if acc.balance.LessThan(amount) {
 		return nil, shortfall(acc, amount)
 	}
-	rest := slices.Clone(acc.lots)
-	var taken []Draw
-	take := func(d Draw) {
-		i, found := rest.find(d.ExpiresAt, d.Fund)
-		if !found || !d.ExpiresAt.After(b.now) {
-			return
-		}
-		part := decimal.Min(decimal.Min(rest[i].Remaining, d.Amount.Abs()), amount)
-		if part.IsPositive() {
-			d.Amount = part
-			taken = append(taken, d)
-			rest.add(d.neg())
-			amount = amount.Sub(part)
-		}
-	}
+	t := taking{rest: slices.Clone(acc.lots), now: b.now, amount: amount}
+	missing := make(map[string]decimal.Decimal)
 	for _, d := range own {
-		take(d)
+		missing[d.Fund] = missing[d.Fund].Add(d.Amount.Abs()).Sub(t.take(d.ExpiresAt, d.Fund, d.Amount.Abs()))
 	}
-	for _, lot := range slices.Clone(rest) {
-		take(Draw{ExpiresAt: lot.ExpiresAt, Fund: lot.Fund, Amount: lot.Remaining})
+	for _, lot := range slices.Clone(t.rest) {
+		missing[lot.Fund] = missing[lot.Fund].Sub(t.take(lot.ExpiresAt, lot.Fund, missing[lot.Fund]))
+	}
+	for _, lot := range slices.Clone(t.rest) {
+		t.take(lot.ExpiresAt, lot.Fund, lot.Remaining)
 	}
 	switch {
-	case amount.IsPositive() && from.Place == Voucher:
+	case t.amount.IsPositive() && from.Place == Voucher:
 		return nil, refuse(VoucherExpired)
-	case amount.IsPositive():
+	case t.amount.IsPositive():
 		return nil, shortfall(acc, amount)
 	}
-	return merged(taken), nil
+	return merged(t.taken), nil
+}
+
+// taking is what is being picked from a place's live lots.
+type taking struct {
+	rest   lotSet
+	now    time.Time
+	amount decimal.Decimal // still to be taken
+	taken  []Draw
+}
+
+// take picks up to most from one lot and returns how much it was.
+func (t *taking) take(expiresAt time.Time, fund string, most decimal.Decimal) decimal.Decimal {
+	i, there := t.rest.find(expiresAt, fund)
+	if !there || !expiresAt.After(t.now) {
+		return decimal.Zero
+	}
+	d := Draw{ExpiresAt: expiresAt, Fund: fund, Amount: decimal.Min(t.rest[i].Remaining, most, t.amount)}
+	if !d.Amount.IsPositive() {
+		return decimal.Zero
+	}
+	t.taken = append(t.taken, d)
+	t.rest.add(d.neg())
+	t.amount = t.amount.Sub(d.Amount)
+	return d.Amount
 }
 
 // merged adds up draws of one lot, so that an entry names each lot once.
@@ -210,31 +256,14 @@ func merged(draws []Draw) []Draw {
 	return out
 }
 
-// clawBack takes the legs of an accrual back, the last leg first: units from the member, money between programme and
-// partner the way it came.
-func (b *Book) clawBack(tx *Transaction, legs []PostedLeg, part decimal.Decimal) *Refusal {
-	for _, leg := range slices.Backward(legs) {
-		amount := leg.Amount
-		if len(legs) == 1 {
-			amount = part
-		}
-		var refusal *Refusal
-		if leg.To.Account.Place.bearsLots() {
-			refusal = b.claw(tx, leg, amount)
-		} else {
-			refusal = b.move(tx, leg.To.Account, leg.From.Account, amount, nil)
-		}
-		if refusal != nil {
-			return refusal
-		}
+// clawBack takes part of an accrual's leg back: money between programme and partner the way it came, units from the member:
+// from the pending place while they still wait there, else from their own lot, then from the others, and what the wallet
+// lacks becomes debt, down to the unit's limit.
+func (b *Book) clawBack(tx *Transaction, leg PostedLeg, p legPart) *Refusal {
+	source, part := leg.From.Account, p.amount
+	if !leg.To.Account.Place.bearsLots() {
+		return b.move(tx, leg.To.Account, source, part, nil)
 	}
-	return nil
-}
-
-// claw takes part of an accrual back: from its pending place while it still waits there, else from its own lot, then
-// from the others in spending order, and what the wallet lacks becomes debt, down to the unit's limit.
-func (b *Book) claw(tx *Transaction, leg PostedLeg, part decimal.Decimal) *Refusal {
-	source := leg.From.Account
 	if waiting := leg.To.Account; waiting.Place == Pending {
 		if pending := b.account(waiting); pending.balance.IsPositive() {
 			draws, _ := pending.lots.pick(part, time.Time{})

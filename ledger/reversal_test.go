@@ -162,7 +162,6 @@ func TestClawbackOfSeveralLegsTakesEveryLegBack(t *testing.T) {
 		{From: partner, To: programmeAccount("cny", Deferred), Unit: "cny", Amount: amount("1.5")},
 	}
 	bill := d.must(r)
-	d.refuse(NotReversibleInParts, Reverse(bill.ID, amount("5"), d.next()))
 	d.reverse(bill, "0")
 	d.wantLots("ann", "points")
 	d.wantLots("ann", "status")
@@ -232,7 +231,7 @@ func TestAReversedUseOfALapsedVoucherExpiresAgain(t *testing.T) {
 	d.wantBalance(programmeAccount("lounge", Breakage), "1")
 }
 
-func TestRefundGraceKeepsAReversedUseAlive(t *testing.T) {
+func TestAVoucherKeepsItsTimeUnderARefundGrace(t *testing.T) {
 	d := newDesk(t, "refund_grace: 10d")
 	d.accrue("ann", "300", "2026-06-01")
 	d.must(Publish("lounge", amount("1"), d.next()))
@@ -240,8 +239,55 @@ func TestRefundGraceKeepsAReversedUseAlive(t *testing.T) {
 	used := d.must(d.use(v))
 	d.until("2026-04-01")
 	d.reverse(used, "0")
-	d.refuse(HoldNotDue, d.followUp(KindExpiry, v.ID)) // its own time has come, its grace has not
-	d.until("2026-04-12")
-	d.must(d.followUp(KindExpiry, v.ID))
+	d.wantBalance(v.Legs[1].To.Account, "0")
 	d.wantBalance(programmeAccount("lounge", Breakage), "1")
+}
+
+func TestACancelledRedemptionComesBackAsFarAsAnActivityReaches(t *testing.T) {
+	d := newDesk(t)
+	d.must(d.miles("ann", "10", time.Time{}))
+	spent := d.must(Redeem("ann", "miles", amount("4"), d.next()))
+	d.until("2026-05-20")
+	d.must(d.miles("ann", "1", time.Time{}))
+	d.until("2026-08-10") // what was spent would have expired at the end of July
+	d.reverse(spent, "0")
+	d.wantLots("ann", "miles", "2026-11-30 7", "2027-02-28 4")
+}
+
+func TestAReversedPartTakesOtherLegsInProportion(t *testing.T) {
+	d := newDesk(t)
+	bill := func() *Transaction {
+		r := d.next()
+		r.Kind, r.Member = KindAccrual, "ann"
+		points := Leg{From: programmeAccount("points", Issuance), To: walletOf("ann", "points"), Unit: "points", Amount: amount("10"), ExpiresAt: day("2026-06-01")}
+		status := points
+		status.Unit, status.From.Unit, status.To.Unit, status.Amount = "status", "status", "status", amount("5")
+		r.Legs = []Leg{points, status, {
+			From: Account{Unit: "cny", Owner: Partner("bank"), Place: Receivable}, To: programmeAccount("cny", Deferred),
+			Unit: "cny", Amount: amount("1.00"),
+		}}
+		return d.must(r)
+	}()
+	for _, want := range []struct{ status, money string }{{"4", "0.67"}, {"2", "0.34"}, {"0", "0"}} {
+		part := "3.3"
+		if want.status == "0" {
+			part = "0"
+		}
+		d.reverse(bill, part)
+		if got := d.book.account(walletOf("ann", "status")).balance; !got.Equal(amount(want.status)) {
+			t.Errorf("status %s, want %s", got, want.status)
+		}
+		d.wantBalance(programmeAccount("cny", Deferred), want.money)
+	}
+	d.wantLots("ann", "points")
+	d.refuse(AlreadyReversed, Reverse(bill.ID, amount("0"), d.next()))
+}
+
+func TestClawbackTakesTheSameFundWhenItsLotWasRedated(t *testing.T) {
+	d := newDesk(t)
+	d.accrueFund("ann", "10", "2026-06-01", "bank")
+	own := d.accrueFund("ann", "10", "2026-07-01", "shop")
+	d.must(Redate("ann", "points", day("2026-07-01"), day("2026-07-02"), day("2026-09-01"), d.next()))
+	d.reverse(own, "4")
+	d.wantLots("ann", "points", "2026-06-01 10 bank", "2026-09-01 6 shop")
 }

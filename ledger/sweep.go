@@ -61,8 +61,9 @@ const (
 )
 
 // Sweep posts everything that is due in a programme: expired lots, timed-out holds, activations, unused vouchers. It may
-// be stopped at any moment and run by any number of processes at once: what is posted twice is posted once. Nothing
-// depends on it for being exact, because postings and reads leave out what is due; it only brings the books up to date.
+// be stopped at any moment and run by any number of processes at once: what is posted twice is posted once. No
+// balance depends on it for lots and vouchers, because postings and reads leave out what is due; timed-out holds and
+// activations become available when it has posted them.
 // visit, when given, is called for each thing that is posted, by one goroutine at a time.
 func (l *Ledger) Sweep(ctx context.Context, programme uuid.UUID, visit func(Due)) error {
 	return l.eachDue(ctx, programme, visiting(func(ctx context.Context, page []Due) error {

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -86,8 +87,19 @@ type Request struct {
 	// Companions are rows of other packages' tables, written only when this is posted.
 	Companions []Companion
 
-	own bool // see Own
+	own   bool  // see Own
+	under int64 // see Under
 }
+
+// Under marks a request as built from a version of the programme's document. If another is in force when its stripe is
+// locked, and its key is new, it is answered with ErrTermsChanged and nothing is recorded: it is to be built anew.
+func (r Request) Under(p *Programme) Request {
+	r.under = p.Version
+	return r
+}
+
+// ErrTermsChanged answers a request that was built from terms which are no longer in force.
+var ErrTermsChanged = errors.New("ledger: the programme's document changed")
 
 // Own marks a request that the programme's own rules make. Its refusals are not recorded, because the rules may ask again
 // under the same key; what is posted is posted once, as always.

@@ -18,11 +18,12 @@ type Cursor struct {
 }
 
 const sqlMemberVouchers = `
-SELECT v.id, v.code, v.member, v.benefit, t.recorded_at, a.due_at, a.balance, e.kind
+SELECT v.id, v.code, v.member, v.benefit, t.recorded_at, a.due_at, a.balance, l.to_place
 FROM vouchers AS v
 JOIN transactions AS t ON t.id = v.id
 JOIN accounts AS a ON a.id = v.account_id
 JOIN entries AS e ON e.account_id = a.id AND e.recorded_at = a.recorded_at AND e.seq = a.seq
+JOIN legs AS l ON l.transaction_id = e.transaction_id AND l.leg = e.leg
 WHERE v.programme_id = $1 AND v.member = $2
   AND (t.recorded_at < $3 OR (t.recorded_at = $3 AND t.id < $4))
 ORDER BY t.recorded_at DESC, t.id DESC

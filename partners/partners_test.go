@@ -357,6 +357,31 @@ func TestReversedUseCanBeUsedAgain(t *testing.T) {
 	m.wantPayable(t, "harbour", "80.00 CNY")
 }
 
+func TestAUseReversedAfterTheVouchersTimeLeavesItExpired(t *testing.T) {
+	for name, grace := range map[string]string{"without a grace": "", "under a refund grace": "refund_grace: 10d\n"} {
+		t.Run(name, func(t *testing.T) {
+			books := ledgertest.New(t, grace+document)
+			m := market{Books: books, Vouchers: partners.New(books.Ledger, books.Pool)}
+			voucher := m.issue(t, "m1", "lounge")
+			use := m.mustRedeem(t, "u1", "harbour", voucher)
+			m.moveClock(t, time.Now().AddDate(1, 0, 0))
+			if _, err := m.ReverseVoucher(t.Context(), m.Programme, "harbour", use.Transaction.ID, ledger.Request{Client: "till", Key: "r1"}); err != nil {
+				t.Fatal(err)
+			}
+			m.wantState(t, voucher, partners.Expired)
+			no, err := m.ValidateVoucher(t.Context(), m.Programme, "harbour", m.code(t, voucher))
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantRefusal(t, no.Refusal, ledger.VoucherExpired)
+			if lag, err := m.Ledger.SweepLag(t.Context(), m.Programme); err != nil || lag != 0 {
+				t.Errorf("the sweep lags by %s (%v)", lag, err)
+			}
+			m.wantPayable(t, "harbour", "0.00 CNY")
+		})
+	}
+}
+
 func TestPreviewsOfAMerchantRecordNothing(t *testing.T) {
 	t.Parallel()
 	m := newMarket(t)

@@ -124,19 +124,21 @@ func (v *Vouchers) IssuedBy(ctx context.Context, claim *ledger.Transaction) (Vou
 
 const (
 	sqlVoucher = `
-SELECT v.id, v.code, v.member, v.benefit, t.recorded_at, a.due_at, a.balance, e.kind
+SELECT v.id, v.code, v.member, v.benefit, t.recorded_at, a.due_at, a.balance, l.to_place
 FROM vouchers AS v
 JOIN transactions AS t ON t.id = v.id
 JOIN accounts AS a ON a.id = v.account_id
 JOIN entries AS e ON e.account_id = a.id AND e.recorded_at = a.recorded_at AND e.seq = a.seq
+JOIN legs AS l ON l.transaction_id = e.transaction_id AND l.leg = e.leg
 WHERE v.id = $1 AND v.programme_id = $2`
 
 	sqlVoucherByCode = `
-SELECT v.id, v.code, v.member, v.benefit, t.recorded_at, a.due_at, a.balance, e.kind
+SELECT v.id, v.code, v.member, v.benefit, t.recorded_at, a.due_at, a.balance, l.to_place
 FROM vouchers AS v
 JOIN transactions AS t ON t.id = v.id
 JOIN accounts AS a ON a.id = v.account_id
 JOIN entries AS e ON e.account_id = a.id AND e.recorded_at = a.recorded_at AND e.seq = a.seq
+JOIN legs AS l ON l.transaction_id = e.transaction_id AND l.leg = e.leg
 WHERE v.code = $1 AND v.programme_id = $2`
 )
 
@@ -180,22 +182,22 @@ func scanVoucher(now time.Time) pgx.RowToFunc[Voucher] {
 	return func(row pgx.CollectableRow) (Voucher, error) {
 		var v Voucher
 		var balance decimal.Decimal
-		var last ledger.Kind
-		err := row.Scan(&v.ID, &v.Code, &v.Member, &v.Benefit, &v.IssuedAt, &v.ExpiresAt, &balance, &last)
+		var wentTo ledger.Place
+		err := row.Scan(&v.ID, &v.Code, &v.Member, &v.Benefit, &v.IssuedAt, &v.ExpiresAt, &balance, &wentTo)
 		v.IssuedAt, v.ExpiresAt = v.IssuedAt.UTC(), v.ExpiresAt.UTC()
-		v.State = stateOf(balance, last, v.ExpiresAt, now)
+		v.State = stateOf(balance, wentTo, v.ExpiresAt, now)
 		return v, err
 	}
 }
 
-// stateOf derives a voucher's state from what its place holds and what last happened to it.
-func stateOf(balance decimal.Decimal, last ledger.Kind, expiresAt, now time.Time) State {
+// stateOf derives a voucher's state from what its place holds, or where the last of it went.
+func stateOf(balance decimal.Decimal, wentTo ledger.Place, expiresAt, now time.Time) State {
 	switch {
 	case balance.IsPositive() && expiresAt.After(now):
 		return Issued
-	case balance.IsPositive(), last == ledger.KindExpiry:
+	case balance.IsPositive(), wentTo == ledger.Breakage:
 		return Expired
-	case last == ledger.KindUse:
+	case wentTo == ledger.Redeemed:
 		return Redeemed
 	default:
 		return Canceled

@@ -945,7 +945,8 @@ type ReverseRequest struct {
 	Preview bool `protobuf:"varint,2,opt,name=preview,proto3" json:"preview,omitempty"`
 	// The transaction to reverse.
 	TransactionId string `protobuf:"bytes,3,opt,name=transaction_id,json=transactionId,proto3" json:"transaction_id,omitempty"`
-	// How much, above zero; empty: what is not reversed yet.
+	// How much of the first leg, above zero; empty: what is not reversed yet. Other legs follow in proportion, rights only
+	// whole.
 	Amount string `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
 	// Why, in the caller's own words: at most 140 characters, none of them a control or a direction mark. No personal data.
 	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`

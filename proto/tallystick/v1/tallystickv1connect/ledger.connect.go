@@ -92,8 +92,8 @@ type LedgerServiceClient interface {
 	// Reasons: NOT_FOUND (not_found), HOLD_CLOSED.
 	Void(context.Context, *v1.VoidRequest) (*v1.VoidResponse, error)
 	// Reverse moves a transaction's legs the other way, in any number of parts, never more in total than it moved. Lots
-	// return to where they were drawn. A reversed accrual is a clawback: its own lot first, then the others in spending
-	// order, then debt.
+	// return to where they were drawn. A reversed accrual is a clawback: its own lot first, then others of its fund, then
+	// any in spending order, then debt.
 	// Reasons: NOT_FOUND (not_found), NOT_REVERSIBLE, NOT_REVERSIBLE_IN_PARTS, ALREADY_REVERSED, REVERSAL_EXCEEDS_REST,
 	// DEBT_LIMIT_REACHED.
 	Reverse(context.Context, *v1.ReverseRequest) (*v1.ReverseResponse, error)
@@ -432,8 +432,8 @@ type LedgerServiceHandler interface {
 	// Reasons: NOT_FOUND (not_found), HOLD_CLOSED.
 	Void(context.Context, *v1.VoidRequest) (*v1.VoidResponse, error)
 	// Reverse moves a transaction's legs the other way, in any number of parts, never more in total than it moved. Lots
-	// return to where they were drawn. A reversed accrual is a clawback: its own lot first, then the others in spending
-	// order, then debt.
+	// return to where they were drawn. A reversed accrual is a clawback: its own lot first, then others of its fund, then
+	// any in spending order, then debt.
 	// Reasons: NOT_FOUND (not_found), NOT_REVERSIBLE, NOT_REVERSIBLE_IN_PARTS, ALREADY_REVERSED, REVERSAL_EXCEEDS_REST,
 	// DEBT_LIMIT_REACHED.
 	Reverse(context.Context, *v1.ReverseRequest) (*v1.ReverseResponse, error)
