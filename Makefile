@@ -9,8 +9,8 @@ BUF_VERSION := 1.75.0
 BUF_PACKAGE := @bufbuild/buf-$(shell uname -s | tr A-Z a-z)-$(shell uname -m | sed s/x86_64/x64/)
 VALIDATE := third_party/proto/buf/validate/validate.proto
 GENERATORS := $(addprefix $(BIN)/,protoc-gen-go protoc-gen-connect-go exportproto)
-# The API that a change may not break: that of the last release, or of the last commit before there is one.
-RELEASED = $(shell git describe --tags --abbrev=0 2>/dev/null || echo HEAD)
+# The API that a change may not break: that of the last release, or of the commit before this one while there is none.
+RELEASED = $(shell git describe --tags --abbrev=0 2>/dev/null || git rev-parse --quiet --verify HEAD^ || echo HEAD)
 FILE ?=
 ARGS ?=
 
@@ -26,15 +26,15 @@ run: database ## Keep the service up: lasting local database, demonstration prog
 
 .PHONY: demo
 demo: database ## Play the main job on real orders and check the books; FILE=orders.csv plays others
-	go run ./cmd/tallystick demo $(if $(FILE),--orders $(FILE)) $(ARGS)
+	go run ./cmd/tallystick demo $(if $(FILE),--orders "$(FILE)") $(ARGS)
 
 .PHONY: test
 test: database ## Run every test (under 10 minutes on 2 cores)
-	go test ./...
+	go test -timeout 20m ./...
 	@$(MAKE) --no-print-directory engine
 
 .PHONY: race
-race: database ## Run every test under the race detector
+race: database compiler ## Run every test under the race detector
 	go test -race -timeout 40m ./...
 
 .PHONY: bench
@@ -69,6 +69,7 @@ gen: $(BIN)/buf $(GENERATORS) $(VALIDATE) ## Generate the Go code of the protos,
 
 .PHONY: drift
 drift: gen ## Fail when what is generated is not what is committed
+	go mod tidy -diff
 	@git diff --exit-code -- proto && [ -z "$$(git status --porcelain -- proto)" ] || { echo "run make gen, and commit proto/"; exit 1; }
 
 .PHONY: walkthrough
@@ -79,6 +80,10 @@ walkthrough: database ## Write docs/walkthrough.md by running the commands in it
 check: test lint drift race demo ## Everything that CI does
 	docs/walkthrough.sh --check
 	cd internal/tools/crdbcheck && go test ./...
+	d=$$(mktemp -d) && chmod 755 "$$d" && trap 'rm -rf "$$d"' EXIT && \
+		$(MAKE) --no-print-directory demo FILE=cmd/tallystick/demo/orders.csv ARGS="--dir $$d/demo"
+	$(MAKE) --no-print-directory bench ARGS='--only accrue,limit_single --seconds 1 --members 1000'
+	.ci/starts-and-ends
 
 .PHONY: clean
 clean: ## Remove the tools; the data of make run stays
@@ -86,7 +91,7 @@ clean: ## Remove the tools; the data of make run stays
 
 # --- what the targets stand on ---------------------------------------------------------------------------------------
 
-.PHONY: go database engine breaking
+.PHONY: go database compiler engine breaking
 go:
 	@command -v go >/dev/null || { echo "Install Go 1.26 or newer."; exit 1; }
 
@@ -96,6 +101,12 @@ database: go
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends postgresql; \
 	else echo "Install PostgreSQL 15 or newer (Debian: apt-get install -y --no-install-recommends postgresql), or set DATABASE_URL."; exit 1; fi
+
+compiler: # the race detector is C
+	@if command -v "$$(go env CC)" >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc libc6-dev; \
+	else echo "Install a C compiler (Debian: apt-get install -y --no-install-recommends gcc libc6-dev)."; exit 1; fi
 
 engine:
 	@if [ -n "$${DATABASE_URL:-}" ]; then echo "Tested on the server of DATABASE_URL."; \
