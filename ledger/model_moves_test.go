@@ -395,6 +395,7 @@ func (m *model) endHold(a ask, p *past) (int64, Reason) {
 		p.moves = []principal{{to, house(unit, "redeemed"), n, m.soonest(from, n)}}
 		if a.release {
 			m.give(to, m.soonest(from, held-n))
+			m.tidy() // what lapsed in the hold is gone before the capture keeps anything alive
 		}
 		m.keepAlive(a, to)
 		return n, ""

@@ -100,7 +100,7 @@ type legPart struct {
 func (b *Book) partOf(leg PostedLeg, before, part, whole decimal.Decimal) (legPart, *Refusal) {
 	unit := b.programme.Units[leg.Unit]
 	upTo := func(taken decimal.Decimal) decimal.Decimal {
-		share, _ := leg.Amount.Mul(taken).QuoRem(whole, int32(unit.Scale))
+		share, _ := leg.Amount.Mul(taken).QuoRem(whole, unit.Scale)
 		return share
 	}
 	after := before.Add(part)
