@@ -67,8 +67,8 @@ func (l *Ledger) ExplainBalance(ctx context.Context, programme uuid.UUID, member
 }
 
 // ExplainTransaction derives which accruals a transaction took from members' wallets, holds and pending places: for a
-// redemption or a capture what it consumed, for an expiry what expired. Moves within one place, such as re-datings, take
-// nothing. It is empty for a transaction that took nothing, and costs what ExplainBalance costs.
+// redemption or a capture what it consumed, for an expiry what expired. Re-datings, and what a capture
+// releases, take nothing. It is empty for a transaction that took nothing, and costs what ExplainBalance costs.
 // Refusals: NOT_FOUND.
 func (l *Ledger) ExplainTransaction(ctx context.Context, programme, id uuid.UUID) ([]ExplainedLot, error) {
 	var lots []ExplainedLot
@@ -84,7 +84,8 @@ func (l *Ledger) ExplainTransaction(ctx context.Context, programme, id uuid.UUID
 		r := newReplay(tx, programme)
 		for _, leg := range found[id].Legs {
 			from := leg.From.Account
-			if !from.Place.bearsLots() || from.Place == Voucher || from == leg.To.Account {
+			released := found[id].Kind == KindCapture && leg.To.Account.Place == Wallet
+			if !from.Place.bearsLots() || from.Place == Voucher || from == leg.To.Account || released {
 				continue
 			}
 			t := r.trail(from)

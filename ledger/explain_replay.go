@@ -124,7 +124,7 @@ func (t *trail) credit(ctx context.Context, e trailEntry) error {
 		return err
 	}
 	for _, d := range e.draws {
-		parcels := popLast(origin, d.Amount)
+		parcels := popLike(origin, d)
 		known := decimal.Zero
 		for _, p := range parcels {
 			known = known.Add(p.amount)
@@ -218,22 +218,37 @@ func (p *composition) take(amount decimal.Decimal, prefer uuid.UUID) []parcel {
 	return taken
 }
 
-// popLast removes up to amount from the lots, what was taken last first, and returns it in the order in which it was
-// taken.
-func popLast(lots []composition, amount decimal.Decimal) []parcel {
+// popLike removes up to the draw's amount from the lots, what was taken last first, and returns it in the order in which it
+// was taken: from the draw's own lot, then, since it may have been re-dated, from its fund's, then from any.
+func popLike(lots []composition, d Draw) []parcel {
 	var popped []parcel
-	for i := len(lots) - 1; i >= 0 && amount.IsPositive(); i-- {
-		for list := &lots[i].parcels; len(*list) > 0 && amount.IsPositive(); {
-			last := &(*list)[len(*list)-1]
-			part := decimal.Min(last.amount, amount)
-			popped = append(popped, parcel{last.source, part})
-			amount = amount.Sub(part)
-			if last.amount = last.amount.Sub(part); last.amount.IsZero() {
-				*list = (*list)[:len(*list)-1]
+	for _, like := range []func(composition) bool{
+		func(p composition) bool { return p.fund == d.Fund && p.expiresAt.Equal(d.ExpiresAt) },
+		func(p composition) bool { return p.fund == d.Fund },
+		func(composition) bool { return true },
+	} {
+		for i := range slices.Backward(lots) {
+			if like(lots[i]) {
+				popped = append(popped, lots[i].popLast(&d.Amount)...)
 			}
 		}
 	}
 	slices.Reverse(popped)
+	return popped
+}
+
+// popLast removes parcels from the end and takes what they hold off amount.
+func (p *composition) popLast(amount *decimal.Decimal) []parcel {
+	var popped []parcel
+	for len(p.parcels) > 0 && amount.IsPositive() {
+		last := &p.parcels[len(p.parcels)-1]
+		part := decimal.Min(last.amount, *amount)
+		popped = append(popped, parcel{last.source, part})
+		*amount = amount.Sub(part)
+		if last.amount = last.amount.Sub(part); last.amount.IsZero() {
+			p.parcels = p.parcels[:len(p.parcels)-1]
+		}
+	}
 	return popped
 }
 

@@ -172,3 +172,28 @@ func wantSum(t *testing.T, what string, lots []ledger.ExplainedLot, want decimal
 		t.Errorf("%s: explained %s of %s", what, sum, want)
 	}
 }
+
+func TestWhatComesBackFromAHoldIsNamedByItsOwnLot(t *testing.T) {
+	b := ledgertest.New(t, ledgertest.Document)
+	accrue := func(name string, n int64, year int) *ledger.Transaction {
+		return b.Post(t, ledger.Accrual{Member: "m", Unit: "points", Amount: amount(n), ExpiresAt: day(year, 1, 1)}.Into(b.Programme, key(name)))
+	}
+	soon, late := accrue("soon", 10, 1972), accrue("late", 10, 1973)
+	held := b.Post(t, ledger.Reserve(b.Programme, "m", "points", amount(20), time.Hour, key("h")))
+	captured := b.Post(t, ledger.Capture(held.ID, amount(5), true, key("c")))
+	used, err := b.Ledger.ExplainTransaction(t.Context(), b.Programme, captured.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, err := b.Ledger.ExplainBalance(t.Context(), b.Programme, "m", "points")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	wantShares(t, "the capture", used, map[uuid.UUID]int64{soon.ID: 5})
+	if len(left.Lots) != 2 {
+		t.Fatalf("%d lots are left, want 2", len(left.Lots))
+	}
+	wantShares(t, "the sooner lot", left.Lots[:1], map[uuid.UUID]int64{soon.ID: 5})
+	wantShares(t, "the later lot", left.Lots[1:], map[uuid.UUID]int64{late.ID: 10})
+}

@@ -102,5 +102,5 @@ func TestClosingAnswersEveryCaller(t *testing.T) {
 		})
 	}
 	wantPosted(t, b, seen.counts["posted"])
-	seen.wantAll(t, 10*callers, "posted", "closed")
+	seen.wantAll(t, 10, "posted", "closed")
 }

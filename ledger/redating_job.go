@@ -32,7 +32,8 @@ type Redated struct {
 
 // RedateAll re-dates every member's live lots of a unit with from <= expires_at < to: an extension for all, or a mass
 // expiry. Each member's is a transaction of its own whose key is the job's with the member's reference, so a job that
-// was stopped goes on when it is started again, and one that is done changes nothing. UNKNOWN_UNIT and REASON_REQUIRED
+// was stopped goes on when it is started again, and one that is done changes nothing. What is held or pending when the job
+// runs is in no wallet and keeps its expiry. UNKNOWN_UNIT and REASON_REQUIRED
 // refuse the job itself; a member's refusal, such as IDEMPOTENCY_KEY_REUSED by another job of that key, is counted.
 func (l *Ledger) RedateAll(ctx context.Context, programme uuid.UUID, unit string, from, to, expiresAt time.Time, job Request) (Redated, error) {
 	done := Redated{Refused: make(map[Reason]int)}
@@ -46,23 +47,28 @@ func (l *Ledger) RedateAll(ctx context.Context, programme uuid.UUID, unit string
 		return done, refuse(ReasonRequired)
 	}
 	var mu sync.Mutex
+	asked := make(map[Owner]bool) // the lots of one member may be on many pages
 	redate := func(ctx context.Context, page []Due) error {
-		members := make(map[Owner][]Due)
+		mu.Lock()
 		var requests []Request
 		for _, lot := range page {
-			if members[lot.Owner] == nil {
+			if !asked[lot.Owner] {
+				asked[lot.Owner] = true
 				r := job
 				member, _ := lot.Owner.MemberRef()
 				r.Key = job.Key + "/" + member
 				requests = append(requests, Redate(member, unit, from, to, expiresAt, r))
 			}
-			members[lot.Owner] = append(members[lot.Owner], lot)
+		}
+		mu.Unlock()
+		if len(requests) == 0 {
+			return nil
 		}
 		answers, err := l.postAll(ctx, programme, requests)
 		mu.Lock()
 		defer mu.Unlock()
-		for i, a := range answers {
-			done.count(a, members[Member(requests[i].Member)])
+		for _, a := range answers {
+			done.count(a)
 		}
 		return err
 	}
@@ -73,7 +79,7 @@ func (l *Ledger) RedateAll(ctx context.Context, programme uuid.UUID, unit string
 	return done, err
 }
 
-func (d *Redated) count(a Answer, lots []Due) {
+func (d *Redated) count(a Answer) {
 	var refusal *Refusal
 	switch {
 	case errors.As(a.Err, &refusal):
@@ -82,9 +88,11 @@ func (d *Redated) count(a Answer, lots []Due) {
 		d.Earlier++
 	default:
 		d.Members++
-		d.Lots += len(lots)
-		for _, lot := range lots {
-			d.Amount = d.Amount.Add(lot.Amount)
+		d.Amount = d.Amount.Add(a.Transaction.Amount)
+		for _, leg := range a.Transaction.Legs {
+			if leg.From.Account == leg.To.Account {
+				d.Lots++
+			}
 		}
 	}
 }

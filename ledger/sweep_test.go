@@ -80,6 +80,23 @@ func TestARedatingJobMovesEveryMembersLotsOnce(t *testing.T) {
 	b.WantBalance(t, "wallet", "points", amount(400))
 }
 
+func TestARedatingJobCountsAllLotsOfAMemberWithManyPages(t *testing.T) {
+	b := ledgertest.New(t, ledgertest.Document)
+	const lots = 600 // a page is 500
+	list := make([]ledger.Request, lots)
+	for i := range list {
+		list[i] = ledger.Accrual{Member: "m", Unit: "points", Amount: amount(2), ExpiresAt: day(1971, 1, 1).Add(time.Duration(i) * time.Minute)}.
+			Into(b.Programme, key(fmt.Sprint("a", i)))
+	}
+	if _, err := b.Ledger.PostBatch(t.Context(), b.Programme, list, true); err != nil {
+		t.Fatal(err)
+	}
+	done, err := b.Ledger.RedateAll(t.Context(), b.Programme, "points", day(1971, 1, 1), day(1971, 2, 1), day(1973, 1, 1), ledger.Request{Client: "test", Key: "job", Reason: "goodwill"})
+	if err != nil || done.Lots != lots || done.Members != 1 || done.Earlier != 0 || !done.Amount.Equal(amount(2*lots)) {
+		t.Errorf("re-dated %+v, %v; want 1 member's %d lots", done, err, lots)
+	}
+}
+
 func TestASweepThatGivesWayToCallersStillEnds(t *testing.T) {
 	b := ledgertest.New(t, ledgertest.Document)
 	const members = 2000 // so that a bucket's page is long enough to give way

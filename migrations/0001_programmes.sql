@@ -1,5 +1,6 @@
--- A programme is the tenant boundary. Postings take this row FOR SHARE; whoever moves the clock, the open period or
--- freezes a member takes it FOR UPDATE, so that a posting sees either all or nothing of such a change.
+-- A programme is the tenant boundary. A posting locks its stripe and reads this row; whoever moves the clock, the open
+-- period, freezes a member or applies another document locks all stripes (ADR 0011), so that a posting sees either all or
+-- nothing of such a change.
 -- +goose NO TRANSACTION
 -- +goose Up
 CREATE TABLE IF NOT EXISTS programmes (
