@@ -142,7 +142,8 @@ func TestExplanationsAddUpToWhatTheyExplain(t *testing.T) {
 		for _, leg := range tx.Legs {
 			switch leg.From.Account.Place {
 			case ledger.Wallet, ledger.Hold, ledger.Pending:
-				if leg.From.Account != leg.To.Account {
+				released := tx.Kind == ledger.KindCapture && leg.To.Account.Place == ledger.Wallet
+				if leg.From.Account != leg.To.Account && !released {
 					left = left.Add(leg.Amount)
 				}
 			default:
