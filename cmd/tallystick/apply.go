@@ -22,7 +22,7 @@ func (c *applyCommand) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	return c.with(ctx, false, func(d *database) error {
+	return c.with(ctx, func(d *database) error {
 		pool, err := d.pool(ctx, db.Options{})
 		if err != nil {
 			return err

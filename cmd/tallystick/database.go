@@ -25,31 +25,21 @@ type database struct {
 	ledger  *ledger.Ledger
 }
 
-// openDatabase finds or starts the database. With migrate it brings the schema up to date; without, an older schema is an
-// error that says what to do.
-func openDatabase(ctx context.Context, cfg devdb.Config, migrate bool) (*database, error) {
-	server, err := devdb.Start(ctx, cfg)
-	if err != nil {
-		return nil, err
-	}
+// openDatabase works on the database of a server, which close stops. An older schema is an error that says what to do.
+func openDatabase(ctx context.Context, server *devdb.Server) (*database, error) {
 	d := &database{server: server}
-	if err := d.prepare(ctx, migrate); err != nil {
+	if err := d.prepare(ctx); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
 }
 
-func (d *database) prepare(ctx context.Context, migrate bool) error {
-	owner, err := db.Open(ctx, d.server.URL(""), db.Options{Application: "tallystick migrate", StatementTimeout: time.Hour})
+func (d *database) prepare(ctx context.Context) error {
+	owner, err := db.Open(ctx, d.server.URL(""), db.Options{})
 	if err != nil {
 		return err
 	}
 	defer owner.Close()
-	if migrate {
-		if _, err := migrations.Apply(ctx, owner); err != nil {
-			return err
-		}
-	}
 	if err := migrations.Check(ctx, owner); err != nil {
 		return err
 	}
@@ -87,16 +77,25 @@ type onDatabase struct {
 	Dir string `help:"Folder of the local database, when DATABASE_URL is not set." placeholder:"DIR"`
 }
 
-// with opens the database, runs do and closes it again.
-func (o onDatabase) with(ctx context.Context, migrate bool, do func(*database) error) error {
+// start finds or starts the server.
+func (o onDatabase) start(ctx context.Context) (*devdb.Server, error) {
 	dir := o.Dir
 	if dir == "" {
 		var err error
 		if dir, err = devdb.DefaultDir(); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	d, err := openDatabase(ctx, devdb.Config{Dir: dir}, migrate)
+	return devdb.Start(ctx, devdb.Config{Dir: dir})
+}
+
+// with opens the database, runs do and closes it again.
+func (o onDatabase) with(ctx context.Context, do func(*database) error) error {
+	server, err := o.start(ctx)
+	if err != nil {
+		return err
+	}
+	d, err := openDatabase(ctx, server)
 	if err != nil {
 		return err
 	}
@@ -110,7 +109,7 @@ type onProgramme struct {
 }
 
 func (o onProgramme) with(ctx context.Context, do func(*database, uuid.UUID) error) error {
-	return o.onDatabase.with(ctx, false, func(d *database) error {
+	return o.onDatabase.with(ctx, func(d *database) error {
 		id, err := o.find(ctx, d)
 		if err != nil {
 			return err

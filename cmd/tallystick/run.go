@@ -27,7 +27,7 @@ func (c *runCommand) Run(ctx context.Context, s *streams) error {
 		}
 	}
 	log := slog.New(slog.NewTextHandler(s.err, nil))
-	site, err := openSite(ctx, devdb.Config{Dir: dir}, servingConfig{addr: c.Listen, loopback: true, sweep: 10 * time.Second, log: log})
+	site, err := openSite(ctx, devdb.Config{Dir: dir, Alone: true}, servingConfig{addr: c.Listen, loopback: true, sweep: 10 * time.Second, log: log})
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func (c *runCommand) Run(ctx context.Context, s *streams) error {
 }
 
 func (c *runCommand) keepUp(ctx context.Context, s *streams, site *site) error {
-	programme, err := site.catalog.ApplyProgramme(ctx, demonstration)
+	programme, err := demonstrated(ctx, site)
 	if err != nil {
 		return err
 	}
@@ -59,6 +59,16 @@ func (c *runCommand) keepUp(ctx context.Context, s *streams, site *site) error {
 	case err := <-site.served:
 		return err
 	}
+}
+
+// demonstrated is the demonstration programme as it was last applied, or the shipped document where there is none yet: what
+// its user changed stays.
+func demonstrated(ctx context.Context, site *site) (*ledger.Programme, error) {
+	programme, err := site.ledger.Programme(ctx, ledger.ProgrammeID("demonstration"))
+	if errors.Is(err, &ledger.Refusal{Reason: ledger.NotFoundReason}) {
+		return site.catalog.ApplyProgramme(ctx, demonstration)
+	}
+	return programme, err
 }
 
 // wind sets the sandbox's clock to the present when it is behind.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -106,6 +107,9 @@ func startServing(ctx context.Context, l *ledger.Ledger, p pools, c servingConfi
 // listen serves handler at an address and returns its URL.
 func (s *serving) listen(ctx context.Context, address string, handler http.Handler) (string, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return "", fmt.Errorf("%w; --listen chooses another address", err)
+	}
 	if err != nil {
 		return "", fmt.Errorf("listen: %w", err)
 	}

@@ -22,7 +22,14 @@ type site struct {
 
 // openSite starts the database in a folder, brings its schema up to date and serves it.
 func openSite(ctx context.Context, local devdb.Config, c servingConfig) (*site, error) {
-	d, err := openDatabase(ctx, local, true)
+	server, err := devdb.Start(ctx, local)
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, server); err != nil {
+		return nil, errors.Join(err, server.Stop())
+	}
+	d, err := openDatabase(ctx, server)
 	if err != nil {
 		return nil, err
 	}

@@ -51,12 +51,16 @@ type tokenRevokeCommand struct {
 	ID string `arg:"" help:"The key's public part: the ten symbols after the environment."`
 }
 
-func (c *tokenRevokeCommand) Run(ctx context.Context, _ *streams) error {
-	return c.with(ctx, false, func(d *database) error {
+func (c *tokenRevokeCommand) Run(ctx context.Context, s *streams) error {
+	return c.with(ctx, func(d *database) error {
 		pool, err := d.pool(ctx, db.Options{})
 		if err != nil {
 			return err
 		}
-		return auth.NewKeys(pool, "").Revoke(ctx, c.ID)
+		if err := auth.NewKeys(pool, "").Revoke(ctx, c.ID); err != nil {
+			return err
+		}
+		fmt.Fprintf(s.out, "key %s is revoked\n", c.ID)
+		return nil
 	})
 }

@@ -22,7 +22,7 @@ var errBooksWrong = errors.New("the books do not verify")
 
 // Run exits 1 on the first class of failure, with its rows.
 func (c *verifyCommand) Run(ctx context.Context, s *streams) error {
-	return c.with(ctx, false, func(d *database) error {
+	return c.with(ctx, func(d *database) error {
 		pool, err := d.pool(ctx, db.Options{Application: "tallystick verify", StatementTimeout: 24 * time.Hour})
 		if err != nil {
 			return err

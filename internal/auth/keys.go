@@ -156,12 +156,20 @@ func (k *Keys) Issue(ctx context.Context, g Grant) (string, error) {
 	return token, nil
 }
 
-// Revoke ends a key by its id. Revoking it again changes nothing. Servers believe it for [Recheck] at most.
+// ErrNoKey says that no live key has the id: there never was one, or it has been revoked.
+var ErrNoKey = errors.New("auth: no live key has this id")
+
+// Revoke ends a key by its id, or answers [ErrNoKey]. Servers believe it for [Recheck] at most.
 func (k *Keys) Revoke(ctx context.Context, id string) error {
-	if _, err := k.pool.Exec(ctx, sqlRevokeKey, id); err != nil {
+	tag, err := k.pool.Exec(ctx, sqlRevokeKey, id)
+	switch {
+	case err != nil:
 		return fmt.Errorf("revoke key %s: %w", id, err)
+	case tag.RowsAffected() == 0:
+		return fmt.Errorf("revoke key %s: %w", id, ErrNoKey)
+	default:
+		return nil
 	}
-	return nil
 }
 
 // Verify returns the holder of a token, or [ErrInvalid]. Any other error means that the database could not be asked:

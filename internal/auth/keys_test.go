@@ -96,6 +96,9 @@ func TestRevokedKeyIsRefusedOnceTheMemoryIsStale(t *testing.T) {
 	if len(k.remembered) != 0 {
 		t.Error("a revoked key is still remembered")
 	}
+	if err := k.Revoke(t.Context(), p.KeyID); !errors.Is(err, ErrNoKey) {
+		t.Errorf("revoked again: %v", err)
+	}
 }
 
 func TestExpiredKeyIsRefusedEvenWhileRemembered(t *testing.T) {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -41,6 +43,31 @@ func TestDeferredConstraintErrorSurfaces(t *testing.T) {
 
 const skewRounds = 50
 
+// barrier lets so many go on together.
+type barrier struct {
+	missing atomic.Int32
+	open    chan struct{}
+}
+
+func newBarrier(n int32) *barrier {
+	b := &barrier{open: make(chan struct{})}
+	b.missing.Store(n)
+	return b
+}
+
+// meet waits for the others. One that never comes, because it failed, is an error and no reason to wait for ever.
+func (b *barrier) meet(t *testing.T) {
+	t.Helper()
+	if b.missing.Add(-1) == 0 {
+		close(b.open)
+	}
+	select {
+	case <-b.open:
+	case <-time.After(time.Minute):
+		t.Error("the other never came")
+	}
+}
+
 // writeSkew lets two doctors go off call at once, each only if another stays. It counts the rounds after which nobody
 // is on call or whose rows are not what the callers were told, and those in which a caller got an error.
 func writeSkew(t *testing.T, pool *db.Pool, run inTx) (wrong, failed int) {
@@ -49,8 +76,7 @@ func writeSkew(t *testing.T, pool *db.Pool, run inTx) (wrong, failed int) {
 	for range skewRounds {
 		exec(t, pool, `DELETE FROM doctors`)
 		exec(t, pool, `INSERT INTO doctors (id, on_call) VALUES (1, true), (2, true)`)
-		var bothRead sync.WaitGroup
-		bothRead.Add(2)
+		bothRead := newBarrier(2)
 		var wg sync.WaitGroup
 		var left [2]bool
 		var errs [2]error
@@ -63,8 +89,7 @@ func writeSkew(t *testing.T, pool *db.Pool, run inTx) (wrong, failed int) {
 					err := tx.QueryRow(t.Context(), `SELECT count(*) FROM doctors AS d WHERE d.on_call`).Scan(&onCall)
 					if !met { // in the first attempt both have read before either writes
 						met = true
-						bothRead.Done()
-						bothRead.Wait()
+						bothRead.meet(t)
 					}
 					if err != nil || onCall < 2 {
 						return err
@@ -117,8 +142,8 @@ func TestDeadlockIsRunAgain(t *testing.T) {
 	pool := ownerPool(t, db.Options{})
 	exec(t, pool, `CREATE TABLE counters (id INT8 NOT NULL PRIMARY KEY, n INT8 NOT NULL)`)
 	exec(t, pool, `INSERT INTO counters (id, n) VALUES (1, 0), (2, 0)`)
-	var bothLocked, wg sync.WaitGroup
-	bothLocked.Add(2)
+	var wg sync.WaitGroup
+	bothLocked := newBarrier(2)
 	attempts := make(chan int, 100)
 	for i := range 2 {
 		wg.Go(func() {
@@ -131,8 +156,7 @@ func TestDeadlockIsRunAgain(t *testing.T) {
 					}
 					if !met {
 						met = true
-						bothLocked.Done()
-						bothLocked.Wait()
+						bothLocked.meet(t)
 					}
 				}
 				return nil

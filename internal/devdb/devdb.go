@@ -17,6 +17,7 @@ import (
 
 	"github.com/cockroachdb/cockroach-go/v2/testserver"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"tallystick/internal/db"
 	"tallystick/migrations"
@@ -35,6 +36,9 @@ type Config struct {
 	Dir string
 	// Durable makes a throw-away database keep its promises as a lasting one does, which is what a benchmark measures.
 	Durable bool
+	// Alone waits, for a quarter of a minute, until no other process has Dir, instead of joining that one's server, which
+	// ends with it. It is for what stays up.
+	Alone bool
 }
 
 // Server is a database server that [Start] found or started.
@@ -65,7 +69,15 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		stop:    c.discard,
 	}
 	err = s.Restart(ctx)
-	if errors.Is(err, errInUse) {
+	for left := 15 * time.Second; cfg.Alone && errors.Is(err, errInUse) && left > 0 && ctx.Err() == nil; left -= pause {
+		time.Sleep(pause)
+		err = s.Restart(ctx)
+	}
+	switch {
+	case !errors.Is(err, errInUse):
+	case cfg.Alone:
+		err = fmt.Errorf("%w: end the other tallystick that works on it, or give --dir another folder", err)
+	default:
 		err = s.join(ctx)
 	}
 	if err != nil {
@@ -181,16 +193,28 @@ func startCockroach(ctx context.Context, bin string) (*Server, error) {
 
 const sqlDatabaseExists = `SELECT count(*) > 0 FROM pg_catalog.pg_database AS d WHERE d.datname = $1`
 
+// What PostgreSQL says when two make a database at once.
+const (
+	duplicateDatabase = "42P04"
+	uniqueViolation   = "23505"
+)
+
 func createDatabase(ctx context.Context, conn *pgx.Conn, name string) error {
 	var exists bool
 	if err := conn.QueryRow(ctx, sqlDatabaseExists, name).Scan(&exists); err != nil || exists {
 		return err
 	}
 	// crdbcheck: a database is no value, and cannot be a parameter
-	if _, err := conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil {
+	_, err := conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize())
+	failure := new(pgconn.PgError)
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &failure) && (failure.Code == duplicateDatabase || failure.Code == uniqueViolation):
+		return nil // another process that uses this server made it at the same moment
+	default:
 		return fmt.Errorf("create database %s: %w", name, err)
 	}
-	return nil
 }
 
 // pause is how long we wait before looking at a process or a socket again.

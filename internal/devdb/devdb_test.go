@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -101,6 +102,43 @@ func TestSecondProcessJoinsTheServerOfAFolder(t *testing.T) {
 	}
 	_ = child.Wait() // killed, as it should be
 	write(t, start(t, devdb.Config{Dir: dir}), 3)
+}
+
+func TestWhatStaysUpDoesNotJoinAServerThatEnds(t *testing.T) {
+	dir := filepath.Join(folder(t), "db")
+	child, _ := startChild(t, dir)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := devdb.Start(ctx, devdb.Config{Dir: dir, Alone: true}); err == nil || !strings.Contains(err.Error(), "--dir") {
+		t.Errorf("while another process has the folder: %v", err)
+	}
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = child.Wait() // killed, as it should be
+	write(t, start(t, devdb.Config{Dir: dir, Alone: true}), 1)
+}
+
+func TestManyBeginOnAFreshFolderAtOnce(t *testing.T) {
+	t.Setenv("DATABASE_URL", "")
+	dir := filepath.Join(folder(t), "db")
+	servers, errs := make([]*devdb.Server, 4), make([]error, 4)
+	var wg sync.WaitGroup
+	for i := range servers {
+		wg.Go(func() { servers[i], errs[i] = devdb.Start(t.Context(), devdb.Config{Dir: dir}) })
+	}
+	wg.Wait()
+	for i, s := range servers {
+		if errs[i] != nil {
+			t.Error(errs[i])
+			continue
+		}
+		defer func() {
+			if err := s.Stop(); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
 }
 
 func TestThrowAwayIsThrownAway(t *testing.T) {

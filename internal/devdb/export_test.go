@@ -1,4 +1,7 @@
 package devdb
 
-// Children is for the tests that leave a server without anybody to end it.
-var Children = children
+// Children and Alive are for the tests that leave a server without anybody to end it.
+var (
+	Children = children
+	Alive    = alive
+)

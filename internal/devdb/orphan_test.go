@@ -41,7 +41,7 @@ func TestServerEndsWithItsKilledParent(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = child.Wait() // killed, as it should be
-			waitFor(t, "the server's end", func() bool { return syscall.Kill(pid, 0) == syscall.ESRCH })
+			waitFor(t, "the server's end", func() bool { return !devdb.Alive(pid) })
 			if dir == "" {
 				waitFor(t, "the folder's end", func() bool { _, err := os.Stat(data); return os.IsNotExist(err) })
 			}
@@ -81,7 +81,7 @@ func TestStaleThrowAwayIsSwept(t *testing.T) {
 	}
 	start(t, devdb.Config{Durable: true}) // sweeps, unless another process does at this moment
 	waitFor(t, "the folder's end", func() bool { _, err := os.Stat(data); return os.IsNotExist(err) })
-	waitFor(t, "its server's end", func() bool { return syscall.Kill(pid, 0) == syscall.ESRCH })
+	waitFor(t, "its server's end", func() bool { return !devdb.Alive(pid) })
 }
 
 func startChild(t *testing.T, dir string) (child *exec.Cmd, data string) {

@@ -23,13 +23,19 @@ type reaper struct {
 }
 
 // Each line of input is the process of a server that has been started; "done" means that there is none any more. It is
-// told the process, and does not look into the folder, where another owner's server may be by then. $1 is the folder to
-// remove, or nothing.
+// told the process, and does not look into the folder, where another owner's server may be by then. It waits for a minute
+// at most, and not for a zombie, which a container without an init keeps for ever. $1 is the folder to remove, or nothing.
 const reap = `while read -r line; do
 	[ "$line" = "done" ] && exit 0
 	pid=$line
 done
-[ -n "$pid" ] && kill -INT "$pid" 2>/dev/null && while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+[ -n "$pid" ] && kill -INT "$pid" 2>/dev/null
+left=1200
+while [ -n "$pid" ] && [ "$left" -gt 0 ] && kill -0 "$pid" 2>/dev/null; do
+	case "$(cat "/proc/$pid/stat" 2>/dev/null)" in *") Z "*) break ;; esac
+	left=$((left - 1))
+	sleep 0.05
+done
 [ -z "$1" ] || rm -rf "$1"`
 
 func (c *cluster) startReaper(ctx context.Context) (*reaper, error) {
