@@ -11,8 +11,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -70,12 +72,18 @@ func Check(ctx context.Context, pool *db.Pool) error {
 	if !exists {
 		return fmt.Errorf("%w: it is empty", ErrPending)
 	}
-	var current int64
-	if err := pool.QueryRow(ctx, sqlSchemaVersion).Scan(&current); err != nil {
+	rows, err := pool.Query(ctx, sqlAppliedVersions)
+	if err != nil {
 		return fmt.Errorf("schema version: %w", err)
 	}
-	if last := latest(); current < last {
-		return fmt.Errorf("%w: it is at version %d of %d", ErrPending, current, last)
+	applied, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return fmt.Errorf("schema version: %w", err)
+	}
+	for _, version := range versions() {
+		if !slices.Contains(applied, version) {
+			return fmt.Errorf("%w: it lacks migration %04d", ErrPending, version)
+		}
 	}
 	return nil
 }
@@ -83,7 +91,7 @@ func Check(ctx context.Context, pool *db.Pool) error {
 const (
 	sqlVersionTableExists = `SELECT count(*) > 0 FROM pg_catalog.pg_tables AS t
 		WHERE t.tablename = 'goose_db_version' AND t.schemaname = current_schema()`
-	sqlSchemaVersion = `SELECT coalesce(max(v.version_id), 0) FROM goose_db_version AS v`
+	sqlAppliedVersions = `SELECT DISTINCT v.version_id FROM goose_db_version AS v WHERE v.is_applied`
 	// sqlGrantVersionTable lets serve see that its schema is old.
 	sqlGrantVersionTable = `GRANT SELECT ON TABLE goose_db_version TO tallystick_app`
 )
@@ -99,14 +107,14 @@ func grantVersionTable(ctx context.Context, pool *db.Pool) error {
 	return nil
 }
 
-// latest is the number of the last migration of this build. The files are named by their numbers.
-func latest() int64 {
-	var last int64
+// versions are the numbers of this build's migrations. The files are named by them.
+func versions() []int64 {
+	var list []int64
 	names, _ := fs.Glob(files, "*.sql") // the pattern is right, and an embedded folder can be read
 	for _, name := range names {
 		if n, err := goose.NumericComponent(name); err == nil {
-			last = max(last, n)
+			list = append(list, n)
 		}
 	}
-	return last
+	return list
 }
