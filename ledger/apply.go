@@ -176,6 +176,12 @@ func (b *Book) open(id uuid.UUID, r *Request) *Transaction {
 // admit checks what holds for every kind, in the order in which a caller can do least about it: what the request says,
 // what it refers to, whether it was done before, time, freeze, what the member must have.
 func (b *Book) admit(tx *Transaction, r *Request) *Refusal {
+	switch {
+	case beforeEpoch(r.DueAt):
+		return refuse(InvalidField, "field", "due_at")
+	case beforeEpoch(r.EffectiveAt):
+		return refuse(InvalidField, "field", "effective_at")
+	}
 	if refusal := b.admitLegs(r); refusal != nil {
 		return refusal
 	}
@@ -194,6 +200,9 @@ func (b *Book) admit(tx *Transaction, r *Request) *Refusal {
 	}
 	return b.admitNeeds(r)
 }
+
+// beforeEpoch reports whether a time is given and lies before 1970. Hashes count from then, and -1 says "none".
+func beforeEpoch(t time.Time) bool { return !t.IsZero() && t.Before(time.Unix(0, 0)) }
 
 // admitLegs refuses legs that no state of the books could make right.
 func (b *Book) admitLegs(r *Request) *Refusal {

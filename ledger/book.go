@@ -165,7 +165,7 @@ func (b *Book) edit(a Account) *account {
 // move posts one leg of tx. draws are the lot lines, positive, of a leg that touches a place that bears lots.
 func (b *Book) move(tx *Transaction, from, to Account, amount decimal.Decimal, draws []Draw) *Refusal {
 	unit := b.programme.Units[from.Unit]
-	if !flows[flow{tx.Kind, from.Place, to.Place, unit.Kind}] {
+	if !flows[flow{tx.Kind, from.Place, to.Place, unit.Kind}] || !tx.Kind.mayChangeHands(from, to) {
 		return refuse(FlowNotAllowed, "kind", string(tx.Kind), "from", string(from.Place), "to", string(to.Place))
 	}
 	if !unit.counts(amount) {

@@ -98,6 +98,12 @@ func reversed(set map[flow]bool) map[flow]bool {
 	return set
 }
 
+// mayChangeHands reports whether the kind may move units between two owners' wallets: only a gift does, and what takes it
+// back. Re-datings, and the extensions of an activity policy, stay in one wallet.
+func (k Kind) mayChangeHands(from, to Account) bool {
+	return from.Place != Wallet || to.Place != Wallet || from.Owner == to.Owner || k == KindTransfer || k == KindReversal
+}
+
 // reversible reports whether Reverse takes the kind back leg by leg. Accruals, allotments and credits by adjustment are
 // clawed back instead; the rest cannot be reversed.
 func (k Kind) reversible() bool {

@@ -1,6 +1,9 @@
 package ledger
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestEveryReversibleFlowHasItsWayBack(t *testing.T) {
 	for f := range flows {
@@ -33,6 +36,31 @@ func TestEveryGiftCanBeClawedBackToItsSource(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestOnlyAGiftChangesHands(t *testing.T) {
+	d := newDesk(t)
+	d.accrue("ann", "10", "2026-06-01")
+	for _, kind := range []Kind{KindRedemption, KindAccrual} {
+		r := d.next()
+		r.Kind, r.Member = kind, "ann"
+		r.Legs = []Leg{{From: walletOf("ann", "points"), To: walletOf("bob", "points"), Unit: "points", Amount: amount("4")}}
+		d.refuse(FlowNotAllowed, r)
+	}
+	gift := d.must(Transfer("ann", "bob", "points", amount("4"), d.next()))
+	d.reverse(gift, "0")
+	d.wantLots("ann", "points", "2026-06-01 10")
+}
+
+func TestTimesBefore1970AreRefused(t *testing.T) {
+	d := newDesk(t)
+	d.accrue("ann", "10", "2026-06-01")
+	early := time.Unix(0, -1000)
+	r := d.next()
+	r.EffectiveAt = early
+	d.refuse(InvalidField, Redeem("ann", "points", amount("1"), r))
+	d.refuse(InvalidField, Redate("ann", "points", day("2026-01-01"), day("2027-01-01"), early, d.next()))
+	d.refuse(InvalidField, SetOpenPeriod(early, d.next()))
 }
 
 func TestWhateverEntersAWalletMayExpireAndPaysDebt(t *testing.T) {

@@ -210,6 +210,8 @@ func (s *sealStep) checkLegs(t *transactionRow, document *Programme, legs []legR
 			s.fail(checkLegs, t.name(), "leg %d is of unit %q, which version %d does not declare", i, leg.unit, t.version)
 		case leg.amount.decimals() > int(unit.Scale):
 			s.fail(checkLegs, t.name(), "leg %d has more decimal places than %q", i, leg.unit)
+		case !t.kind.mayChangeHands(Account{Place: from, Owner: Owner(leg.from.owner)}, Account{Place: to, Owner: Owner(leg.to.owner)}):
+			s.fail(checkLegs, t.name(), "leg %d moves units from one member to another, which %s does not allow", i, t.kind)
 		case err1 != nil || err2 != nil || !flows[flow{t.kind, from, to, unit.Kind}]:
 			s.fail(checkLegs, t.name(), "leg %d moves %s from %s to %s, which %s does not allow", i, unit.Kind, leg.from.place, leg.to.place, t.kind)
 		}
