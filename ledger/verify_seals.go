@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/google/uuid"
@@ -26,7 +27,7 @@ type stripeState struct {
 // readSeals goes through the seals of every stripe in order, with their transactions and legs, and then compares the
 // stripes' rows.
 func (v *verifier) readSeals(ctx context.Context) error {
-	state := stripeState{stripe: -1}
+	state := stripeState{stripe: math.MinInt16, n: math.MinInt64} // before whatever a row can say
 	heads := make(map[programmeStripe]stripeState)
 	for {
 		var seals []Seal
@@ -47,9 +48,17 @@ func (v *verifier) readSeals(ctx context.Context) error {
 			seals = seals[step:]
 		}
 		if !more {
-			return v.readStripes(ctx, heads)
+			break
 		}
 	}
+	var all int64
+	if err := v.tx.QueryRow(ctx, sqlCountSeals).Scan(&all); err != nil {
+		return err
+	}
+	if read := v.counts[checkSeal]; read != all {
+		v.fail(checkSeal, "seals", "%d of %d were met in the order of their keys", read, all)
+	}
+	return v.readStripes(ctx, heads)
 }
 
 type programmeStripe struct {
@@ -183,6 +192,8 @@ FROM seals AS s
 WHERE (s.programme_id, s.stripe, s.n) > ($1, $2, $3)
 ORDER BY s.programme_id, s.stripe, s.n
 LIMIT $4`
+
+	sqlCountSeals = `SELECT count(*) FROM seals AS s`
 
 	sqlVerifyStripes = `
 SELECT s.programme_id, s.stripe, s.seals, s.events, s.head
