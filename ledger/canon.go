@@ -161,6 +161,18 @@ func (s *Seal) chain(previous []byte, digests [][]byte) []byte {
 	return c.sum()
 }
 
+// chainVersion is the hash of one version of a programme's document: it covers the row and the version before it.
+func chainVersion(previous []byte, programme uuid.UUID, version int64, document []byte, appliedAt time.Time) []byte {
+	c := make(canon, 0, 128+len(document))
+	c.text("version/1")
+	c.bytes(previous)
+	c.id(programme)
+	c.int(version)
+	c.bytes(document)
+	c.time(appliedAt)
+	return c.sum()
+}
+
 // formatDetail is the stored form of a rejection's detail: "key=value" lines in order of key.
 func formatDetail(detail map[string]string) string {
 	text := ""

@@ -19,6 +19,11 @@ SELECT v.document
 FROM programme_versions AS v
 WHERE v.programme_id = $1 AND v.version = $2`
 
+	sqlReadVersionHash = `
+SELECT v.hash
+FROM programme_versions AS v
+WHERE v.programme_id = $1 AND v.version = $2`
+
 	sqlInsertProgramme = `
 INSERT INTO programmes (id, name, sandbox, clock, open_from, version)
 VALUES ($1, $2, $3, $4, $5, 0)
@@ -31,8 +36,8 @@ FROM unnest($2::int2[]) AS u (stripe)
 ON CONFLICT (programme_id, stripe) DO NOTHING`
 
 	sqlInsertVersion = `
-INSERT INTO programme_versions (programme_id, version, document, applied_at)
-VALUES ($1, $2, $3, now())`
+INSERT INTO programme_versions (programme_id, version, document, applied_at, hash)
+VALUES ($1, $2, $3, $4, $5)`
 
 	sqlUpdateVersion = `
 UPDATE programmes SET version = $2 WHERE id = $1`
@@ -50,7 +55,7 @@ func (l *Ledger) ApplyProgramme(ctx context.Context, document []byte) (*Programm
 		return nil, err
 	}
 	err = db.InTx(ctx, l.posting, db.Locked, func(tx dbTx) error {
-		current, sandbox, err := lockProgramme(ctx, tx, p)
+		current, sandbox, now, err := lockProgramme(ctx, tx, p)
 		if err != nil {
 			return err
 		}
@@ -68,13 +73,25 @@ func (l *Ledger) ApplyProgramme(ctx context.Context, document []byte) (*Programm
 			}
 		}
 		p.Version++
-		if _, err := tx.Exec(ctx, sqlInsertVersion, p.ID, p.Version, string(document)); err != nil {
-			return fmt.Errorf("insert programme version: %w", err)
-		}
-		_, err = tx.Exec(ctx, sqlUpdateVersion, p.ID, p.Version)
-		return err
+		return insertVersion(ctx, tx, p, now)
 	})
 	return p, err
+}
+
+// insertVersion makes p the programme's current version, chained to the one before it.
+func insertVersion(ctx context.Context, tx dbTx, p *Programme, now time.Time) error {
+	var head []byte
+	if p.Version > 1 {
+		if err := tx.QueryRow(ctx, sqlReadVersionHash, p.ID, p.Version-1).Scan(&head); err != nil {
+			return fmt.Errorf("read programme version %d: %w", p.Version-1, err)
+		}
+	}
+	hash := chainVersion(head, p.ID, p.Version, p.Document, now)
+	if _, err := tx.Exec(ctx, sqlInsertVersion, p.ID, p.Version, string(p.Document), now, hash); err != nil {
+		return fmt.Errorf("insert programme version: %w", err)
+	}
+	_, err := tx.Exec(ctx, sqlUpdateVersion, p.ID, p.Version)
+	return err
 }
 
 // keeps refuses a version that would strand or redefine what accounts hold under the one before.
@@ -94,23 +111,23 @@ func (p *Programme) keeps(before *Programme) error {
 }
 
 // lockProgramme makes sure that the programme exists and locks all of its stripes, as every change of it does.
-func lockProgramme(ctx context.Context, tx dbTx, p *Programme) (version int64, sandbox bool, err error) {
+func lockProgramme(ctx context.Context, tx dbTx, p *Programme) (version int64, sandbox bool, now time.Time, err error) {
 	stripes := make([]int16, Stripes)
 	for i := range stripes {
 		stripes[i] = int16(i)
 	}
 	if _, err := tx.Exec(ctx, sqlInsertProgramme, p.ID, p.Name, p.Sandbox, sandboxEpoch, sandboxEpoch); err != nil {
-		return 0, false, fmt.Errorf("insert programme: %w", err)
+		return 0, false, now, fmt.Errorf("insert programme: %w", err)
 	}
 	if _, err := tx.Exec(ctx, sqlInsertStripes, p.ID, stripes, uuid.Nil, sandboxEpoch); err != nil {
-		return 0, false, fmt.Errorf("insert stripes: %w", err)
+		return 0, false, now, fmt.Errorf("insert stripes: %w", err)
 	}
 	if _, err := tx.Exec(ctx, sqlLockStripes, p.ID, stripes); err != nil {
-		return 0, false, fmt.Errorf("lock stripes: %w", err)
+		return 0, false, now, fmt.Errorf("lock stripes: %w", err)
 	}
-	var clock, openFrom, now time.Time
+	var clock, openFrom time.Time
 	err = tx.QueryRow(ctx, sqlReadProgramme, p.ID).Scan(&version, &sandbox, &clock, &openFrom, &now)
-	return version, sandbox, err
+	return version, sandbox, now, err
 }
 
 // rower reads one row: a pool or a transaction.

@@ -18,6 +18,7 @@ import (
 	"tallystick/internal/db"
 	"tallystick/internal/devdb"
 	"tallystick/ledger"
+	"tallystick/ledger/ledgertest"
 )
 
 // journalTable is a table of the journal as one who may do anything to it sees it.
@@ -53,6 +54,7 @@ var journalTables = []journalTable{
 		amount:decimal balance:decimal effective_at:timestamptz lots:text hash:bytea`)},
 	{"seals", 3, columns(`programme_id:uuid stripe:int2 n:int8 recorded_at:timestamptz sealed_at:timestamptz
 		first_event:int8 events:int8 transaction_ids:uuid[] hash:bytea`)},
+	{"programme_versions", 2, columns(`programme_id:uuid version:int8 document:text applied_at:timestamptz hash:bytea`)},
 }
 
 // tampering is one way to change one row, or to swap two.
@@ -99,6 +101,11 @@ func newSeed(t *testing.T) *rand.Rand {
 
 func TestVerifyCatchesEverySingleChangeOfTheJournal(t *testing.T) {
 	b := newBusy(t)
+	for _, note := range []string{"# once more\n", "# and again\n"} { // versions to swap
+		if _, err := b.Ledger.ApplyProgramme(t.Context(), []byte(ledgertest.Document+note)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	owner := devdb.Open(t, b.Database.OwnerURL, db.Options{})
 	const flips = 1000
 	list, done := tamperings(), make(map[string]int)

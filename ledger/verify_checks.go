@@ -25,6 +25,7 @@ const (
 	checkLotRows
 	checkDue
 	checkStripe
+	checkVersions
 	checkProgramme
 	checkOpenPlaces
 	checkFollowUps
@@ -54,6 +55,7 @@ var checks = [checkCount]Check{
 	checkLotRows:     {Invariant: "L5", Name: "lots agree with the lot lines of their accounts"},
 	checkDue:         {Invariant: "L4", Name: "places are due when the transactions that opened them say"},
 	checkStripe:      {Invariant: "L8", Name: "stripes agree with their last seals"},
+	checkVersions:    {Invariant: "L8", Name: "the versions of every programme are chained and numbered without a gap"},
 	checkProgramme:   {Invariant: "L2", Name: "clocks and open periods agree with the journal"},
 	checkOpenPlaces:  {Invariant: "L5", Name: "open places are those that hold something"},
 	checkFollowUps:   {Invariant: "L6", Name: "follow-ups agree with what transactions refer to"},

@@ -1,7 +1,9 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/google/uuid"
@@ -15,6 +17,8 @@ type programmeFacts struct {
 	sandbox               bool
 	version               int64
 	versions              map[int64]*Programme
+	lastVersion           int64
+	versionHead           []byte
 	clock, openFrom       int64 // the latest that a posted transaction set
 	freezes               map[string]*freezeFacts
 }
@@ -65,15 +69,28 @@ func (v *verifier) readProgrammes(ctx context.Context) error {
 	}
 	rows, err = v.tx.Query(ctx, sqlVerifyVersions, binaryRows)
 	return each(rows, err, func(c [][]byte) error {
-		id, n := rawID(c[0]), rawInt8(c[1])
-		p, unreadable := ParseProgramme(c[2], n)
-		if unreadable == nil && p.ID == id && v.programmes[id] != nil {
-			v.programmes[id].versions[n] = p
-		} else {
-			v.fail(checkProgramme, "version of programme "+id.String(), "version %d is not readable, or another programme's", n)
-		}
+		v.version(rawID(c[0]), rawInt8(c[1]), c[2], rawTime(c[3]), c[4])
 		return nil
 	})
+}
+
+// version checks one version of a programme: its number and its hash follow the one before it.
+func (v *verifier) version(id uuid.UUID, n int64, document []byte, appliedAt int64, hash []byte) {
+	v.counts[checkVersions]++
+	row := fmt.Sprintf("version %d of programme %s", n, id)
+	facts := v.programmes[id]
+	p, unreadable := ParseProgramme(document, n)
+	if unreadable != nil || p.ID != id || facts == nil {
+		v.fail(checkVersions, row, "it is not readable, or another programme's")
+		return
+	}
+	if n != facts.lastVersion+1 {
+		v.fail(checkVersions, row, "it follows version %d", facts.lastVersion)
+	}
+	if !bytes.Equal(hash, chainVersion(facts.versionHead, id, n, document, microTime(appliedAt))) {
+		v.fail(checkVersions, row, "its hash does not follow from its row and the version before it")
+	}
+	facts.versions[n], facts.lastVersion, facts.versionHead = p, n, slices.Clone(hash)
 }
 
 // checkProgrammes compares the programmes' rows with what control transactions set.
@@ -86,6 +103,9 @@ func (v *verifier) checkProgrammes() {
 		}
 		if p.rowOpenFrom != p.openFrom {
 			v.fail(checkProgramme, row, "its period is open from %s, the journal set %s", microTime(p.rowOpenFrom), microTime(p.openFrom))
+		}
+		if p.version != p.lastVersion {
+			v.fail(checkVersions, row, "it has version %d, its last document is of version %d", p.version, p.lastVersion)
 		}
 		if current := p.versions[p.version]; current == nil || current.Sandbox != p.sandbox {
 			v.fail(checkProgramme, row, "its version %d is not there, or sandbox is not %t in it", p.version, p.sandbox)
@@ -201,8 +221,9 @@ SELECT p.id, p.name, p.sandbox, p.clock, p.open_from, p.version
 FROM programmes AS p`
 
 	sqlVerifyVersions = `
-SELECT v.programme_id, v.version, v.document
-FROM programme_versions AS v`
+SELECT v.programme_id, v.version, v.document, v.applied_at, v.hash
+FROM programme_versions AS v
+ORDER BY v.programme_id, v.version`
 
 	sqlVerifyOpenPlaces = `
 SELECT o.programme_id, o.bucket, o.due_at, o.account_id, o.owner, o.unit, o.place, o.due_kind
