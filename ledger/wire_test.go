@@ -216,6 +216,7 @@ type wireConn struct {
 	dead     bool
 	silent   bool // stalled
 
+	reading    sync.Mutex
 	fromServer []byte // read, not yet understood
 	toClient   []byte // understood, not yet handed on
 }
@@ -339,6 +340,8 @@ func text(b []byte) (string, []byte) {
 }
 
 func (c *wireConn) Read(b []byte) (int, error) {
+	c.reading.Lock() // while pgx still reads ahead, it may drain what it is closing
+	defer c.reading.Unlock()
 	for len(c.toClient) == 0 {
 		chunk := make([]byte, 16<<10)
 		n, err := c.Conn.Read(chunk)
