@@ -39,7 +39,7 @@ type demoBooks struct {
 	report ledger.Report
 }
 
-// demoPoints are the totals of the roll-forward; live is what members have at the end.
+// demoPoints are the totals of the roll-forward, with its signs; live is what members have at the end.
 type demoPoints struct {
 	Accrued  string `json:"accrued"`
 	Redeemed string `json:"redeemed"`
@@ -48,6 +48,8 @@ type demoPoints struct {
 	Live     string `json:"live"`
 }
 
+// demoRoll is a row of the roll-forward: opening + accrued - redeemed - expired + reversed = closing. Reversed is signed:
+// above zero, members got back more than was taken from them.
 type demoRoll struct {
 	Period   string `json:"period"`
 	Opening  string `json:"opening"`
@@ -138,26 +140,26 @@ func (b *demoBooks) readRolls(ctx context.Context, l *ledger.Ledger, p *ledger.P
 	if err != nil {
 		return err
 	}
-	roll := func(period string, from, to time.Time) (ledger.RollForward, error) {
+	roll := func(period string, from, to time.Time) (demoRoll, error) {
 		f, err := l.RollForward(ctx, ledger.RollQuery{Programme: p.ID, Unit: "points", From: from, To: to})
-		b.RollForward = append(b.RollForward, demoRoll{
-			period, f.Opening.String(), f.Accrued.String(), f.Redeemed.String(), f.Expired.String(), f.Reversed.String(), f.Closing.String(),
-		})
-		return f, err
+		row := demoRoll{
+			period, f.Opening.String(), f.Accrued.String(), f.Redeemed.Neg().String(), f.Expired.Neg().String(), f.Reversed.String(),
+			f.Closing.String(),
+		}
+		b.RollForward = append(b.RollForward, row)
+		return row, err
 	}
 	for month := begin; !month.After(b.Clock); month = month.AddDate(0, 1, 0) {
-		f, err := roll(month.Format("2006-01"), month, month.AddDate(0, 1, 0))
+		row, err := roll(month.Format("2006-01"), month, month.AddDate(0, 1, 0))
 		if err != nil {
 			return err
 		}
 		if month.Before(b.Clock) {
-			b.Accrued[month.Format("2006-01")] = f.Accrued.String()
+			b.Accrued[row.Period] = row.Accrued
 		}
 	}
-	f, err := roll("total", begin, b.Clock.AddDate(0, 1, 0))
-	b.Points = demoPoints{
-		f.Accrued.String(), f.Redeemed.Neg().String(), f.Expired.Neg().String(), f.Reversed.String(), f.Closing.String(),
-	}
+	total, err := roll("total", begin, b.Clock.AddDate(0, 1, 0))
+	b.Points = demoPoints{total.Accrued, total.Redeemed, total.Expired, total.Reversed, total.Closing}
 	return err
 }
 
@@ -203,7 +205,7 @@ func (b *demoBooks) printJSON(out io.Writer) error {
 func (b *demoBooks) print(out io.Writer) {
 	fmt.Fprintf(out, "Programme %s: %s orders of %s members from %s; %s orders with nothing to earn.\nIts clock stands at %s.\n",
 		b.Programme, b.Orders, b.Members, b.File, b.NothingToEarn, b.Clock.Format("2006-01-02 15:04 MST"))
-	fmt.Fprintln(out, "\nPoints, opening + accrued - redeemed - expired ± reversed = closing")
+	fmt.Fprintln(out, "\nPoints, opening + accrued - redeemed - expired + reversed = closing")
 	rows := [][]string{{"", "opening", "accrued", "redeemed", "expired", "reversed", "closing"}}
 	for _, r := range b.RollForward {
 		rows = append(rows, []string{r.Period, r.Opening, r.Accrued, r.Redeemed, r.Expired, r.Reversed, r.Closing})

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/shopspring/decimal"
 
 	"tallystick/internal/db"
 	"tallystick/internal/devdb"
@@ -99,6 +100,16 @@ func TestDemoArrivesAtTheKnownTotals(t *testing.T) {
 	if len(b.Payable) != 2 || b.Points.Redeemed == "0" || b.Points.Reversed == "0" || b.Points.Expired == "0" {
 		t.Errorf("a part of the main job did not happen: %+v, %+v", b.Points, b.Payable)
 	}
+	wantReAdds(t, b.RollForward)
+	members := decimal.Zero
+	for _, line := range b.TrialBalance {
+		if line.Unit == "points" && line.Owner == "member" {
+			members = members.Add(number(t, line.Balance))
+		}
+	}
+	if members.String() != b.Points.Live {
+		t.Errorf("members have %s points by the trial balance, %s by the roll-forward", members, b.Points.Live)
+	}
 	again := books(t, run(t, "demo", "--json"))
 	wantSameBooks(t, b, again)
 
@@ -109,23 +120,68 @@ func TestDemoArrivesAtTheKnownTotals(t *testing.T) {
 	}
 }
 
+func number(t *testing.T, text string) decimal.Decimal {
+	t.Helper()
+	n, err := decimal.NewFromString(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// wantReAdds adds a roll-forward up as its heading says: every row, from one month to the next, and the months to the total.
+func wantReAdds(t *testing.T, rows []demoRoll) {
+	t.Helper()
+	sum := demoRoll{Period: "total", Opening: "0", Accrued: "0", Redeemed: "0", Expired: "0", Reversed: "0", Closing: "0"}
+	plus := func(to *string, n string) { *to = number(t, *to).Add(number(t, n)).String() }
+	for i, r := range rows {
+		closing := number(t, r.Opening).Add(number(t, r.Accrued)).Sub(number(t, r.Redeemed)).Sub(number(t, r.Expired)).Add(number(t, r.Reversed))
+		if closing.String() != r.Closing {
+			t.Errorf("a row that adds up to %s: %+v", closing, r)
+		}
+		if i == len(rows)-1 {
+			break
+		}
+		if r.Opening != sum.Closing {
+			t.Errorf("%s opens with %s, the month before it closed with %s", r.Period, r.Opening, sum.Closing)
+		}
+		plus(&sum.Accrued, r.Accrued)
+		plus(&sum.Redeemed, r.Redeemed)
+		plus(&sum.Expired, r.Expired)
+		plus(&sum.Reversed, r.Reversed)
+		sum.Closing = r.Closing
+	}
+	if diff := cmp.Diff(sum, rows[len(rows)-1]); diff != "" {
+		t.Errorf("total (-sum of the months +got):\n%s", diff)
+	}
+}
+
 func TestDemoPrintsTablesThatReAdd(t *testing.T) {
 	onFreshDatabase(t)
-	out := run(t, "demo", "--orders", slice(t), "--no-redemptions")
+	file := slice(t)
+	out := run(t, "demo", "--orders", file, "--no-redemptions")
 	for _, want := range []string{"283 orders of 103 members", "1998-07-01 00:00", "the books verify"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing in\n%s", want, out)
 		}
 	}
-	var total []string
-	for line := range strings.Lines(out) {
-		if fields := strings.Fields(line); len(fields) == 7 && fields[0] == "total" {
-			total = fields
-		}
-	}
-	if diff := cmp.Diff([]string{"total", "0", "9958", "0", "-6319", "0", "3639"}, total); diff != "" {
+	rows := printedRolls(out)
+	wantReAdds(t, rows)
+	if diff := cmp.Diff(demoRoll{"total", "0", "9958", "0", "6319", "0", "3639"}, rows[len(rows)-1]); diff != "" {
 		t.Errorf("roll-forward (-want +got):\n%s", diff)
 	}
+	wantReAdds(t, printedRolls(run(t, "demo", "--orders", file)))
+}
+
+// printedRolls reads the roll-forward out of what demo printed.
+func printedRolls(out string) (rows []demoRoll) {
+	for line := range strings.Lines(out) {
+		f := strings.Fields(line)
+		if len(f) == 7 && (f[0] == "total" || strings.HasPrefix(f[0], "199")) {
+			rows = append(rows, demoRoll{f[0], f[1], f[2], f[3], f[4], f[5], f[6]})
+		}
+	}
+	return rows
 }
 
 // when closes the channel as soon as the programme has that many transactions.
