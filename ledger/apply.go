@@ -21,6 +21,7 @@ type outcome struct {
 	tx       *Transaction
 	recorded uuid.UUID
 	err      error
+	expired  []*Transaction // that had to be posted before it
 }
 
 // systemClient names the transactions that the ledger makes itself. Credentials cannot carry a name that begins with it.
@@ -30,14 +31,16 @@ const systemClient = "tallystick"
 func (b *Book) apply(item *Item) []outcome {
 	outcomes := make([]outcome, len(item.Requests))
 	for i := range item.Requests {
-		b.expireOnTouch(&item.Requests[i])
+		outcomes[i].expired = b.expireOnTouch(&item.Requests[i])
 	}
 	if item.Atomic {
 		return b.applyTogether(item.Requests, outcomes)
 	}
 	for i := range item.Requests {
 		if r := &item.Requests[i]; r.Kind != touch {
+			expired := outcomes[i].expired
 			outcomes[i] = b.applyOne(r)
+			outcomes[i].expired = expired
 		}
 	}
 	return outcomes

@@ -8,17 +8,21 @@ const touch Kind = "touch"
 // expireOnTouch posts the expiry of every lapsed lot of each wallet that the request touches, before the request is
 // decided: so nothing expired is ever spendable, swept or not (L7). Each is a transaction of its own whose id follows
 // from account, expires_at and fund; a lot cannot come back under the same three, because what arrives lapsed leaves
-// in the transaction that brought it.
-func (b *Book) expireOnTouch(r *Request) {
+// in the transaction that brought it. It returns what it posted.
+func (b *Book) expireOnTouch(r *Request) []*Transaction {
+	var posted []*Transaction
 	for _, wallet := range b.walletsOf(r) {
 		acc := b.account(wallet)
 		for _, lapsed := range acc.lots.lapsed(b.now) {
-			b.expire(acc, lapsed)
+			if tx := b.expire(acc, lapsed); tx != nil {
+				posted = append(posted, tx)
+			}
 		}
 	}
+	return posted
 }
 
-func (b *Book) expire(acc *account, lapsed Draw) {
+func (b *Book) expire(acc *account, lapsed Draw) *Transaction {
 	member, _ := acc.Owner.MemberRef()
 	r := Request{
 		Client: systemClient, Kind: KindExpiry, Member: member, Amount: lapsed.Amount, EffectiveAt: b.expiredAt(lapsed),
@@ -29,9 +33,10 @@ func (b *Book) expire(acc *account, lapsed Draw) {
 	tx.Amount = lapsed.Amount
 	if refusal := b.move(tx, acc.Account, breakageOf(acc.Unit), lapsed.Amount, []Draw{lapsed}); refusal != nil {
 		b.rollback(mark) // only the cap on breakage can refuse; the lot stays lapsed, hence unspendable
-		return
+		return nil
 	}
 	b.record(tx)
+	return tx
 }
 
 // lapse ends a voucher that nobody used in time: its rights go to breakage.

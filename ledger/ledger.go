@@ -64,6 +64,8 @@ type Answer struct {
 	Replayed bool
 	// Err is a *Refusal when the request was rejected or could not be decided.
 	Err error
+
+	expired []*Transaction // that had to be posted before it, which a sweep counts
 }
 
 // Post records one request and answers after COMMIT. The error is a *Refusal, or says what became of the database

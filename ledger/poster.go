@@ -299,10 +299,10 @@ func (l *Ledger) answersOf(ctx context.Context, programme uuid.UUID, out [][]out
 }
 
 func (o outcome) answer(earlier map[uuid.UUID]*Transaction, answered map[uuid.UUID]bool) Answer {
+	a := Answer{Transaction: o.tx, Err: o.err, expired: o.expired}
 	if o.err != nil {
-		return Answer{Err: o.err}
+		return a
 	}
-	a := Answer{Transaction: o.tx}
 	if o.recorded != uuid.Nil {
 		a.Transaction, a.Replayed = earlier[o.recorded], true
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -61,34 +62,49 @@ const (
 )
 
 // Sweep posts everything that is due in a programme: expired lots, timed-out holds, activations, unused vouchers. It may
-// be stopped at any moment and run by any number of processes at once: what is posted twice is posted once. No
-// balance depends on it for lots and vouchers, because postings and reads leave out what is due; timed-out holds and
-// activations become available when it has posted them.
-// visit, when given, is called for each thing that is posted, by one goroutine at a time.
+// be stopped at any moment and run by any number of processes at once: what is posted twice is posted once. Nothing
+// depends on it for being exact, because postings and reads leave out what is due; it only brings the books up to date.
+// visit, when given, is called for each thing that this sweep posted, with what was moved, by one goroutine at a time. What
+// others posted first is theirs to count, and so is, after a COMMIT whose answer was lost, what it had posted.
 func (l *Ledger) Sweep(ctx context.Context, programme uuid.UUID, visit func(Due)) error {
-	return l.eachDue(ctx, programme, visiting(func(ctx context.Context, page []Due) error {
-		return l.settleDue(ctx, programme, page)
+	return l.eachDue(ctx, programme, visiting(func(ctx context.Context, page []Due) ([]Due, error) {
+		answers, err := l.postAll(ctx, programme, settling(page))
+		return settled(page, answers), err
 	}, visit))
 }
 
-// DueNow lists what Sweep would post, without posting it. visit is called by one goroutine at a time.
+// DueNow lists what Sweep would post, decided by the same code on the same state, and posts nothing. visit is called by
+// one goroutine at a time.
 func (l *Ledger) DueNow(ctx context.Context, programme uuid.UUID, visit func(Due)) error {
-	return l.eachDue(ctx, programme, visiting(func(context.Context, []Due) error { return nil }, visit))
+	return l.eachDue(ctx, programme, visiting(func(ctx context.Context, page []Due) ([]Due, error) {
+		answers, err := l.PreviewBatch(ctx, programme, settling(page), false)
+		if err != nil {
+			return nil, err
+		}
+		// A request also settles what is on other pages. There it is met again, because nothing is posted.
+		return slices.DeleteFunc(settled(page, answers), func(d Due) bool { return !slices.ContainsFunc(page, d.is) }), nil
+	}, visit))
+}
+
+// is reports whether two name the same thing.
+func (d Due) is(other Due) bool {
+	return d.account == other.account && (d.of != uuid.Nil || d.fund == other.fund && d.At.Equal(other.At))
 }
 
 // pageFunc does what a job does with one page.
 type pageFunc func(ctx context.Context, page []Due) error
 
-// visiting calls visit, unless it is nil, for each thing of a page that do is done with, by one goroutine at a time.
-func visiting(do pageFunc, visit func(Due)) pageFunc {
+// visiting calls visit, unless it is nil, for each thing that do says it did with a page, by one goroutine at a time.
+func visiting(do func(ctx context.Context, page []Due) ([]Due, error), visit func(Due)) pageFunc {
 	var mu sync.Mutex
 	return func(ctx context.Context, page []Due) error {
-		if err := do(ctx, page); err != nil || visit == nil {
+		done, err := do(ctx, page)
+		if err != nil || visit == nil {
 			return err
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		for _, due := range page {
+		for _, due := range done {
 			visit(due)
 		}
 		return nil
@@ -185,9 +201,9 @@ func scanDue(row pgx.CollectableRow) (Due, error) {
 	return d, err
 }
 
-// settleDue posts a page of due things in one database transaction. What another process posted meanwhile is refused
-// without a record, or is a replay; both are fine.
-func (l *Ledger) settleDue(ctx context.Context, programme uuid.UUID, page []Due) error {
+// settling makes the requests that settle a page of due things. What another process posted meanwhile is refused without
+// a record, or is a replay; both are fine.
+func settling(page []Due) []Request {
 	var requests []Request
 	for i, d := range page {
 		member, _ := d.Owner.MemberRef()
@@ -203,8 +219,52 @@ func (l *Ledger) settleDue(ctx context.Context, programme uuid.UUID, page []Due)
 			})
 		}
 	}
-	_, err := l.postAll(ctx, programme, requests)
-	return err
+	return requests
+}
+
+// settled lists what the answers to a page's requests say was posted: the expired lots of the wallets that they touched,
+// and the places that they emptied.
+func settled(page []Due, answers []Answer) []Due {
+	var done []Due
+	for _, a := range answers {
+		for _, t := range a.expired {
+			done = append(done, movedOut(t)...)
+		}
+		if a.Transaction == nil || a.Replayed || a.Err != nil {
+			continue
+		}
+		places := movedOut(a.Transaction)
+		for i := range places {
+			if at := slices.IndexFunc(page, places[i].is); at >= 0 {
+				places[i].At = page[at].At
+			}
+		}
+		done = append(done, places...)
+	}
+	return done
+}
+
+// movedOut lists what a transaction that time made necessary took out of the place that it is about: a wallet, or the
+// place that its original opened.
+func movedOut(t *Transaction) []Due {
+	var list []Due
+	for _, leg := range t.Legs {
+		from := leg.From.Account
+		if from.Of != t.Original {
+			continue // a debt that was paid by it
+		}
+		i := slices.IndexFunc(list, func(d Due) bool { return d.account == leg.From.AccountID })
+		if i < 0 {
+			first := leg.From.Draws[0]
+			d := Due{Kind: t.Kind, Owner: from.Owner, Unit: leg.Unit, At: first.ExpiresAt, account: leg.From.AccountID, of: from.Of}
+			if from.Of == uuid.Nil {
+				d.fund = first.Fund
+			}
+			i, list = len(list), append(list, d)
+		}
+		list[i].Amount = list[i].Amount.Add(leg.Amount)
+	}
+	return list
 }
 
 // postAll posts a job's requests in one database transaction, outside the callers' lanes and after them.

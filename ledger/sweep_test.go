@@ -1,12 +1,15 @@
 package ledger_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
 
 	"tallystick/ledger"
@@ -24,22 +27,27 @@ func TestSweepPostsWhatIsDueOnceHoweverManySweep(t *testing.T) {
 	}.Into(b.Programme, key("pending")))
 	b.Post(t, ledger.SetClock(time.Date(1971, 3, 1, 0, 0, 0, 0, time.UTC), key("clock")))
 
-	expected := map[ledger.Kind]int{}
-	if err := b.Ledger.DueNow(t.Context(), b.Programme, func(d ledger.Due) { expected[d.Kind]++ }); err != nil {
-		t.Fatal(err)
-	}
+	posted := make(visits)
 	var wg sync.WaitGroup
+	var mu sync.Mutex
 	for _, l := range []*ledger.Ledger{b.Ledger, b.Another(t), b.Another(t)} {
 		wg.Go(func() {
-			if err := l.Sweep(t.Context(), b.Programme, nil); err != nil {
+			err := l.Sweep(t.Context(), b.Programme, func(d ledger.Due) {
+				mu.Lock()
+				defer mu.Unlock()
+				posted.visit(d)
+			})
+			if err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	wg.Wait()
 
-	if expected[ledger.KindExpiry] != 300 || expected[ledger.KindTimeout] != 1 || expected[ledger.KindActivation] != 1 {
-		t.Errorf("due before the sweep: %v", expected)
+	// m1's lot lapsed in the hold and leaves from there.
+	want := visits{ledger.KindExpiry: {300, "2996"}, ledger.KindTimeout: {1, "4"}, ledger.KindActivation: {1, "7"}}
+	if diff := cmp.Diff(want, posted); diff != "" {
+		t.Errorf("all sweeps together (-want +got):\n%s", diff)
 	}
 	if n, err := b.Ledger.CountDue(t.Context(), b.Programme); err != nil || n != 0 {
 		t.Errorf("%d things are still due after the sweep, %v", n, err)
@@ -48,6 +56,76 @@ func TestSweepPostsWhatIsDueOnceHoweverManySweep(t *testing.T) {
 	b.WantBalance(t, "hold", "points", decimal.Zero)
 	b.WantBalance(t, "wallet", "points", amount(7)) // activated in June 1970: lives to June 1971
 	_, _ = held, pending
+}
+
+// visits are what a sweep said it did, by kind.
+type visits map[ledger.Kind]visited
+
+type visited struct {
+	Count  int
+	Amount string
+}
+
+func (v visits) visit(d ledger.Due) {
+	t := v[d.Kind]
+	sum, _ := decimal.NewFromString(t.Amount) // nothing at first
+	v[d.Kind] = visited{t.Count + 1, sum.Add(d.Amount).String()}
+}
+
+const sqlCountTransactions = `SELECT count(*) FROM transactions AS t`
+
+// TestADryRunShowsWhatASweepPostsAndPostsNothing, also where one thing settles another: ending a hold touches the wallet
+// that it returns to, and whatever lapsed there is expired with it.
+func TestADryRunShowsWhatASweepPostsAndPostsNothing(t *testing.T) {
+	b := ledgertest.New(t, ledgertest.Document)
+	for i := range 3 {
+		member := fmt.Sprint("m", i)
+		for month := range 3 { // three lots, which lapse in three months
+			b.Post(t, ledger.Accrual{
+				Member: member, Unit: "points", Amount: amount(10), ExpiresAt: time.Date(1970, time.Month(2+month), 1, 0, 0, 0, 0, time.UTC),
+			}.Into(b.Programme, key(fmt.Sprint(member, "-", month))))
+		}
+		b.Post(t, ledger.Reserve(b.Programme, member, "points", amount(4), time.Hour, key("hold-"+member)))
+	}
+	b.Post(t, ledger.SetClock(time.Date(1970, 3, 15, 0, 0, 0, 0, time.UTC), key("clock")))
+	transactions := func() (n int) {
+		t.Helper()
+		if err := b.Pool.QueryRow(t.Context(), sqlCountTransactions).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	sweep := func(run func(context.Context, uuid.UUID, func(ledger.Due)) error) visits {
+		t.Helper()
+		found := make(visits)
+		if err := run(t.Context(), b.Programme, found.visit); err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+
+	before := transactions()
+	shown, again := sweep(b.Ledger.DueNow), sweep(b.Ledger.DueNow)
+	after := transactions()
+	posted := sweep(b.Ledger.Sweep)
+
+	want := visits{ledger.KindTimeout: {3, "12"}, ledger.KindExpiry: {6, "48"}} // of each 20 that lapsed, 4 did in the hold
+	for name, got := range map[string]visits{"shown": shown, "shown again": again, "posted": posted} {
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	if before != after {
+		t.Errorf("showing posted %d transactions", after-before)
+	}
+	if rest := transactions(); rest != before+3+6 {
+		t.Errorf("the sweep posted %d transactions", rest-before)
+	}
+	if left := sweep(b.Ledger.Sweep); len(left) > 0 {
+		t.Errorf("a second sweep says that it posted %v", left)
+	}
+	b.WantBalance(t, "breakage", "points", amount(60))
+	b.WantBalance(t, "wallet", "points", amount(30))
 }
 
 func TestARedatingJobMovesEveryMembersLotsOnce(t *testing.T) {
