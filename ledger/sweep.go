@@ -62,8 +62,9 @@ const (
 )
 
 // Sweep posts everything that is due in a programme: expired lots, timed-out holds, activations, unused vouchers. It may
-// be stopped at any moment and run by any number of processes at once: what is posted twice is posted once. Nothing
-// depends on it for being exact, because postings and reads leave out what is due; it only brings the books up to date.
+// be stopped at any moment and run by any number of processes at once: what is posted twice is posted once. No
+// balance depends on it for lots and vouchers, because postings and reads leave out what is due; timed-out holds and
+// activations become available when it has posted them.
 // visit, when given, is called for each thing that this sweep posted, with what was moved, by one goroutine at a time. What
 // others posted first is theirs to count, and so is, after a COMMIT whose answer was lost, what it had posted.
 func (l *Ledger) Sweep(ctx context.Context, programme uuid.UUID, visit func(Due)) error {
