@@ -52,6 +52,19 @@ func TestOnlyAGiftChangesHands(t *testing.T) {
 	d.wantLots("ann", "points", "2026-06-01 10")
 }
 
+func TestNoOtherFlowLeadsFromWalletToWallet(t *testing.T) {
+	ann, bob := walletOf("ann", "points"), walletOf("bob", "points")
+	for f := range flows {
+		if f.from != Wallet || f.to != Wallet {
+			continue
+		}
+		gift := f.kind == KindTransfer || f.kind == KindReversal
+		if f.kind.mayChangeHands(ann, bob) != gift || !f.kind.mayChangeHands(ann, ann) {
+			t.Errorf("a %s from one wallet to another is allowed: %t, want %t, and within one always", f.kind, !gift, gift)
+		}
+	}
+}
+
 func TestTimesBefore1970AreRefused(t *testing.T) {
 	d := newDesk(t)
 	d.accrue("ann", "10", "2026-06-01")

@@ -25,7 +25,8 @@ func (b *Book) redate(tx *Transaction, r *Request) *Refusal {
 	wallet := r.Legs[0].From
 	moved := decimal.Zero
 	for _, lot := range slices.Clone(b.account(wallet).lots) {
-		if lot.ExpiresAt.Equal(r.DueAt) || lot.ExpiresAt.Before(r.RedateFrom) || !lot.ExpiresAt.Before(r.RedateTo) {
+		chosen := !lot.ExpiresAt.Before(r.RedateFrom) && lot.ExpiresAt.Before(r.RedateTo)
+		if !chosen || !lot.ExpiresAt.After(b.now) || lot.ExpiresAt.Equal(r.DueAt) {
 			continue
 		}
 		if refusal := b.redateLot(tx, wallet, lot, r.DueAt); refusal != nil {

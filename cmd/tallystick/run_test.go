@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -78,6 +79,52 @@ func TestWhatRunSaysToTryWorks(t *testing.T) {
 		if !strings.Contains(strings.ReplaceAll(first, `": "`, `":"`), want) {
 			t.Errorf("%s is missing in\n%s", want, first)
 		}
+	}
+}
+
+func TestRunKeepsTheProgrammeThatItsUserApplied(t *testing.T) {
+	onFreshDatabase(t)
+	start := func() string {
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		out, errs := watch("Ctrl-C"), new(bytes.Buffer)
+		ended := make(chan int, 1)
+		go func() {
+			ended <- execute(ctx, []string{"run", "--listen", "127.0.0.1:0"}, &streams{out: out, err: errs})
+		}()
+		select {
+		case <-out.seen:
+		case code := <-ended:
+			t.Fatalf("run ended with %d: %s", code, errs)
+		}
+		stop()
+		if code := <-ended; code != 0 {
+			t.Errorf("run ended with %d: %s", code, errs)
+		}
+		return out.String()
+	}
+	start()
+	file := filepath.Join(t.TempDir(), "programme.yaml")
+	if err := os.WriteFile(file, append([]byte("# mine\n"), demonstration...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "apply", "-f", file)
+	if out := start(); !strings.Contains(out, "demonstration, version 2,") {
+		t.Errorf("the second start shows another version:\n%s", out)
+	}
+}
+
+func TestABusyPortSaysHowToTakeAnother(t *testing.T) {
+	onFreshDatabase(t)
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	var out, errs bytes.Buffer
+	code := execute(t.Context(), []string{"run", "--listen", listener.Addr().String()}, &streams{out: &out, err: &errs})
+	if code != 1 || !strings.Contains(errs.String(), "--listen") {
+		t.Errorf("exit code %d: %s", code, errs.String())
 	}
 }
 

@@ -1,0 +1,89 @@
+package benefits_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/shopspring/decimal"
+)
+
+func TestApplyingADocumentPublishesItsStockOnce(t *testing.T) {
+	t.Parallel()
+	c := newClub(t)
+	c.apply(t, document)
+	c.WantBalance(t, "stock", "tea", decimal.NewFromInt(10))
+	c.apply(t, strings.Replace(document, "stock: {opening: 10}", "stock: {opening: 10, spring: 5}", 1))
+	c.WantBalance(t, "stock", "tea", decimal.NewFromInt(15))
+	c.apply(t, document) // a document that names one publication less takes nothing back
+	c.WantBalance(t, "stock", "tea", decimal.NewFromInt(15))
+}
+
+// TestADocumentThatChangesAPublicationChangesNothing: neither the version nor another benefit's new stock.
+func TestADocumentThatChangesAPublicationChangesNothing(t *testing.T) {
+	t.Parallel()
+	c := newClub(t)
+	changed := strings.Replace(document, "stock: {opening: 10}", "stock: {opening: 12}", 1)
+	changed = strings.Replace(changed, "stock: {first: 1}", "stock: {first: 1, second: 7}", 1)
+	for range 2 {
+		_, err := c.ApplyProgramme(t.Context(), []byte(changed))
+		if err == nil || !strings.Contains(err.Error(), "name a new publication") {
+			t.Errorf("a changed publication: %v", err)
+		}
+	}
+	if p, err := c.Ledger.Programme(t.Context(), c.Programme); err != nil || p.Version != 1 {
+		t.Errorf("the refused document left version %d, %v", p.Version, err)
+	}
+	c.WantBalance(t, "stock", "tea", decimal.NewFromInt(10))
+	c.WantBalance(t, "stock", "dinner", decimal.NewFromInt(1))
+}
+
+// TestApplyingAgainPublishesWhatIsMissing: the first time ended right after the version became current.
+func TestApplyingAgainPublishesWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	c := newClub(t)
+	more := strings.Replace(document, "stock: {opening: 10}", "stock: {opening: 10, spring: 5}", 1)
+	if _, err := c.Ledger.ApplyProgramme(t.Context(), []byte(more)); err != nil {
+		t.Fatal(err)
+	}
+	c.WantBalance(t, "stock", "tea", decimal.NewFromInt(10))
+	c.apply(t, more)
+	c.WantBalance(t, "stock", "tea", decimal.NewFromInt(15))
+}
+
+func TestDocumentsThatCannotBeAreRefused(t *testing.T) {
+	t.Parallel()
+	c := newClub(t)
+	for name, change := range map[string][2]string{
+		"tier without code":     {"code: silver", "code: ''"},
+		"same tier twice":       {"code: gold, from", "code: silver, from"},
+		"tiers out of order":    {"from: 500", "from: 200"},
+		"tier from nothing":     {"from: 200", "from: 0"},
+		"tier in one language":  {"{en: Silver, zh-Hans: 银卡}", "{en: Silver}"},
+		"tiers of a right":      {"tiers:\n  unit: points", "tiers:\n  unit: tea"},
+		"allotment of points":   {"allotments: {visits: 2}", "allotments: {points: 2}"},
+		"half a visit":          {"allotments: {visits: 2}", "allotments: {visits: 1.5}"},
+		"unknown kind":          {"kind: offer", "kind: bribe"},
+		"unit is no right":      {"{code: tea, kind: offer", "{code: points, kind: offer"},
+		"same benefit twice":    {"{code: tea, kind: offer", "{code: lounge, kind: offer"},
+		"benefit without price": {"prices: {points: 100}", "prices: {}"},
+		"price in rights":       {"prices: {points: 100}", "prices: {tea: 1}"},
+		"no price at all":       {"prices: {points: 100}", "prices: {points: free}"},
+		"unknown tier":          {"tier: gold", "tier: lead"},
+		"benefit, one language": {"{en: Tea, zh-Hans: 茶}", "{zh-Hans: 茶}"},
+		"empty stock":           {"stock: {first: 1}", "stock: {first: 0}"},
+		"too large a stock":     {"stock: {first: 1}", "stock: {first: 1000000000001}"},
+		"stock without a name":  {"stock: {first: 1}", `stock: {"": 1}`},
+		"stock that no key has": {"stock: {first: 1}", `stock: {"a\0": 1}`},
+		"too high a price":      {"prices: {points: 100}", "prices: {points: 1000000000001}"},
+		"code no caller sends":  {"code: dinner", "code: a dinner"},
+		"bad partners":          {"tiers:\n", "partners: [{code: x}]\ntiers:\n"},
+	} {
+		changed := strings.ReplaceAll(document, change[0], change[1])
+		if _, err := c.ApplyProgramme(t.Context(), []byte(changed)); err == nil || changed == document {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	if p, err := c.Ledger.Programme(t.Context(), c.Programme); err != nil || p.Version != 1 {
+		t.Errorf("a refused document left version %d, %v", p.Version, err)
+	}
+}
