@@ -11,4 +11,7 @@
 //
 // A tier follows from the points that a member accrued, by a pure function. Its allotments are granted once a calendar
 // year, when the member has reached the tier.
+//
+// Members are the programme's own references. What is known of them besides the books are [Facts], kept in versions beside
+// the journal; whoever was never enrolled is a person without any, and may still accrue.
 package benefits

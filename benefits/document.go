@@ -68,6 +68,7 @@ func (b *Benefit) price(with PayWith) (Price, bool) {
 type section struct {
 	tiers    Ladder
 	benefits map[string]*Benefit
+	members  *MemberTerms
 }
 
 type document struct {
@@ -88,7 +89,8 @@ type document struct {
 		Tier   string            `yaml:"tier"`
 		Stock  map[string]string `yaml:"stock"`
 	} `yaml:"benefits"`
-	Others map[string]yaml.Node `yaml:",inline"`
+	Members membersDocument      `yaml:"members"`
+	Others  map[string]yaml.Node `yaml:",inline"`
 }
 
 // parse reads the tiers and benefits sections of a programme's document.
@@ -98,6 +100,10 @@ func parse(p *ledger.Programme) (*section, error) {
 		return nil, fmt.Errorf("benefits: programme document: %w", err)
 	}
 	s := &section{tiers: Ladder{Unit: doc.Tiers.Unit}, benefits: make(map[string]*Benefit)}
+	var err error
+	if s.members, err = doc.Members.parse(); err != nil {
+		return nil, fmt.Errorf("benefits: programme document: members: %w", err)
+	}
 	for _, d := range doc.Tiers.Ladder {
 		t := Tier{Code: d.Code, Names: d.Names}
 		if err := s.addTier(p, t, d.From, d.Allotments); err != nil {

@@ -67,6 +67,10 @@ const (
 	NotEligible          Reason = "NOT_ELIGIBLE"
 	CodeMalformed        Reason = "CODE_MALFORMED"
 	VoucherCanceled      Reason = "VOUCHER_CANCELED"
+	MemberEnrolled       Reason = "MEMBER_ENROLLED"
+	MemberChanged        Reason = "MEMBER_CHANGED"
+	NumberTaken          Reason = "NUMBER_TAKEN"
+	MemberLinked         Reason = "MEMBER_LINKED"
 )
 
 // Reasons gives the class of every reason that this package and those above it refuse with.
@@ -84,6 +88,7 @@ var Reasons = map[Reason]Class{
 	AlreadyFrozen: Precondition, NotFrozen: Precondition, NothingToRedate: Precondition,
 	AtomicBatchRejected: Precondition, NotEligible: Precondition, IdempotencyKeyReused: Precondition,
 	AsOfTooRecent: Precondition, VoucherCanceled: Precondition, ReferenceUsed: Conflict,
+	MemberEnrolled: Conflict, MemberChanged: Precondition, NumberTaken: Conflict, MemberLinked: Conflict,
 }
 
 // Refusal is a "no" with its reason. Its text may be shown to a caller: it names no SQL, host or other member.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"tallystick/benefits"
 	"tallystick/internal/db"
 	"tallystick/ledger"
 	"tallystick/partners"
@@ -47,7 +48,10 @@ func verifyBooks(ctx context.Context, progressTo io.Writer, pool *db.Pool) (ledg
 	if err != nil {
 		return report, err
 	}
-	return report, partners.Verify(ctx, pool, &report)
+	if err := partners.Verify(ctx, pool, &report); err != nil {
+		return report, err
+	}
+	return report, benefits.Verify(ctx, pool, &report)
 }
 
 func (c *verifyCommand) print(out io.Writer, report ledger.Report) error {
