@@ -281,6 +281,8 @@ func (b *Book) rule(tx *Transaction, r *Request) *Refusal {
 		return b.adjust(tx, r)
 	case KindTransfer, KindPublication, KindUse:
 		return b.transfer(tx, r)
+	case KindTier:
+		return b.changeTier(tx, r)
 	case KindReversal:
 		return b.reverse(tx, r)
 	case KindExpiry:

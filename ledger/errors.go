@@ -71,6 +71,7 @@ const (
 	MemberChanged        Reason = "MEMBER_CHANGED"
 	NumberTaken          Reason = "NUMBER_TAKEN"
 	MemberLinked         Reason = "MEMBER_LINKED"
+	TierMoved            Reason = "TIER_MOVED"
 )
 
 // Reasons gives the class of every reason that this package and those above it refuse with.
@@ -89,6 +90,7 @@ var Reasons = map[Reason]Class{
 	AtomicBatchRejected: Precondition, NotEligible: Precondition, IdempotencyKeyReused: Precondition,
 	AsOfTooRecent: Precondition, VoucherCanceled: Precondition, ReferenceUsed: Conflict,
 	MemberEnrolled: Conflict, MemberChanged: Precondition, NumberTaken: Conflict, MemberLinked: Conflict,
+	TierMoved: Precondition,
 }
 
 // Refusal is a "no" with its reason. Its text may be shown to a caller: it names no SQL, host or other member.

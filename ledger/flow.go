@@ -33,6 +33,9 @@ var flows = reversed(table(
 	rows(KindPublication, []UnitKind{RightUnit}, Issuance, Stock, Stock, Issuance),
 	rows(KindUse, []UnitKind{RightUnit}, Voucher, Redeemed),
 	rows(KindUse, []UnitKind{MoneyUnit}, BenefitCost, Payable),
+	rows(KindTier, []UnitKind{TierUnit}, Issuance, Wallet, Issuance, Pending, Wallet, Issuance, Pending, Issuance),
+	rows(KindActivation, []UnitKind{TierUnit}, Pending, Wallet, Wallet, Breakage),
+	rows(KindExpiry, []UnitKind{TierUnit}, Wallet, Breakage),
 	arrivals(KindAccrual, KindAllotment, KindActivation, KindCapture, KindVoid, KindTimeout, KindAdjustment,
 		KindTransfer, KindReversal, KindRedating),
 	rows(KindReversal, []UnitKind{RightUnit}, Voucher, Breakage), // a use taken back after the voucher's time

@@ -3,15 +3,21 @@ package ledger
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/shopspring/decimal"
 )
 
-// Need is a condition that is decided under the locks of the posting it belongs to: the request's member has accrued at
-// least so much of a unit. What was spent was still accrued; what a clawback of an accrual took was not.
+// Need is a condition that is decided under the locks of the posting it belongs to: the request's member holds a live unit
+// of any of the tiers AnyOf, which are the required tier and those above it.
+//
+// Or the request's member has accrued at least so much of a unit. What was spent was still accrued; what a clawback of an
+// accrual took was not.
 type Need struct {
+	AnyOf []string
+
 	Unit  string
 	Least decimal.Decimal
 	Tier  string // what so much accrued reaches; the refusal names it
@@ -37,6 +43,9 @@ func (w *work) queueAccrued(q *pgx.Batch, items []*Item) {
 	byID := make(map[uuid.UUID]Account)
 	for r := range requestsOf(items) {
 		for _, need := range r.Needs {
+			if need.Unit == "" {
+				continue
+			}
 			wallet := walletOf(r.Member, need.Unit)
 			if _, listed := b.accrued[wallet]; listed {
 				continue
@@ -61,11 +70,24 @@ func (w *work) queueAccrued(q *pgx.Batch, items []*Item) {
 // admitNeeds refuses a request whose member has not accrued enough.
 func (b *Book) admitNeeds(r *Request) *Refusal {
 	for _, need := range r.Needs {
+		if len(need.AnyOf) > 0 {
+			if !b.holdsAny(r.Member, need.AnyOf) {
+				return refuse(NotEligible, "tier", need.Tier)
+			}
+			continue
+		}
 		if accrued := b.accrued[walletOf(r.Member, need.Unit)]; accrued.LessThan(need.Least) {
 			return refuse(NotEligible, "accrued", accrued.String(), "required", need.Least.String(), "tier", need.Tier, "unit", need.Unit)
 		}
 	}
 	return nil
+}
+
+// holdsAny reports whether a member holds a live unit of any of the given.
+func (b *Book) holdsAny(member string, units []string) bool {
+	return slices.ContainsFunc(units, func(unit string) bool {
+		return b.account(walletOf(member, unit)).lots.live(b.now).IsPositive()
+	})
 }
 
 // countAccrued keeps what a member accrued right within the batch.

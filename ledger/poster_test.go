@@ -251,6 +251,72 @@ func TestANeedIsDecidedUnderTheLocksOfThePosting(t *testing.T) {
 	}
 }
 
+// TestATierTakenWhileItIsNeededIsNotEnough fires the end of a tier against a claim that needs it, on two ledgers: whichever
+// is first, no claim is sealed after the tier was gone.
+func TestATierTakenWhileItIsNeededIsNotEnough(t *testing.T) {
+	b := ledgertest.New(t, ledgertest.Document+"tiers: [{code: club, ladder: [{code: silver}, {code: gold}]}]\n")
+	other := b.Another(t)
+	ladder, held := []string{"silver", "gold"}, ledger.TierLot{Tier: "gold", Source: "plan", Until: ledger.Never}
+	sealed := func(tx *ledger.Transaction) (at time.Time) {
+		err := b.Pool.QueryRow(t.Context(), `SELECT s.sealed_at FROM seals AS s WHERE $1 = ANY(s.transaction_ids)`, tx.ID).Scan(&at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	for round := range 40 {
+		member := fmt.Sprint("m", round)
+		b.Accrue(t, "a"+member, member, "points", 500)
+		b.Post(t, ledger.TierChange{Member: member, Grant: &held}.Into(b.Programme, key("g"+member).Own()))
+		claim := ledger.Redeem(member, "points", amount(1), key("r"+member))
+		claim.Needs = []ledger.Need{{Tier: "silver", AnyOf: ladder}}
+
+		var claimed, ended ledger.Answer
+		var claimErr, endErr error
+		var wg sync.WaitGroup
+		wg.Go(func() { claimed, claimErr = b.Ledger.Post(context.Background(), b.Programme, claim) })
+		wg.Go(func() {
+			ended, endErr = other.Post(context.Background(), b.Programme,
+				ledger.TierChange{Member: member, Withdraw: []ledger.TierLot{held}}.Into(b.Programme, key("w"+member).Own()))
+		})
+		wg.Wait()
+
+		switch {
+		case endErr != nil:
+			t.Fatal(endErr)
+		case claimErr != nil && !errors.Is(claimErr, &ledger.Refusal{Reason: ledger.NotEligible}):
+			t.Fatalf("claim: %v", claimErr)
+		case claimErr == nil && sealed(claimed.Transaction).After(sealed(ended.Transaction)):
+			t.Errorf("round %d: the tier was gone, then it was claimed with", round)
+		}
+	}
+}
+
+// TestTwoChangesOfOneTierAtOnceAreOne: both were decided on the same lot, and one of them finds that it moved.
+func TestTwoChangesOfOneTierAtOnceAreOne(t *testing.T) {
+	b := ledgertest.New(t, ledgertest.Document+"tiers: [{code: club, ladder: [{code: silver}, {code: gold}]}]\n")
+	other := b.Another(t)
+	for round := range 20 {
+		member := fmt.Sprint("m", round)
+		held := ledger.TierLot{Tier: "silver", Source: "override", Until: ledger.Never}
+		b.Post(t, ledger.TierChange{Member: member, Grant: &held}.Into(b.Programme, key("g"+member).Own()))
+		errs := make([]error, 2)
+		var wg sync.WaitGroup
+		for i, l := range []*ledger.Ledger{b.Ledger, other} {
+			wg.Go(func() {
+				lot := ledger.TierLot{Tier: []string{"silver", "gold"}[i], Source: "plan", Until: ledger.Never}
+				change := ledger.TierChange{Member: member, Withdraw: []ledger.TierLot{held}, Grant: &lot}
+				_, errs[i] = l.Post(context.Background(), b.Programme, change.Into(b.Programme, key(fmt.Sprint(member, i)).Own()))
+			})
+		}
+		wg.Wait()
+		moved := &ledger.Refusal{Reason: ledger.TierMoved}
+		if (errs[0] == nil) == (errs[1] == nil) || !errors.Is(errors.Join(errs...), moved) {
+			t.Errorf("round %d: %v", round, errs)
+		}
+	}
+}
+
 func TestAPreviewOfABatchSeesWhatComesBefore(t *testing.T) {
 	b := ledgertest.New(t, ledgertest.Document)
 	answers, err := b.Ledger.PreviewBatch(t.Context(), b.Programme, []ledger.Request{

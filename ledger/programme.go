@@ -23,6 +23,8 @@ type Programme struct {
 	Zone     *time.Location
 	Units    map[string]Unit
 	Policies map[string]Policy
+	// Ladders are the tiers of each tier group, lowest first. Each is a unit of its own.
+	Ladders map[string][]string
 	// Document is the whole document that this was read from; other packages read sections of their own in it.
 	Document []byte
 	// BackDating is how far effective_at may lie before recorded_at; a sandbox has no limit.
@@ -106,6 +108,9 @@ func ParseProgramme(document []byte, version int64) (*Programme, error) {
 		}
 	}
 	for _, u := range doc.Units {
+		if u.Kind == TierUnit {
+			return nil, fmt.Errorf("ledger: programme document: unit %s: a tier is declared by its ladder", u.Code)
+		}
 		unit := Unit{Code: u.Code, Kind: u.Kind, Scale: u.Scale, Expiry: u.Expiry, DebtLimit: maxBalance}
 		if u.DebtLimit != "" {
 			if unit.DebtLimit, err = decimal.NewFromString(u.DebtLimit); err != nil {
@@ -116,7 +121,40 @@ func ParseProgramme(document []byte, version int64) (*Programme, error) {
 			return nil, fmt.Errorf("ledger: programme document: unit %s: %w", u.Code, err)
 		}
 	}
+	if err := p.declareTiers(doc.Others["tiers"]); err != nil {
+		return nil, fmt.Errorf("ledger: programme document: tiers: %w", err)
+	}
 	return p, nil
+}
+
+// declareTiers makes every tier of every ladder a unit. What else the section says is for others to read.
+func (p *Programme) declareTiers(section yaml.Node) error {
+	var groups []struct {
+		Code   string `yaml:"code"`
+		Ladder []struct {
+			Code string `yaml:"code"`
+		} `yaml:"ladder"`
+	}
+	if section.Kind != yaml.SequenceNode {
+		return nil
+	}
+	if err := section.Decode(&groups); err != nil {
+		return err
+	}
+	p.Ladders = make(map[string][]string, len(groups))
+	for _, group := range groups {
+		if _, twice := p.Ladders[group.Code]; twice {
+			return fmt.Errorf("group %q: declared twice", group.Code)
+		}
+		p.Ladders[group.Code] = nil
+		for _, tier := range group.Ladder {
+			if err := p.declare(Unit{Code: tier.Code, Kind: TierUnit}); err != nil {
+				return fmt.Errorf("tier %s: %w", tier.Code, err)
+			}
+			p.Ladders[group.Code] = append(p.Ladders[group.Code], tier.Code)
+		}
+	}
+	return nil
 }
 
 func (p *Programme) declare(u Unit) error {
@@ -136,6 +174,7 @@ func (p *Programme) declare(u Unit) error {
 	}
 	switch u.Kind {
 	case PointsUnit, QualifyingUnit, AllotmentUnit, RightUnit, MoneyUnit:
+	case TierUnit: // only declareTiers declares one
 	default:
 		return fmt.Errorf("unknown kind %q: use points, qualifying, allotment, right or money", u.Kind)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -105,6 +106,22 @@ func (p *Programme) keeps(before *Programme) error {
 			return fmt.Errorf("ledger: programme document: unit %s: it is %s and stays so", code, was.Kind)
 		case is.Scale < was.Scale:
 			return fmt.Errorf("ledger: programme document: unit %s: amounts with %d decimal places may exist", code, was.Scale)
+		}
+	}
+	return p.keepsLadders(before)
+}
+
+// keepsLadders refuses a version that moves a tier to another group or past another tier: who holds one would rise or fall
+// without a decision. Tiers may be added anywhere.
+func (p *Programme) keepsLadders(before *Programme) error {
+	for group, ladder := range before.Ladders {
+		last := -1
+		for _, tier := range ladder {
+			rank := slices.Index(p.Ladders[group], tier)
+			if rank <= last {
+				return fmt.Errorf("ledger: programme document: tier %s: it keeps its group %s and its place among the others", tier, group)
+			}
+			last = rank
 		}
 	}
 	return nil

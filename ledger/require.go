@@ -7,12 +7,21 @@ import (
 // require lists the accounts that may decide a request or be moved by it, so that they are locked and loaded. It may
 // list more than apply uses, never less.
 func (b *Book) require(r *Request) {
-	for _, leg := range r.Legs {
-		b.want(leg.From)
-		b.want(leg.To)
+	if r.Kind == KindTier {
+		b.requireTiers(r)
+	} else {
+		for _, leg := range r.Legs {
+			b.want(leg.From)
+			b.want(leg.To)
+		}
 	}
 	for _, need := range r.Needs {
-		b.want(walletOf(r.Member, need.Unit))
+		if need.Unit != "" {
+			b.want(walletOf(r.Member, need.Unit))
+		}
+		for _, unit := range need.AnyOf {
+			b.add(walletOf(r.Member, unit))
+		}
 	}
 	o := b.originals[r.Original]
 	if o == nil {
@@ -24,10 +33,22 @@ func (b *Book) require(r *Request) {
 	}
 }
 
+// requireTiers lists what a change of tier may move: the wallets and pending places of its legs, whose lapsed lots go to
+// breakage. Tiers know neither debt nor redemption.
+func (b *Book) requireTiers(r *Request) {
+	for _, leg := range r.Legs {
+		b.add(leg.From)
+		b.add(leg.To)
+		b.add(walletOf(r.Member, leg.Unit))
+		b.add(breakageOf(leg.Unit))
+	}
+}
+
 // want adds an account and those that go with it: a place that bears lots belongs to a wallet, whose lapsed lots go to
 // breakage and whose debt is paid first.
 func (b *Book) want(a Account) {
-	if b.add(a) || !a.Place.bearsLots() {
+	b.add(a) // a need may have listed the wallet alone
+	if !a.Place.bearsLots() {
 		return
 	}
 	b.add(breakageOf(a.Unit))
@@ -40,17 +61,15 @@ func (b *Book) want(a Account) {
 	b.add(Account{Unit: a.Unit, Owner: ProgrammeOwner, Place: Redeemed})
 }
 
-// add puts an account into the book as one that does not exist yet; loading fills in what is stored. It reports whether
-// the account was there before.
-func (b *Book) add(a Account) bool {
+// add puts an account into the book as one that does not exist yet; loading fills in what is stored.
+func (b *Book) add(a Account) {
 	a = b.onStripe(a)
 	if b.accounts[a] != nil {
-		return true
+		return
 	}
 	acc := &account{Account: a, id: a.ID(b.programme.ID)}
 	acc.floor, acc.floored = a.floor(b.programme.Units[a.Unit])
 	b.accounts[a] = acc
-	return false
 }
 
 // walletsOf lists the wallets that a request touches, each once.

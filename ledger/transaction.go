@@ -30,6 +30,7 @@ const (
 	KindAllotment   Kind = "allotment"
 	KindPublication Kind = "publication" // rights of a benefit put into stock
 	KindUse         Kind = "use"         // a merchant redeems a voucher
+	KindTier        Kind = "tier"        // a member's tier changes
 	KindFreeze      Kind = "freeze"
 	KindUnfreeze    Kind = "unfreeze"
 	KindPeriod      Kind = "period"
@@ -81,8 +82,8 @@ type Request struct {
 	Reason, Reference, Rule string
 	// Actor is who asked, Channel through what.
 	Actor, Channel string
-	// Needs are what the member must have accrued. They are conditions of the rule that made the request, not part of what
-	// is asked: a retry is answered whatever they are by then.
+	// Needs are what the member must have. They are conditions of the rule that made the request, not part of what is
+	// asked: a retry is answered whatever they are by then.
 	Needs []Need
 	// Companions are rows of other packages' tables, written only when this is posted.
 	Companions []Companion

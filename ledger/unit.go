@@ -14,6 +14,7 @@ const (
 	AllotmentUnit  UnitKind = "allotment"  // uses that a tier grants for a period
 	RightUnit      UnitKind = "right"      // one unit of a benefit
 	MoneyUnit      UnitKind = "money"
+	TierUnit       UnitKind = "tier" // a member who holds a live one has the tier; the ladders declare them
 )
 
 // Unit is something that is counted. Amounts of it have at most Scale decimal places.
