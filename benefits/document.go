@@ -69,6 +69,7 @@ type section struct {
 	tiers    Ladder
 	benefits map[string]*Benefit
 	members  *MemberTerms
+	earning  *Earning
 }
 
 type document struct {
@@ -90,6 +91,7 @@ type document struct {
 		Stock  map[string]string `yaml:"stock"`
 	} `yaml:"benefits"`
 	Members membersDocument      `yaml:"members"`
+	Earning earningDocument      `yaml:"earning"`
 	Others  map[string]yaml.Node `yaml:",inline"`
 }
 
@@ -116,7 +118,33 @@ func parse(p *ledger.Programme) (*section, error) {
 			return nil, fmt.Errorf("benefits: programme document: benefit %s: %w", d.Code, err)
 		}
 	}
+	if err := s.readEarning(p, doc.Earning); err != nil {
+		return nil, err
+	}
 	return s, nil
+}
+
+func (s *section) readEarning(p *ledger.Programme, doc earningDocument) error {
+	s.earning = &Earning{Activities: make(map[string]*ActivityKind), regions: s.members.Regions}
+	agreements, err := partners.Parse(p)
+	if err != nil {
+		return err
+	}
+	e := earningSection{Earning: s.earning, programme: p, partners: agreements, members: s.members}
+	for _, t := range s.tiers.Tiers {
+		e.tiers = append(e.tiers, t.Code)
+	}
+	for _, d := range doc.Activities {
+		if err := e.addActivity(d); err != nil {
+			return fmt.Errorf("benefits: programme document: earning: activity %s: %w", d.Code, err)
+		}
+	}
+	for _, d := range doc.Rules {
+		if err := e.addRule(d); err != nil {
+			return fmt.Errorf("benefits: programme document: earning: rule %s: %w", d.Code, err)
+		}
+	}
+	return nil
 }
 
 func (s *section) addTier(p *ledger.Programme, t Tier, from string, allotments map[string]string) error {

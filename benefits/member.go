@@ -209,6 +209,22 @@ func encode(v any) string {
 	return string(data)
 }
 
+// attributes gives every declared attribute a value for expressions, the type's own nothing where the member has none.
+func (f *Facts) attributes(declared map[string]Attribute) map[string]any {
+	values := make(map[string]any, len(declared))
+	for code, a := range declared {
+		switch value := f.Attributes[code].(type) {
+		case decimal.Decimal:
+			values[code] = number{value}
+		case nil:
+			values[code] = map[AttributeType]any{TextAttribute: "", NumberAttribute: number{}, FlagAttribute: false}[a.Type]
+		default:
+			values[code] = value
+		}
+	}
+	return values
+}
+
 // term is a fact that members are found by.
 type term struct{ field, value string }
 

@@ -65,6 +65,15 @@ func (r Regions) Within(region, ancestor string) bool {
 	return true
 }
 
+// around lists a region and all that it lies in, the smallest first.
+func (r Regions) around(region string) []string {
+	list := []string{}
+	for ; region != ""; region = r[region].In {
+		list = append(list, region)
+	}
+	return list
+}
+
 // under lists a region and all that lie in it, by code.
 func (r Regions) under(ancestor string) []string {
 	list := []string{ancestor}

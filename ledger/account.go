@@ -48,6 +48,8 @@ const (
 	Receivable  Place = "receivable"
 	Disputed    Place = "disputed"
 	Suspense    Place = "suspense"
+	// Cap is how much of a limit was used in one interval, below zero; its floor is the limit.
+	Cap Place = "cap"
 )
 
 // Stripes is the number of rows that share the balance of a striped account: those without a floor that take part in
@@ -80,29 +82,40 @@ type Account struct {
 	Place Place
 	// Of is the transaction that opened a pending, hold or voucher place.
 	Of uuid.UUID
+	// Period is the interval of a cap, such as "2026-03".
+	Period string
 	// Stripe is 0 for accounts that are not striped. Postings fill it in.
 	Stripe int16
 }
 
-// PlaceText is the place as it is stored: "wallet", "hold/0190…".
+// PlaceText is the place as it is stored: "wallet", "hold/0190…", "cap/2026-03".
 func (a Account) PlaceText() string {
+	text := string(a.Place)
 	if a.Place.opens() {
-		return string(a.Place) + "/" + a.Of.String()
+		text += "/" + a.Of.String()
 	}
-	return string(a.Place)
+	if a.Period != "" {
+		text += "/" + a.Period
+	}
+	return text
 }
 
-// ParsePlace is the inverse of PlaceText.
-func ParsePlace(text string) (Place, uuid.UUID, error) {
-	place, of, opens := strings.Cut(text, "/")
-	if !opens {
-		return Place(place), uuid.Nil, nil
+// ParsePlace is the inverse of PlaceText: an account of which only the place is known.
+func ParsePlace(text string) (Account, error) {
+	name, which, several := strings.Cut(text, "/")
+	a := Account{Place: Place(name)}
+	switch {
+	case !several:
+		return a, nil
+	case a.Place == Cap:
+		a.Period = which
+		return a, nil
 	}
-	id, err := uuid.Parse(of)
-	if err != nil {
-		return "", uuid.Nil, fmt.Errorf("ledger: place %q: %w", text, err)
+	var err error
+	if a.Of, err = uuid.Parse(which); err != nil {
+		return Account{}, fmt.Errorf("ledger: place %q: %w", text, err)
 	}
-	return Place(place), id, nil
+	return a, nil
 }
 
 // ID is the UUIDv5 of (programme, unit, owner, place, stripe).
@@ -120,6 +133,8 @@ func (a Account) floor(u Unit) (decimal.Decimal, bool) {
 	switch a.Place {
 	case Debt:
 		return u.DebtLimit.Neg(), true
+	case Cap:
+		return u.Most.Neg(), true
 	case Wallet, Pending, Hold, Voucher, Stock, Budget, Prepaid:
 		return decimal.Zero, true
 	default:

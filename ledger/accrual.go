@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,16 +23,17 @@ type Accrual struct {
 }
 
 // Into completes the request with an accrual's legs. Refusals: UNKNOWN_UNIT, AMOUNT_OUT_OF_RANGE, UNKNOWN_POLICY,
-// TIME_NOT_IN_FUTURE, EFFECTIVE_IN_FUTURE, PERIOD_CLOSED, BACK_DATING_LIMIT, REFERENCE_USED, BALANCE_CAP_REACHED.
+// TIME_NOT_IN_FUTURE, EFFECTIVE_IN_FUTURE, PERIOD_CLOSED, BACK_DATING_LIMIT, REFERENCE_USED, BALANCE_CAP_REACHED, and
+// NOTHING_EARNED when the limits that bound it have nothing left.
 func (a Accrual) Into(programme uuid.UUID, r Request) Request {
-	r.Kind, r.Member, r.Policy, r.DueAt = KindAccrual, a.Member, a.Policy, a.ActivateAt
+	r.Kind, r.Member, r.DueAt = KindAccrual, a.Member, a.ActivateAt
 	to := walletOf(a.Member, a.Unit)
 	if !a.ActivateAt.IsZero() {
 		to.Place, to.Of = Pending, TransactionID(programme, r.Client, r.Key)
 	}
 	r.Legs = []Leg{{
 		From: Account{Unit: a.Unit, Owner: ProgrammeOwner, Place: Issuance}, To: to,
-		Unit: a.Unit, Amount: a.Amount, ExpiresAt: a.ExpiresAt, Fund: a.Fund,
+		Unit: a.Unit, Amount: a.Amount, ExpiresAt: a.ExpiresAt, Policy: a.Policy, Fund: a.Fund,
 	}}
 	return r
 }
@@ -52,37 +54,92 @@ func (b *Book) accrue(tx *Transaction, r *Request) *Refusal {
 	if !r.DueAt.IsZero() && !r.DueAt.After(b.now) {
 		return refuse(TimeNotInFuture, "field", "activate_at")
 	}
+	tx.Amount = r.Amount
 	for _, leg := range r.Legs {
-		var draws []Draw
-		if leg.To.Place.bearsLots() {
-			expiresAt, refusal := b.expiryOf(tx, r, leg)
-			if refusal != nil {
-				return refusal
-			}
-			draws = []Draw{{ExpiresAt: expiresAt, Fund: fundOf(leg), Amount: leg.Amount}}
+		if tx.Kind == KindAccrual {
+			leg.Amount = b.within(leg)
 		}
-		if leg.To.Place == Pending {
-			b.edit(leg.To).dueAt = r.DueAt
+		if leg.Amount.IsZero() {
+			continue
 		}
-		if refusal := b.move(tx, leg.From, leg.To, leg.Amount, draws); refusal != nil {
+		if refusal := b.accrueLeg(tx, r, leg); refusal != nil {
 			return refusal
 		}
 	}
-	for _, leg := range r.Legs {
-		if leg.To.Place != Wallet {
+	if len(tx.Legs) == 0 {
+		return refuse(NothingEarned)
+	}
+	for _, leg := range slices.Clone(tx.Legs) {
+		wallet := leg.To.Account
+		if wallet.Place != Wallet {
 			continue
 		}
-		if refusal := b.settle(tx, leg.To); refusal != nil {
+		if refusal := b.settle(tx, wallet); refusal != nil {
 			return refusal
 		}
 		if tx.Kind != KindAccrual {
 			continue
 		}
-		if refusal := b.extendByActivity(tx, leg.To); refusal != nil {
+		if refusal := b.extendByActivity(tx, wallet); refusal != nil {
 			return refusal
 		}
 	}
 	return nil
+}
+
+// accrueLeg posts one leg, what it uses of limits and what a partner owes for it.
+func (b *Book) accrueLeg(tx *Transaction, r *Request, leg Leg) *Refusal {
+	partners := leg
+	partners.Fund, partners.Amount = leg.Owes.Fund, leg.Amount.Mul(leg.Owes.Share).Truncate(b.programme.Units[leg.Unit].Scale)
+	own := leg
+	own.Amount = leg.Amount.Sub(partners.Amount)
+	for _, funded := range [...]Leg{own, partners} {
+		if refusal := b.accrueFunded(tx, r, funded); refusal != nil {
+			return refusal
+		}
+	}
+	if refusal := b.use(tx, leg); refusal != nil {
+		return refusal
+	}
+	return b.owe(tx, partners)
+}
+
+// accrueFunded posts what one fund pays for.
+func (b *Book) accrueFunded(tx *Transaction, r *Request, leg Leg) *Refusal {
+	if leg.Amount.IsZero() {
+		return nil
+	}
+	var draws []Draw
+	if leg.To.Place.bearsLots() {
+		expiresAt, refusal := b.expiryOf(tx, r, leg)
+		if refusal != nil {
+			return refusal
+		}
+		draws = []Draw{{ExpiresAt: expiresAt, Fund: fundOf(leg), Amount: leg.Amount}}
+	}
+	if leg.To.Place == Pending {
+		b.edit(leg.To).dueAt = r.DueAt
+	}
+	if refusal := b.move(tx, leg.From, leg.To, leg.Amount, draws); refusal != nil {
+		return refusal
+	}
+	tx.Legs[len(tx.Legs)-1].Rule = leg.Rule
+	return nil
+}
+
+// owe posts what a partner owes for its share of a leg, to the nearest unit of money, halves away from zero.
+func (b *Book) owe(tx *Transaction, leg Leg) *Refusal {
+	owed := leg.Owes.Price.Mul(leg.Amount).Round(b.programme.Units[leg.Owes.Unit].Scale)
+	if owed.IsZero() {
+		return nil
+	}
+	from, to := leg.Owes.accounts()
+	return b.move(tx, from, to, owed, nil)
+}
+
+func (o Owing) accounts() (from, to Account) {
+	return Account{Unit: o.Unit, Owner: Partner(o.Partner), Place: Receivable},
+		Account{Unit: o.Unit, Owner: ProgrammeOwner, Place: Deferred}
 }
 
 // expiryOf finds when a new lot expires: the request's own time, else its policy, else the unit's. Pending units count
@@ -94,7 +151,7 @@ func (b *Book) expiryOf(tx *Transaction, r *Request, leg Leg) (time.Time, *Refus
 		}
 		return leg.ExpiresAt, nil
 	}
-	name := r.Policy
+	name := leg.Policy
 	if name == "" {
 		name = b.programme.Units[leg.Unit].Expiry
 	}

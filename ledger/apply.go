@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,7 +52,7 @@ func (b *Book) applyOne(r *Request) outcome {
 	if o, seen := b.replay(id, r); seen {
 		return o
 	}
-	if r.under != 0 && r.under != b.programme.Version {
+	if b.outdated(r) {
 		return outcome{err: ErrTermsChanged}
 	}
 	mark := b.mark()
@@ -81,8 +82,11 @@ func (b *Book) applyTogether(requests []Request, outcomes []outcome) []outcome {
 	if seen == len(requests) {
 		return outcomes
 	}
-	if seen > 0 {
+	switch {
+	case seen > 0:
 		return refuseAll(outcomes, refuse(IdempotencyKeyReused))
+	case slices.ContainsFunc(requests, func(r Request) bool { return b.outdated(&r) }):
+		return refuseAll(outcomes, ErrTermsChanged)
 	}
 	mark := b.mark()
 	for i := range requests {
@@ -103,7 +107,7 @@ func (b *Book) applyTogether(requests []Request, outcomes []outcome) []outcome {
 	return outcomes
 }
 
-func refuseAll(outcomes []outcome, refusal *Refusal) []outcome {
+func refuseAll(outcomes []outcome, refusal error) []outcome {
 	for i := range outcomes {
 		outcomes[i] = outcome{err: refusal}
 	}
@@ -125,6 +129,29 @@ func (b *Book) rejectAll(requests []Request, outcomes []outcome, failed int, ref
 		outcomes[i] = b.reject(id, &requests[i], why)
 	}
 	return outcomes
+}
+
+// outdated reports whether a request was built from terms that are not those of now: another version of the document, an
+// interval of a limit that its time is not in, or a time to wait for that has come.
+func (b *Book) outdated(r *Request) bool {
+	if r.under != 0 && r.under != b.programme.Version {
+		return true
+	}
+	if r.Asked != "" && !r.DueAt.IsZero() && !r.DueAt.After(b.now) {
+		return true // what should wait need not any more
+	}
+	at := r.EffectiveAt
+	if at.IsZero() {
+		at = b.now
+	}
+	for _, leg := range r.Legs {
+		for _, c := range leg.Uses {
+			if limit, declared := b.programme.Limits[c.Unit]; declared && limit.Interval.Of(at, b.programme.Zone) != c.Period {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // replay answers a request whose key is taken: with the first answer if it asks the same, with a refusal if not (L6).
@@ -209,7 +236,7 @@ func beforeEpoch(t time.Time) bool { return !t.IsZero() && t.Before(time.Unix(0,
 
 // admitLegs refuses legs that no state of the books could make right.
 func (b *Book) admitLegs(r *Request) *Refusal {
-	if len(r.Legs) == 0 && !r.Kind.follows() && !r.Kind.control() {
+	if len(r.Legs) == 0 && !r.Kind.follows() && !r.Kind.control() && r.Asked == "" {
 		return refuse(InvalidField, "field", "legs")
 	}
 	for _, leg := range r.Legs {
@@ -221,10 +248,17 @@ func (b *Book) admitLegs(r *Request) *Refusal {
 			return refuse(InvalidField, "field", "unit")
 		case leg.From.Place == Wallet && leg.From.Owner != Member(r.Member):
 			return refuse(InvalidField, "field", "member") // a freeze is looked up by the request's member
-		case strings.ContainsAny(leg.Fund, drawMarks):
+		case strings.ContainsAny(leg.Fund+leg.Owes.Fund, drawMarks):
 			return refuse(InvalidField, "field", "fund")
+		case !leg.Owes.Share.IsZero() && b.programme.Units[leg.Owes.Unit].Kind != MoneyUnit:
+			return refuse(UnknownUnit, "unit", leg.Owes.Unit)
 		case r.Kind != KindRedating && !unit.Fits(leg.Amount):
 			return refuse(AmountOutOfRange, "amount", leg.Amount.String(), "unit", unit.Code)
+		}
+		for _, c := range leg.Uses {
+			if _, declared := b.programme.Limits[c.Unit]; !declared || c.Place != Cap {
+				return refuse(UnknownUnit, "unit", c.Unit)
+			}
 		}
 	}
 	return nil

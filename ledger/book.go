@@ -241,6 +241,8 @@ func shortfall(acc *account, required decimal.Decimal) *Refusal {
 		reason = VoucherUsed
 	case Pending:
 		reason = NotPending
+	case Cap:
+		reason = LimitReached
 	default:
 	}
 	return refuse(reason, "available", acc.balance.Sub(acc.floor).String(), "required", required.String(), "unit", acc.Unit)

@@ -55,14 +55,15 @@ func (c *canon) sum() []byte {
 // hash is the SHA-256 of the canonical request: what the caller asked, without the key that names it.
 func (r *Request) hash() []byte {
 	c := make(canon, 0, 256)
+	if r.Asked != "" {
+		c.texts("asked/1", string(r.Kind), r.Member, r.Asked, r.Reason, r.Reference, r.Actor, r.Channel)
+		c.time(r.EffectiveAt)
+		return c.sum()
+	}
 	c.texts("request/1", string(r.Kind), r.Member)
 	c.int(int64(len(r.Legs)))
 	for _, leg := range r.Legs {
-		c.account(leg.From)
-		c.account(leg.To)
-		c.texts(leg.Unit, leg.Fund)
-		c.amount(leg.Amount)
-		c.time(leg.ExpiresAt)
+		leg.into(&c)
 	}
 	c.id(r.Original)
 	c.amount(r.Amount)
@@ -75,8 +76,23 @@ func (r *Request) hash() []byte {
 	for _, t := range [...]time.Time{r.DueAt, r.RedateFrom, r.RedateTo, r.EffectiveAt} {
 		c.time(t)
 	}
-	c.texts(r.Policy, r.Reason, r.Reference, r.Rule, r.Actor, r.Channel)
+	c.texts(r.Reason, r.Reference, r.Rule, r.Actor, r.Channel)
 	return c.sum()
+}
+
+func (leg *Leg) into(c *canon) {
+	c.account(leg.From)
+	c.account(leg.To)
+	c.texts(leg.Unit, leg.Policy, leg.Fund, leg.Rule)
+	c.amount(leg.Amount)
+	c.time(leg.ExpiresAt)
+	c.int(int64(len(leg.Uses)))
+	for _, used := range leg.Uses {
+		c.account(used)
+	}
+	c.texts(leg.Owes.Partner, leg.Owes.Fund, leg.Owes.Unit)
+	c.amount(leg.Owes.Share)
+	c.amount(leg.Owes.Price)
 }
 
 func (c *canon) account(a Account) {
@@ -120,7 +136,7 @@ func (t *Transaction) digest() []byte {
 	c.time(t.RecordedAt)
 	c.int(int64(len(t.Legs)))
 	for _, leg := range t.Legs {
-		c.text(leg.Unit)
+		c.texts(leg.Unit, leg.Rule)
 		c.amount(leg.Amount)
 		c.account(leg.From.Account)
 		c.int(leg.From.Seq)

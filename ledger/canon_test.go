@@ -60,8 +60,11 @@ func eachField(t *testing.T, row reflect.Value, path string, leave map[string]st
 			continue
 		}
 		switch inner := field.Interface().(type) {
-		case Account, Entry:
+		case Account, Entry, Owing:
 			eachField(t, field, name, leave, check)
+			continue
+		case []Account:
+			eachField(t, reflect.ValueOf(&inner[0]).Elem(), name, leave, check)
 			continue
 		case []Leg:
 			eachField(t, reflect.ValueOf(&inner[0]).Elem(), name, leave, check)
@@ -102,6 +105,7 @@ func TestEveryFieldOfARequestMatters(t *testing.T) {
 	at := day("2026-01-15")
 	r := Accrual{Member: "ann", Unit: "points", Amount: amount("1")}.Into(uuid.UUID{1}, Request{Client: "test", Key: "k"})
 	r.Legs[0].To.Place, r.Legs[0].From.Place = Hold, Voucher // places whose Of counts
+	r.Legs[0].Uses = []Account{{Unit: "monthly", Place: Hold}}
 	r.DueAt, r.EffectiveAt, r.RedateFrom, r.RedateTo = at, at, at, at
 	checkEveryField(t, &r, map[string]string{
 		"Client": "names the transaction", "Key": "names the transaction", "Companions": "are not the caller's",
@@ -163,7 +167,7 @@ func smallRequest(t *rapid.T) Request {
 	n := rapid.Map(rapid.Int64Range(1, 3), func(n int64) decimal.Decimal { return decimal.New(n, int32(n)-2) })
 	r := Request{
 		Kind: Kind(text.Draw(t, "kind")), Member: text.Draw(t, "member"), Amount: n.Draw(t, "amount"),
-		Policy: text.Draw(t, "policy"), Reason: text.Draw(t, "reason"), Reference: text.Draw(t, "reference"),
+		Asked: text.Draw(t, "asked"), Reason: text.Draw(t, "reason"), Reference: text.Draw(t, "reference"),
 		Rule: text.Draw(t, "rule"), Actor: text.Draw(t, "actor"), Channel: text.Draw(t, "channel"),
 		DueAt: at.Draw(t, "due"), RedateFrom: at.Draw(t, "from"), RedateTo: at.Draw(t, "to"), Release: rapid.Bool().Draw(t, "release"),
 	}
@@ -173,7 +177,15 @@ func smallRequest(t *rapid.T) Request {
 			return Account{Unit: unit, Owner: Owner(text.Draw(t, "owner")), Place: Place(text.Draw(t, "place"))}
 		}
 		r.Legs = append(r.Legs, Leg{
-			From: account(), To: account(), Unit: unit, Amount: n.Draw(t, "n"), ExpiresAt: at.Draw(t, "expires"), Fund: text.Draw(t, "fund"),
+			From: account(), To: account(), Unit: unit, Amount: n.Draw(t, "n"), ExpiresAt: at.Draw(t, "expires"),
+			Fund: text.Draw(t, "fund"), Policy: text.Draw(t, "policy"), Rule: text.Draw(t, "leg rule"),
+			Uses: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Account {
+				return Account{Unit: text.Draw(t, "limit"), Place: Cap, Period: text.Draw(t, "period")}
+			}), 0, 2).Draw(t, "uses"),
+			Owes: Owing{
+				Partner: text.Draw(t, "partner"), Fund: text.Draw(t, "partner's fund"), Share: n.Draw(t, "share"),
+				Unit: text.Draw(t, "money"), Price: n.Draw(t, "price"),
+			},
 		})
 	}
 	return r
@@ -199,13 +211,17 @@ func TestDifferentRequestsHaveDifferentHashes(t *testing.T) {
 }
 
 func equalRequests(a, b Request) bool {
+	asked := a.Kind == b.Kind && a.Member == b.Member && a.Asked == b.Asked && a.Reason == b.Reason &&
+		a.Reference == b.Reference && a.Actor == b.Actor && a.Channel == b.Channel
+	if !asked || a.Asked != "" { // what follows from what was asked does not count
+		return asked
+	}
 	legs := slices.EqualFunc(a.Legs, b.Legs, func(x, y Leg) bool {
 		return x.From == y.From && x.To == y.To && x.Unit == y.Unit && x.Fund == y.Fund && x.Amount.Equal(y.Amount) &&
-			x.ExpiresAt.Equal(y.ExpiresAt)
+			x.ExpiresAt.Equal(y.ExpiresAt) && x.Policy == y.Policy && x.Rule == y.Rule && slices.Equal(x.Uses, y.Uses) &&
+			x.Owes.Partner == y.Owes.Partner && x.Owes.Fund == y.Owes.Fund && x.Owes.Share.Equal(y.Owes.Share) && x.Owes.Unit == y.Owes.Unit && x.Owes.Price.Equal(y.Owes.Price)
 	})
-	return legs && a.Kind == b.Kind && a.Member == b.Member && a.Amount.Equal(b.Amount) && a.Policy == b.Policy &&
-		a.Reason == b.Reason && a.Reference == b.Reference && a.Rule == b.Rule && a.Actor == b.Actor &&
-		a.Channel == b.Channel && a.DueAt.Equal(b.DueAt) && a.RedateFrom.Equal(b.RedateFrom) &&
+	return legs && a.Amount.Equal(b.Amount) && a.Rule == b.Rule && a.DueAt.Equal(b.DueAt) && a.RedateFrom.Equal(b.RedateFrom) &&
 		a.RedateTo.Equal(b.RedateTo) && a.Release == b.Release
 }
 

@@ -72,6 +72,9 @@ const (
 	NumberTaken          Reason = "NUMBER_TAKEN"
 	MemberLinked         Reason = "MEMBER_LINKED"
 	TierMoved            Reason = "TIER_MOVED"
+	NothingEarned        Reason = "NOTHING_EARNED"
+	LimitReached         Reason = "LIMIT_REACHED"
+	RuleFailed           Reason = "RULE_FAILED"
 )
 
 // Reasons gives the class of every reason that this package and those above it refuse with.
@@ -88,9 +91,10 @@ var Reasons = map[Reason]Class{
 	NotSandbox: Precondition, ClockBackwards: Precondition, PeriodBackwards: Precondition,
 	AlreadyFrozen: Precondition, NotFrozen: Precondition, NothingToRedate: Precondition,
 	AtomicBatchRejected: Precondition, NotEligible: Precondition, IdempotencyKeyReused: Precondition,
-	AsOfTooRecent: Precondition, VoucherCanceled: Precondition, ReferenceUsed: Conflict,
 	MemberEnrolled: Conflict, MemberChanged: Precondition, NumberTaken: Conflict, MemberLinked: Conflict,
-	TierMoved: Precondition,
+	TierMoved:     Precondition,
+	AsOfTooRecent: Precondition, VoucherCanceled: Precondition, NothingEarned: Precondition,
+	LimitReached: Precondition, RuleFailed: Precondition, ReferenceUsed: Conflict,
 }
 
 // Refusal is a "no" with its reason. Its text may be shown to a caller: it names no SQL, host or other member.

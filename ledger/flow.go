@@ -36,6 +36,10 @@ var flows = reversed(table(
 	rows(KindTier, []UnitKind{TierUnit}, Issuance, Wallet, Issuance, Pending, Wallet, Issuance, Pending, Issuance),
 	rows(KindActivation, []UnitKind{TierUnit}, Pending, Wallet, Wallet, Breakage),
 	rows(KindExpiry, []UnitKind{TierUnit}, Wallet, Breakage),
+	rows(KindAccrual, []UnitKind{LimitUnit}, Cap, Redeemed),
+	rows(KindRedemption, []UnitKind{LimitUnit}, Cap, Redeemed),
+	rows(KindAdjustment, []UnitKind{LimitUnit}, Cap, Redeemed),
+	rows(KindClawback, []UnitKind{LimitUnit}, Redeemed, Cap),
 	arrivals(KindAccrual, KindAllotment, KindActivation, KindCapture, KindVoid, KindTimeout, KindAdjustment,
 		KindTransfer, KindReversal, KindRedating),
 	rows(KindReversal, []UnitKind{RightUnit}, Voucher, Breakage), // a use taken back after the voucher's time

@@ -113,8 +113,8 @@ func scanOpenHold(row pgx.CollectableRow) (openHold, error) {
 		return o, err
 	}
 	o.cursor.DueAt = o.cursor.DueAt.UTC()
-	_, of, err := ParsePlace(place)
-	o.hold = of
+	at, err := ParsePlace(place)
+	o.hold = at.Of
 	return o, err
 }
 

@@ -25,6 +25,7 @@ type Programme struct {
 	Policies map[string]Policy
 	// Ladders are the tiers of each tier group, lowest first. Each is a unit of its own.
 	Ladders map[string][]string
+	Limits  map[string]Limit
 	// Document is the whole document that this was read from; other packages read sections of their own in it.
 	Document []byte
 	// BackDating is how far effective_at may lie before recorded_at; a sandbox has no limit.
@@ -53,11 +54,12 @@ type programmeDocument struct {
 		Expiry    string   `yaml:"expiry"`
 		DebtLimit string   `yaml:"debt_limit"`
 	} `yaml:"units"`
+	Limits []Limit              `yaml:"limits"`
 	Others map[string]yaml.Node `yaml:",inline"` // sections of other packages
 }
 
 // sections are those that other packages read of the same document.
-var sections = map[string]bool{"tiers": true, "benefits": true, "partners": true, "members": true}
+var sections = map[string]bool{"tiers": true, "benefits": true, "partners": true, "members": true, "earning": true}
 
 // DecodeDocument reads sections of a programme's document into a struct, and refuses fields that it does not declare,
 // with their line: what is misspelt must not silently change what points are worth. A field map[string]yaml.Node that is
@@ -90,7 +92,7 @@ func ParseProgramme(document []byte, version int64) (*Programme, error) {
 	p := &Programme{
 		ID: ProgrammeID(doc.Programme), Name: doc.Programme, Version: version, Sandbox: doc.Sandbox,
 		Document: document,
-		Policies: doc.Policies, Units: make(map[string]Unit, len(doc.Units)),
+		Policies: doc.Policies, Units: make(map[string]Unit, len(doc.Units)), Limits: make(map[string]Limit, len(doc.Limits)),
 	}
 	var err error
 	if p.Zone, err = time.LoadLocation(doc.Zone); err != nil || doc.Zone == "" {
@@ -117,12 +119,20 @@ func ParseProgramme(document []byte, version int64) (*Programme, error) {
 				return nil, fmt.Errorf("ledger: programme document: unit %s: debt_limit: %w", u.Code, err)
 			}
 		}
+		if unit.Kind == LimitUnit {
+			return nil, fmt.Errorf("ledger: programme document: unit %s: a limit is declared under limits", u.Code)
+		}
 		if err := p.declare(unit); err != nil {
 			return nil, fmt.Errorf("ledger: programme document: unit %s: %w", u.Code, err)
 		}
 	}
 	if err := p.declareTiers(doc.Others["tiers"]); err != nil {
 		return nil, fmt.Errorf("ledger: programme document: tiers: %w", err)
+	}
+	for _, limit := range doc.Limits {
+		if err := p.limit(limit); err != nil {
+			return nil, fmt.Errorf("ledger: programme document: limit %s: %w", limit.Code, err)
+		}
 	}
 	return p, nil
 }
@@ -165,7 +175,7 @@ func (p *Programme) declare(u Unit) error {
 		return errors.New("a unit's code has 1 to 64 characters")
 	case declared:
 		return errors.New("declared twice")
-	case u.Scale < 0 || u.Scale > 9:
+	case u.Scale < 0 || u.Scale > maxScale:
 		return errors.New("scale is 0 to 9 decimal places")
 	case u.Expiry != "" && !policy:
 		return fmt.Errorf("expiry policy %q is not declared", u.Expiry)
@@ -174,7 +184,7 @@ func (p *Programme) declare(u Unit) error {
 	}
 	switch u.Kind {
 	case PointsUnit, QualifyingUnit, AllotmentUnit, RightUnit, MoneyUnit:
-	case TierUnit: // only declareTiers declares one
+	case TierUnit, LimitUnit: // only declareTiers and limit declare them
 	default:
 		return fmt.Errorf("unknown kind %q: use points, qualifying, allotment, right or money", u.Kind)
 	}

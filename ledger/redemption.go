@@ -52,6 +52,9 @@ func (b *Book) redeem(tx *Transaction, r *Request) *Refusal {
 		if refusal := b.move(tx, leg.From, leg.To, leg.Amount, draws); refusal != nil {
 			return refusal
 		}
+		if refusal := b.use(tx, leg); refusal != nil {
+			return refusal
+		}
 	}
 	for _, leg := range r.Legs {
 		if leg.From.Place == Wallet {

@@ -11,8 +11,7 @@ func (b *Book) require(r *Request) {
 		b.requireTiers(r)
 	} else {
 		for _, leg := range r.Legs {
-			b.want(leg.From)
-			b.want(leg.To)
+			b.requireLeg(leg)
 		}
 	}
 	for _, need := range r.Needs {
@@ -41,6 +40,20 @@ func (b *Book) requireTiers(r *Request) {
 		b.add(leg.To)
 		b.add(walletOf(r.Member, leg.Unit))
 		b.add(breakageOf(leg.Unit))
+	}
+}
+
+func (b *Book) requireLeg(leg Leg) {
+	b.want(leg.From)
+	b.want(leg.To)
+	for _, c := range leg.Uses {
+		b.want(c)
+		b.want(usedOf(c))
+	}
+	if !leg.Owes.Share.IsZero() {
+		from, to := leg.Owes.accounts()
+		b.want(from)
+		b.want(to)
 	}
 }
 

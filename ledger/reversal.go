@@ -9,8 +9,8 @@ import (
 )
 
 // Reverse takes an earlier transaction back, whole when amount is zero, else a part of it, in any number of parts and
-// never more in total than the original. The amount is one of the first leg; of the others goes back what is in
-// proportion, cut to the unit's scale, and the last part brings the rest; rights cannot be cut. Lots return to where they
+// never more in total than the original. The amount is a part of its principal, which is the first leg's amount, or the
+// money that an accrual by rules was earned with. Of the legs goes back what is in proportion, cut to the unit's scale, and the last part brings the rest; rights cannot be cut. Lots return to where they
 // were drawn, the last drawn first, so that what is still spent is a prefix of what was. A redemption, capture, transfer,
 // publication or use is posted backwards; an accrual, allotment or credit by adjustment is clawed back.
 // Refusals: NOT_FOUND, NOT_REVERSIBLE, NOT_REVERSIBLE_IN_PARTS, AMOUNT_OUT_OF_RANGE, ALREADY_REVERSED,
@@ -27,14 +27,14 @@ func (b *Book) reverse(tx *Transaction, r *Request) *Refusal {
 	if !o.tx.Posted() || len(legs) == 0 {
 		return refuse(NotReversible, "kind", string(o.tx.Kind))
 	}
-	whole := legs[0].Amount
+	whole := o.tx.Amount
 	rest := whole.Sub(o.reversed)
 	part := r.Amount
 	if part.IsZero() {
 		part = rest
 	}
 	switch {
-	case !r.Amount.IsZero() && !b.programme.Units[legs[0].Unit].Fits(r.Amount):
+	case !r.Amount.IsZero() && !o.counts(r.Amount, b.programme.Units[legs[0].Unit]):
 		return refuse(AmountOutOfRange, "amount", r.Amount.String(), "unit", legs[0].Unit)
 	case rest.IsZero():
 		return refuse(AlreadyReversed, "amount", whole.String())
@@ -62,6 +62,14 @@ func (b *Book) reverse(tx *Transaction, r *Request) *Refusal {
 	o.reversed = before.Add(part)
 	b.undo = append(b.undo, func() { o.reversed = before })
 	return nil
+}
+
+// counts reports whether a part may be asked for: the principal is money that was earned with, or of the first leg's unit.
+func (o *original) counts(part decimal.Decimal, unit Unit) bool {
+	if !o.tx.Amount.Equal(o.principalLegs()[0].Amount) {
+		unit.Scale = maxScale
+	}
+	return unit.Fits(part)
 }
 
 // principalLegs are the legs that a reversal takes back; none when the kind cannot be reversed.

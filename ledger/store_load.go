@@ -326,7 +326,7 @@ func (b *Book) begin(p *Programme, now time.Time) {
 		}
 		if !acc.stored {
 			acc.floor, acc.floored = acc.Account.floor(p.Units[acc.Unit])
-		} else if acc.Place == Debt { // a new limit counts from now on; what is owed beyond it stays owed
+		} else if acc.Place == Debt || acc.Place == Cap { // a new limit counts from now on; what is beyond it stays so
 			limit, _ := acc.Account.floor(p.Units[acc.Unit])
 			acc.floor = decimal.Min(limit, acc.balance)
 		}

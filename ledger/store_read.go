@@ -25,7 +25,7 @@ FROM transactions AS t
 WHERE t.id = ANY($1::uuid[]) AND t.programme_id = $2`
 
 	sqlReadLegs = `
-SELECT l.transaction_id, l.unit, l.amount, l.from_owner, l.from_place, l.from_stripe, l.from_seq,
+SELECT l.transaction_id, l.unit, l.amount, l.rule, l.from_owner, l.from_place, l.from_stripe, l.from_seq,
        l.to_owner, l.to_place, l.to_stripe, l.to_seq
 FROM legs AS l
 WHERE l.transaction_id = ANY($1::uuid[])
@@ -104,7 +104,7 @@ func scanLegs(rows pgx.Rows, found map[uuid.UUID]*Transaction) error {
 		var leg PostedLeg
 		var fromPlace, toPlace string
 		from, to := &leg.From, &leg.To
-		if err := rows.Scan(&id, &leg.Unit, &leg.Amount, &from.Account.Owner, &fromPlace, &from.Account.Stripe, &from.Seq,
+		if err := rows.Scan(&id, &leg.Unit, &leg.Amount, &leg.Rule, &from.Account.Owner, &fromPlace, &from.Account.Stripe, &from.Seq,
 			&to.Account.Owner, &toPlace, &to.Account.Stripe, &to.Seq); err != nil {
 			return err
 		}
@@ -126,12 +126,12 @@ func (leg *PostedLeg) name(programme uuid.UUID, fromPlace, toPlace string) error
 		entry *Entry
 		place string
 	}{{&leg.From, fromPlace}, {&leg.To, toPlace}} {
-		place, of, err := ParsePlace(side.place)
+		at, err := ParsePlace(side.place)
 		if err != nil {
 			return err
 		}
 		account := &side.entry.Account
-		account.Unit, account.Place, account.Of = leg.Unit, place, of
+		account.Unit, account.Place, account.Of, account.Period = leg.Unit, at.Place, at.Of, at.Period
 		side.entry.AccountID = account.ID(programme)
 	}
 	return nil

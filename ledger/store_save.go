@@ -30,14 +30,14 @@ FROM unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::tex
     reference, actor, channel, rule, effective_at, hash)`
 
 	sqlInsertLegs = `
-INSERT INTO legs (transaction_id, leg, unit, amount, from_owner, from_place, from_stripe, from_seq,
+INSERT INTO legs (transaction_id, leg, unit, amount, rule, from_owner, from_place, from_stripe, from_seq,
     to_owner, to_place, to_stripe, to_seq)
-SELECT u.transaction_id, u.leg, u.unit, u.amount, u.from_owner, u.from_place, u.from_stripe, u.from_seq,
+SELECT u.transaction_id, u.leg, u.unit, u.amount, u.rule, u.from_owner, u.from_place, u.from_stripe, u.from_seq,
     u.to_owner, u.to_place, u.to_stripe, u.to_seq
-FROM unnest($1::uuid[], $2::int2[], $3::text[], $4::decimal[], $5::text[], $6::text[], $7::int2[], $8::int8[],
-    $9::text[], $10::text[], $11::int2[], $12::int8[])
-  AS u (transaction_id, leg, unit, amount, from_owner, from_place, from_stripe, from_seq, to_owner, to_place, to_stripe,
-    to_seq)`
+FROM unnest($1::uuid[], $2::int2[], $3::text[], $4::decimal[], $5::text[], $6::text[], $7::text[], $8::int2[], $9::int8[],
+    $10::text[], $11::text[], $12::int2[], $13::int8[])
+  AS u (transaction_id, leg, unit, amount, rule, from_owner, from_place, from_stripe, from_seq, to_owner, to_place,
+    to_stripe, to_seq)`
 
 	sqlInsertEntries = `
 INSERT INTO entries (account_id, recorded_at, seq, transaction_id, leg, kind, amount, balance, effective_at, lots, hash)
@@ -208,20 +208,21 @@ func (s *saver) transactions() {
 func (s *saver) legs() {
 	var ids []uuid.UUID
 	var numbers, fromStripes, toStripes []int16
-	var units, fromOwners, fromPlaces, toOwners, toPlaces []string
+	var units, rules, fromOwners, fromPlaces, toOwners, toPlaces []string
 	var amounts []decimal.Decimal
 	var fromSeqs, toSeqs []int64
 	for _, t := range s.book.out.transactions {
 		for i, leg := range t.Legs {
 			from, to := leg.From.Account, leg.To.Account
 			ids, numbers, units, amounts = append(ids, t.ID), append(numbers, int16(i)), append(units, leg.Unit), append(amounts, leg.Amount)
+			rules = append(rules, leg.Rule)
 			fromOwners, fromPlaces = append(fromOwners, string(from.Owner)), append(fromPlaces, from.PlaceText())
 			toOwners, toPlaces = append(toOwners, string(to.Owner)), append(toPlaces, to.PlaceText())
 			fromStripes, fromSeqs = append(fromStripes, from.Stripe), append(fromSeqs, leg.From.Seq)
 			toStripes, toSeqs = append(toStripes, to.Stripe), append(toSeqs, leg.To.Seq)
 		}
 	}
-	s.must(len(ids), sqlInsertLegs, ids, numbers, units, amounts, fromOwners, fromPlaces, fromStripes, fromSeqs,
+	s.must(len(ids), sqlInsertLegs, ids, numbers, units, amounts, rules, fromOwners, fromPlaces, fromStripes, fromSeqs,
 		toOwners, toPlaces, toStripes, toSeqs)
 }
 

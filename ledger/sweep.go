@@ -196,8 +196,8 @@ func scanDue(row pgx.CollectableRow) (Due, error) {
 	if err := row.Scan(&d.At, &d.account, &d.fund, &d.Owner, &d.Unit, &d.Amount, &place, &d.Kind); err != nil {
 		return d, err
 	}
-	var err error
-	_, d.of, err = ParsePlace(place)
+	at, err := ParsePlace(place)
+	d.of = at.Of
 	d.At = d.At.UTC()
 	return d, err
 }

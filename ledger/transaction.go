@@ -49,8 +49,27 @@ type Leg struct {
 	Amount   decimal.Decimal
 	// ExpiresAt is set by requests that create a lot with an expiry of its own; zero leaves it to the unit's policy.
 	ExpiresAt time.Time
+	// Policy overrides the unit's expiry policy; ExpiresAt overrides both.
+	Policy string
 	// Fund is set by requests that create a lot that somebody other than the programme pays for.
 	Fund string
+	// Rule is the id of the rule that decided this leg, where a request has several.
+	Rule string
+	// Uses are the caps of the limits that bound the amount. An accrual is cut to what they have left, to nothing if need
+	// be; anything else that does not fit is refused. What moves is used of each of them by a leg of its own.
+	Uses []Account
+	// Owes is the part of an accrual that a partner pays for.
+	Owes Owing
+}
+
+// Owing is what a partner pays of an accrual: its share of what is granted becomes lots of its own fund, and the partner
+// owes the price of each of them.
+type Owing struct {
+	Partner string
+	Fund    string          // names the partner and the version of its price
+	Share   decimal.Decimal // of the amount, above 0 and at most 1; zero is none
+	Unit    string          // of the money
+	Price   decimal.Decimal // of one unit
 }
 
 // Request is one intent of a caller. The constructors (Accrue, Redeem, …) fill in what their kind needs.
@@ -64,7 +83,8 @@ type Request struct {
 	Legs   []Leg
 	// Original is the earlier transaction that a capture, void, timeout, activation or reversal is about.
 	Original uuid.UUID
-	// Amount is the part that a capture or reversal settles; zero means all that is left.
+	// Amount is the part that a capture or reversal settles; zero means all that is left. Of an accrual by rules it is the
+	// amount of money that earned, of which a reversal takes parts.
 	Amount decimal.Decimal
 	// Release returns to the wallet what a capture leaves in the hold.
 	Release bool
@@ -74,14 +94,15 @@ type Request struct {
 	DueAt time.Time
 	// RedateFrom and RedateTo choose the lots of a redating: RedateFrom <= expires_at < RedateTo.
 	RedateFrom, RedateTo time.Time
-	// Policy overrides the unit's expiry policy for what is accrued.
-	Policy string
 	// EffectiveAt is when it counts; zero means when it is recorded.
 	EffectiveAt time.Time
 	// Reason is the caller's reason code, Reference its business reference, Rule the id of the rule that decided it.
 	Reason, Reference, Rule string
 	// Actor is who asked, Channel through what.
 	Actor, Channel string
+	// Asked is what the caller said, in a canonical form, when legs and rule follow from it by terms or a standing that may
+	// be others when the caller tries again. A retry is then recognised by it.
+	Asked string
 	// Needs are what the member must have. They are conditions of the rule that made the request, not part of what is
 	// asked: a retry is answered whatever they are by then.
 	Needs []Need
@@ -124,6 +145,15 @@ type CompanionTable struct {
 	Columns func(rows [][]any) []any
 }
 
+// Column is one column of companion rows, for a table's Columns.
+func Column[T any](rows [][]any, i int) []T {
+	values := make([]T, len(rows))
+	for n, row := range rows {
+		values[n] = row[i].(T) //nolint:forcetypeassert // whoever declares the table makes the rows
+	}
+	return values
+}
+
 // Transaction is what the journal says of a request, for ever. Rejection is empty when it was posted.
 type Transaction struct {
 	ID          uuid.UUID
@@ -134,7 +164,8 @@ type Transaction struct {
 	Rejection   Reason
 	Detail      map[string]string
 	Member      string
-	// Amount is the principal: the first leg's amount, or the part that a capture or reversal settled.
+	// Amount is the principal, of which reversals take parts: the first leg's amount, the money that an accrual by rules
+	// was earned with, or the part that a capture or reversal settled.
 	Amount      decimal.Decimal
 	Original    uuid.UUID
 	DueAt       time.Time
@@ -164,6 +195,7 @@ func (t *Transaction) Err() error {
 // PostedLeg is a leg with the two entries it made.
 type PostedLeg struct {
 	Unit   string
+	Rule   string
 	Amount decimal.Decimal
 	From   Entry
 	To     Entry

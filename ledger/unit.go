@@ -14,7 +14,8 @@ const (
 	AllotmentUnit  UnitKind = "allotment"  // uses that a tier grants for a period
 	RightUnit      UnitKind = "right"      // one unit of a benefit
 	MoneyUnit      UnitKind = "money"
-	TierUnit       UnitKind = "tier" // a member who holds a live one has the tier; the ladders declare them
+	TierUnit       UnitKind = "tier"  // a member who holds a live one has the tier; the ladders declare them
+	LimitUnit      UnitKind = "limit" // what was used of a limit; declared by it
 )
 
 // Unit is something that is counted. Amounts of it have at most Scale decimal places.
@@ -26,7 +27,12 @@ type Unit struct {
 	Expiry string
 	// DebtLimit is how far below zero a clawback may take a member.
 	DebtLimit decimal.Decimal
+	// Most is what a limit lets through in one interval.
+	Most decimal.Decimal
 }
+
+// maxScale is the most decimal places that a unit has.
+const maxScale = 9
 
 var (
 	maxAmount  = decimal.New(1, 12) // one leg; sums stay far from any overflow

@@ -23,6 +23,7 @@ type verifiedAccount struct {
 	owner, placeText string
 	place            Place
 	of               uuid.UUID
+	period           string
 	stripe           int16
 	floored          bool
 	floor, balance   fixed
@@ -114,8 +115,8 @@ func (s *accountStep) readRows(ctx context.Context) error {
 		}
 		var within bool
 		a.balance, within = numeric(c[7]).fixed()
-		var err error
-		if a.place, a.of, err = ParsePlace(a.placeText); err != nil || !ok || !within {
+		at, err := ParsePlace(a.placeText)
+		if a.place, a.of, a.period = at.Place, at.Of, at.Period; err != nil || !ok || !within {
 			s.fail(checkAccount, a.name(), "its place or a number is not readable")
 		}
 		s.accounts = append(s.accounts, a)
@@ -197,7 +198,7 @@ func (s *accountStep) finish(a *verifiedAccount) {
 		s.fail(checkAccount, a.name(), "it has no entry")
 		return
 	}
-	if named := (Account{a.unit, Owner(a.owner), a.place, a.of, a.stripe}); named.ID(a.programme) != a.id {
+	if named := (Account{a.unit, Owner(a.owner), a.place, a.of, a.period, a.stripe}); named.ID(a.programme) != a.id {
 		s.fail(checkAccount, a.name(), "its id does not follow from %s %s %s %d", a.unit, a.owner, a.placeText, a.stripe)
 	}
 	if a.seq != a.now.seq || a.balance != a.now.balance || a.recordedAt != a.now.recordedAt || !bytes.Equal(a.head, a.now.head) {
@@ -205,7 +206,7 @@ func (s *accountStep) finish(a *verifiedAccount) {
 			a.seq, a.balance, a.now.seq, a.now.balance)
 	}
 	_, floored := (Account{Place: a.place}).floor(Unit{})
-	if floored != a.floored || a.floor.positive() || (a.place != Debt && !a.floor.isZero()) {
+	if floored != a.floored || a.floor.positive() || (a.place != Debt && a.place != Cap && !a.floor.isZero()) {
 		s.fail(checkAccount, a.name(), "floor %s in place %s", a.floor, a.placeText)
 	}
 	s.due(a)

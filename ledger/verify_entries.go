@@ -67,7 +67,7 @@ func (a *verifiedAccount) admits(balance fixed) bool {
 	switch _, floored := (Account{Place: a.place}).floor(Unit{}); {
 	case !floored:
 		return true
-	case a.place == Debt:
+	case a.place == Debt, a.place == Cap:
 		return !balance.positive()
 	default:
 		return !balance.negative()

@@ -28,6 +28,7 @@ type sealedTransaction struct {
 type legRow struct {
 	number   int16
 	unit     []byte
+	rule     []byte
 	amount   numeric
 	from, to legSide
 }
@@ -55,7 +56,7 @@ func (s *sealStep) readLegs(ctx context.Context) error {
 		s.legs[id] = append(s.legs[id], legRow{
 			number: rawInt2(c[1]), unit: keep(c[2]), amount: keep(c[3]),
 			from: legSide{keep(c[4]), keep(c[5]), rawInt2(c[6]), rawInt8(c[7])},
-			to:   legSide{keep(c[8]), keep(c[9]), rawInt2(c[10]), rawInt8(c[11])},
+			to:   legSide{keep(c[8]), keep(c[9]), rawInt2(c[10]), rawInt8(c[11])}, rule: keep(c[12]),
 		})
 		return nil
 	})
@@ -153,6 +154,7 @@ func (s *sealStep) digest(t *transactionRow, legs []legRow) [sha256.Size]byte {
 	for i := range legs {
 		leg := &legs[i]
 		h.raw(leg.unit)
+		h.raw(leg.rule)
 		h.numeric(leg.amount)
 		for _, side := range [...]*legSide{&leg.from, &leg.to} {
 			h.raw(leg.unit)
@@ -199,8 +201,9 @@ func (s *sealStep) checkLegs(t *transactionRow, document *Programme, legs []legR
 		s.counts[checkLegs]++
 		amount, ok := leg.amount.fixed()
 		unit, declared := document.Units[string(leg.unit)]
-		from, _, err1 := ParsePlace(string(leg.from.place))
-		to, _, err2 := ParsePlace(string(leg.to.place))
+		fromPlace, err1 := ParsePlace(string(leg.from.place))
+		toPlace, err2 := ParsePlace(string(leg.to.place))
+		from, to := fromPlace.Place, toPlace.Place
 		switch {
 		case int(leg.number) != i:
 			s.fail(checkLegs, t.name(), "leg %d stands where leg %d should", leg.number, i)
@@ -313,11 +316,11 @@ func (v *verifier) readTransactionIDs(ctx context.Context) error {
 const (
 	sqlVerifyLegs = `
 SELECT l.transaction_id, l.leg, l.unit, l.amount, l.from_owner, l.from_place, l.from_stripe, l.from_seq,
-       l.to_owner, l.to_place, l.to_stripe, l.to_seq
+       l.to_owner, l.to_place, l.to_stripe, l.to_seq, l.rule
 FROM unnest($1::uuid[]) AS u (id)
 CROSS JOIN LATERAL (
   SELECT i.transaction_id, i.leg, i.unit, i.amount, i.from_owner, i.from_place, i.from_stripe, i.from_seq,
-         i.to_owner, i.to_place, i.to_stripe, i.to_seq
+         i.to_owner, i.to_place, i.to_stripe, i.to_seq, i.rule
   FROM legs AS i
   WHERE i.transaction_id = u.id
   ORDER BY i.leg

@@ -83,18 +83,10 @@ var facts = &ledger.CompanionTable{
 	Insert: sqlInsertVouchers,
 	Columns: func(rows [][]any) []any {
 		return []any{
-			column[uuid.UUID](rows, 0), column[uuid.UUID](rows, 1), column[uuid.UUID](rows, 2),
-			column[string](rows, 3), column[string](rows, 4), column[string](rows, 5),
+			ledger.Column[uuid.UUID](rows, 0), ledger.Column[uuid.UUID](rows, 1), ledger.Column[uuid.UUID](rows, 2),
+			ledger.Column[string](rows, 3), ledger.Column[string](rows, 4), ledger.Column[string](rows, 5),
 		}
 	},
-}
-
-func column[T any](rows [][]any, i int) []T {
-	values := make([]T, len(rows))
-	for n, row := range rows {
-		values[n] = row[i].(T) //nolint:forcetypeassert // Facts made the row
-	}
-	return values
 }
 
 const sqlReadCode = `

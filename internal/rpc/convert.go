@@ -60,7 +60,7 @@ func idOf(id uuid.UUID) string {
 
 func accountOf(a ledger.Account) *v1.Account {
 	kind, id := ownerOf(a.Owner)
-	return &v1.Account{OwnerKind: kind, OwnerId: id, Place: placeOf(a.Place), PlaceId: idOf(a.Of)}
+	return &v1.Account{OwnerKind: kind, OwnerId: id, Place: placeOf(a.Place), PlaceId: idOf(a.Of) + a.Period}
 }
 
 // lotsOf drops the sign: a leg says by itself which way its lots moved.
@@ -92,7 +92,7 @@ func legsOf(legs []ledger.PostedLeg) []*v1.Leg {
 	for i, leg := range legs {
 		out[i] = &v1.Leg{
 			From: accountOf(leg.From.Account), To: accountOf(leg.To.Account), Unit: leg.Unit, Amount: leg.Amount.String(),
-			Draws: lotsOf(leg.From.Draws),
+			Draws: lotsOf(leg.From.Draws), Rule: leg.Rule,
 		}
 		if !sameLots(leg.From.Draws, leg.To.Draws) {
 			out[i].Lots = lotsOf(leg.To.Draws)

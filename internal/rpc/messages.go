@@ -60,6 +60,9 @@ var sentences = map[string]sentence{
 	string(ledger.MemberChanged):        {"The member was changed meanwhile: read it again.", "会员资料已被更改，请重新读取。"},
 	string(ledger.NumberTaken):          {"A member has this number already.", "该号码已归会员所有。"},
 	string(ledger.MemberLinked):         {"The member is part of it at that time already.", "该会员在此期间已是其成员。"},
+	string(ledger.NothingEarned):        {"Nothing was earned.", "未获得积分。"},
+	string(ledger.LimitReached):         {"The limit is reached.", "已达到上限。"},
+	string(ledger.RuleFailed):           {"A rule of the programme has no result for this.", "计划规则无法得出结果。"},
 
 	reasonCredentialMissing:   {"A credential is required: send Authorization: Bearer and a key.", "缺少凭证。"},
 	reasonCredentialInvalid:   {"The credential is not valid.", "凭证无效。"},

@@ -333,6 +333,8 @@ const (
 	Place_PLACE_DISPUTED Place = 16
 	// What nobody could assign yet.
 	Place_PLACE_SUSPENSE Place = 17
+	// What was used of a limit in one interval, below zero.
+	Place_PLACE_CAP Place = 18
 )
 
 // Enum value maps for Place.
@@ -356,6 +358,7 @@ var (
 		15: "PLACE_RECEIVABLE",
 		16: "PLACE_DISPUTED",
 		17: "PLACE_SUSPENSE",
+		18: "PLACE_CAP",
 	}
 	Place_value = map[string]int32{
 		"PLACE_UNSPECIFIED":  0,
@@ -376,6 +379,7 @@ var (
 		"PLACE_RECEIVABLE":   15,
 		"PLACE_DISPUTED":     16,
 		"PLACE_SUSPENSE":     17,
+		"PLACE_CAP":          18,
 	}
 )
 
@@ -415,7 +419,7 @@ type Account struct {
 	OwnerId string `protobuf:"bytes,2,opt,name=owner_id,json=ownerId,proto3" json:"owner_id,omitempty"`
 	// Where the units wait.
 	Place Place `protobuf:"varint,3,opt,name=place,proto3,enum=tallystick.v1.Place" json:"place,omitempty"`
-	// Which hold, pending transaction or voucher it is; empty for places that exist once.
+	// Which hold, pending transaction or voucher it is, or the interval of a cap; empty for places that exist once.
 	PlaceId       string `protobuf:"bytes,4,opt,name=place_id,json=placeId,proto3" json:"place_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -557,7 +561,9 @@ type Leg struct {
 	// The lots that the amount was taken from, in spending order; empty when it left a place without lots.
 	Draws []*LotLine `protobuf:"bytes,5,rep,name=draws,proto3" json:"draws,omitempty"`
 	// The lots that it became part of, where they are not those that it was taken from.
-	Lots          []*LotLine `protobuf:"bytes,6,rep,name=lots,proto3" json:"lots,omitempty"`
+	Lots []*LotLine `protobuf:"bytes,6,rep,name=lots,proto3" json:"lots,omitempty"`
+	// The rule of the programme that decided this leg, where one transaction has the legs of several.
+	Rule          string `protobuf:"bytes,7,opt,name=rule,proto3" json:"rule,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -632,6 +638,13 @@ func (x *Leg) GetLots() []*LotLine {
 		return x.Lots
 	}
 	return nil
+}
+
+func (x *Leg) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
 }
 
 // AccountBalance is one account's balance right after a transaction, a fact that never changes.
@@ -1169,14 +1182,15 @@ const file_tallystick_v1_common_proto_rawDesc = "" +
 	"\n" +
 	"expires_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x12\n" +
 	"\x04fund\x18\x02 \x01(\tR\x04fund\x12\x16\n" +
-	"\x06amount\x18\x03 \x01(\tR\x06amount\"\xdf\x01\n" +
+	"\x06amount\x18\x03 \x01(\tR\x06amount\"\xf3\x01\n" +
 	"\x03Leg\x12*\n" +
 	"\x04from\x18\x01 \x01(\v2\x16.tallystick.v1.AccountR\x04from\x12&\n" +
 	"\x02to\x18\x02 \x01(\v2\x16.tallystick.v1.AccountR\x02to\x12\x12\n" +
 	"\x04unit\x18\x03 \x01(\tR\x04unit\x12\x16\n" +
 	"\x06amount\x18\x04 \x01(\tR\x06amount\x12,\n" +
 	"\x05draws\x18\x05 \x03(\v2\x16.tallystick.v1.LotLineR\x05draws\x12*\n" +
-	"\x04lots\x18\x06 \x03(\v2\x16.tallystick.v1.LotLineR\x04lots\"p\n" +
+	"\x04lots\x18\x06 \x03(\v2\x16.tallystick.v1.LotLineR\x04lots\x12\x12\n" +
+	"\x04rule\x18\a \x01(\tR\x04rule\"p\n" +
 	"\x0eAccountBalance\x120\n" +
 	"\aaccount\x18\x01 \x01(\v2\x16.tallystick.v1.AccountR\aaccount\x12\x12\n" +
 	"\x04unit\x18\x02 \x01(\tR\x04unit\x12\x18\n" +
@@ -1265,7 +1279,7 @@ const file_tallystick_v1_common_proto_rawDesc = "" +
 	"\x11OWNER_KIND_MEMBER\x10\x01\x12\x16\n" +
 	"\x12OWNER_KIND_PARTNER\x10\x02\x12\x18\n" +
 	"\x14OWNER_KIND_PROGRAMME\x10\x03\x12\x14\n" +
-	"\x10OWNER_KIND_STAFF\x10\x04*\xe5\x02\n" +
+	"\x10OWNER_KIND_STAFF\x10\x04*\xf4\x02\n" +
 	"\x05Place\x12\x15\n" +
 	"\x11PLACE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fPLACE_WALLET\x10\x01\x12\x11\n" +
@@ -1287,7 +1301,8 @@ const file_tallystick_v1_common_proto_rawDesc = "" +
 	"\rPLACE_PAYABLE\x10\x0e\x12\x14\n" +
 	"\x10PLACE_RECEIVABLE\x10\x0f\x12\x12\n" +
 	"\x0ePLACE_DISPUTED\x10\x10\x12\x12\n" +
-	"\x0ePLACE_SUSPENSE\x10\x11B-Z+tallystick/proto/tallystick/v1;tallystickv1b\x06proto3"
+	"\x0ePLACE_SUSPENSE\x10\x11\x12\r\n" +
+	"\tPLACE_CAP\x10\x12B-Z+tallystick/proto/tallystick/v1;tallystickv1b\x06proto3"
 
 var (
 	file_tallystick_v1_common_proto_rawDescOnce sync.Once

@@ -1,0 +1,3 @@
+-- +goose NO TRANSACTION
+-- +goose Up
+GRANT SELECT, INSERT ON TABLE activities TO tallystick_app;
