@@ -55,7 +55,7 @@ func (c *Catalog) RecordActivity(ctx context.Context, programme uuid.UUID, a Act
 
 // EstimateActivity decides what RecordActivity would answer, by the same code on the same state, and records nothing.
 // Without a member it says what the rules give to somebody without tier and facts, before limits.
-func (c *Catalog) EstimateActivity(ctx context.Context, programme uuid.UUID, a Activity, r ledger.Request) (Earned, error) {
+func (c *Catalog) EstimateActivity(ctx context.Context, programme uuid.UUID, a Activity) (Earned, error) {
 	p, err := c.ledger.Programme(ctx, programme)
 	if err != nil {
 		return Earned{}, err
@@ -64,7 +64,7 @@ func (c *Catalog) EstimateActivity(ctx context.Context, programme uuid.UUID, a A
 	if err != nil {
 		return Earned{}, err
 	}
-	r, yields, err := c.accrual(ctx, p, a, who, r)
+	r, yields, err := c.accrual(ctx, p, a, who, ledger.Request{Client: systemClient, Key: uuid.NewString()}) // a key that is free
 	if err != nil || a.Member == "" {
 		return Earned{Lots: granted(yields, nil)}, err
 	}
