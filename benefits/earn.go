@@ -155,8 +155,10 @@ func (a *Activity) variables(kind *ActivityKind, who Earner, regions Regions, zo
 			all["activity."+name] = value
 		}
 	}
-	for code, t := range who.attributes(kind.attributes) {
-		all["member."+code] = t
+	for code, value := range who.attributes(kind.attributes) {
+		if _, ours := all["member."+code]; !ours {
+			all["member."+code] = value
+		}
 	}
 	return all
 }

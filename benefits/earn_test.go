@@ -169,13 +169,24 @@ func TestRulesGiveWhatTheDocumentSays(t *testing.T) {
 
 func TestWhatARuleMayKnowOfAMember(t *testing.T) {
 	p, e := earningOf(t, strings.Replace(earningDocumentText, "      on: survey\n", `      on: survey
-      when: member.birthday && member.tenure_months >= 12 && "golf" in member.segments && member.kind == "person" && member.plan == "p588" && member.region == "cq"
-`, 1))
+      when: member.birthday && member.tenure_months >= 12 && "golf" in member.segments && member.kind == "person" && member.plan == "p588" && "cn" in member.regions && member.arpu >= 99.5 && !member.staff
+`, 1)+`
+members:
+  plans: [{code: p588, names: {en: "588", zh-Hans: 588 套餐}}]
+  segments: [{code: golf, names: {en: Golf, zh-Hans: 高尔夫}}]
+  regions:
+    - {code: cn, level: nation, names: {en: China, zh-Hans: 中国}}
+    - {code: cq, level: province, in: cn, names: {en: Chongqing, zh-Hans: 重庆}}
+  attributes:
+    - {code: arpu, type: number, names: {en: ARPU, zh-Hans: 月均消费}}
+    - {code: staff, type: flag, names: {en: Staff, zh-Hans: 员工}}
+`)
 	zone := p.Zone
-	who := Earner{
-		Kind: "person", Plan: "p588", Region: "cq", Segments: []string{"golf"}, BirthMonth: time.May, BirthDay: 20,
+	who := Earner{Facts: Facts{
+		Kind: Person, Plan: "p588", Region: "cq", Segments: []string{"golf"}, BirthMonth: time.May, BirthDay: 20,
 		EnrolledAt: time.Date(2025, 5, 20, 0, 0, 0, 0, zone),
-	}
+		Attributes: map[string]any{"arpu": decimal.RequireFromString("99.50")},
+	}}
 	a := Activity{Kind: "survey", Member: "ann", At: time.Date(2026, 5, 20, 0, 0, 0, 0, zone)}
 	if yields, err := e.earn(p, &a, who); err != nil || yielded(yields) != "survey 20" {
 		t.Errorf("on the birthday, after a year: %s, %v", yielded(yields), err)
