@@ -178,7 +178,11 @@ func TestReturnsClawBackInProportion(t *testing.T) {
 	c := newEarningClub(t)
 	e := c.mustRecord(t, "b1", billOf("ann", "99.90"))
 	back := func(key, amount string) error {
-		_, err := c.ReturnActivity(t.Context(), c.Programme, e.Transaction.ID, decimal.RequireFromString(amount), ledger.Request{Client: "billing", Key: key})
+		r, err := c.Return(t.Context(), c.Programme, e.Transaction.ID, decimal.RequireFromString(amount), ledger.Request{Client: "billing", Key: key})
+		if err != nil {
+			return err
+		}
+		_, err = c.Ledger.Post(t.Context(), c.Programme, r)
 		return err
 	}
 	for i := range 3 {
@@ -190,7 +194,7 @@ func TestReturnsClawBackInProportion(t *testing.T) {
 	wantRefusal(t, back("r3", "0.01"), ledger.AlreadyReversed)
 	c.WantBalance(t, "deferred", "CNY", decimal.Zero)
 	c.WantBalance(t, "cap", "budget", decimal.Zero)
-	_, err := c.ReturnActivity(t.Context(), c.Programme, c.Accrue(t, "a", "bob", "points", 5).ID, decimal.Zero, ledger.Request{Client: "billing", Key: "r4"})
+	_, err := c.Return(t.Context(), c.Programme, c.Accrue(t, "a", "bob", "points", 5).ID, decimal.Zero, ledger.Request{Client: "billing", Key: "r4"})
 	wantRefusal(t, err, ledger.NotFoundReason)
 }
 

@@ -21,7 +21,7 @@ var audiences = map[string][]auth.Role{
 
 // alsoOperator and alsoFinance are the methods of the LedgerService that others than systems may call.
 var (
-	alsoOperator = "Reverse Adjust Transfer GrantAllotment GetBalance ListEntries GetTransaction ExplainBalance ExplainTransaction ListHolds"
+	alsoOperator = "Reverse Adjust Transfer GrantAllotment RecordActivity EstimateActivity ReturnActivity GetBalance ListEntries GetTransaction ExplainBalance ExplainTransaction ListHolds"
 	alsoFinance  = "GetBalance ListEntries GetTransaction ExplainBalance ExplainTransaction ListHolds"
 )
 

@@ -36,7 +36,7 @@ func TestEveryMethodHasARowAndEveryRowAMethod(t *testing.T) {
 func TestReadsAndOnlyReadsCanBeGets(t *testing.T) {
 	for _, m := range methods() {
 		read := false
-		for _, verb := range []string{"Get", "List", "Explain", "Preview"} {
+		for _, verb := range []string{"Get", "List", "Explain", "Preview", "Estimate"} {
 			read = read || strings.HasPrefix(string(m.Name()), verb)
 		}
 		options, _ := m.Options().(*descriptorpb.MethodOptions)

@@ -58,6 +58,10 @@ var procedures = map[string]procedure{
 		roles: []auth.Role{auth.System}, deadline: callTime, maxBytes: batchBytes,
 	},
 
+	api.LedgerServiceRecordActivityProcedure:   open(auth.System, auth.Operator),
+	api.LedgerServiceEstimateActivityProcedure: open(auth.System, auth.Operator),
+	api.LedgerServiceReturnActivityProcedure:   open(auth.System, auth.Operator),
+
 	api.LedgerServiceGetBalanceProcedure:         open(auth.System, auth.Finance, auth.Operator),
 	api.LedgerServiceListEntriesProcedure:        open(auth.System, auth.Finance, auth.Operator),
 	api.LedgerServiceGetTransactionProcedure:     open(auth.System, auth.Finance, auth.Operator),

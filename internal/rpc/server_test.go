@@ -58,6 +58,16 @@ partners:
     names: {en: Other House, zh-Hans: 二号}
     outlets: [door]
     honours: [{benefit: dinner, unit: CNY, price: "1.00"}]
+limits:
+  - {code: survey-a-month, of: times, per: member, interval: month, most: 1}
+earning:
+  activities:
+    - {code: bill, names: {en: Bill, zh-Hans: 账单}, money: CNY, fields: {plan: text, months: number, online: flag}}
+    - {code: survey, names: {en: Survey, zh-Hans: 问卷}}
+  rules:
+    - {code: bill-points, names: {en: Points, zh-Hans: 积分}, on: bill, unit: points, rate: {points: 1, per: 1, whole: true}}
+    - {code: online, names: {en: Online, zh-Hans: 电子账单}, on: bill, when: activity.online && activity.months >= 12, unit: points, points: 5}
+    - {code: survey, names: {en: Survey, zh-Hans: 问卷}, on: survey, unit: points, points: 20, limits: [survey-a-month]}
 `
 
 // world is a running server on a real listener and a real database, with a credential of every role.

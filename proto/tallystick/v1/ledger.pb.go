@@ -3375,6 +3375,658 @@ func (x *ListHoldsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// Activity is something that a member did.
+type Activity struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its kind: a code of the programme's `earning.activities`.
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// The member: the programme's reference, 1 to 64 of A-Z, a-z, 0-9, "_", ".", and "-". Empty only in an estimate.
+	MemberId string `protobuf:"bytes,2,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	// When it happened, which is when what it earns counts; absent: when it is recorded. Not in the future.
+	HappenedAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=happened_at,json=happenedAt,proto3" json:"happened_at,omitempty"`
+	// Its price, in the money of its kind; empty when it has none.
+	Amount string `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	// The part of the amount that was given to the member, which earns nothing.
+	Gifted string `protobuf:"bytes,5,opt,name=gifted,proto3" json:"gifted,omitempty"`
+	// The part of the amount that was paid in points, which earns nothing.
+	PaidInPoints string `protobuf:"bytes,6,opt,name=paid_in_points,json=paidInPoints,proto3" json:"paid_in_points,omitempty"`
+	// What else its kind has.
+	Fields []*Field `protobuf:"bytes,7,rep,name=fields,proto3" json:"fields,omitempty"`
+	// The caller's business reference, such as a bill's number; unique per caller and kind. Printable ASCII without blanks.
+	Reference string `protobuf:"bytes,8,opt,name=reference,proto3" json:"reference,omitempty"`
+	// Where it comes from, such as "app" or "billing".
+	Channel       string `protobuf:"bytes,9,opt,name=channel,proto3" json:"channel,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Activity) Reset() {
+	*x = Activity{}
+	mi := &file_tallystick_v1_ledger_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Activity) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Activity) ProtoMessage() {}
+
+func (x *Activity) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_ledger_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Activity.ProtoReflect.Descriptor instead.
+func (*Activity) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_ledger_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *Activity) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Activity) GetMemberId() string {
+	if x != nil {
+		return x.MemberId
+	}
+	return ""
+}
+
+func (x *Activity) GetHappenedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.HappenedAt
+	}
+	return nil
+}
+
+func (x *Activity) GetAmount() string {
+	if x != nil {
+		return x.Amount
+	}
+	return ""
+}
+
+func (x *Activity) GetGifted() string {
+	if x != nil {
+		return x.Gifted
+	}
+	return ""
+}
+
+func (x *Activity) GetPaidInPoints() string {
+	if x != nil {
+		return x.PaidInPoints
+	}
+	return ""
+}
+
+func (x *Activity) GetFields() []*Field {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *Activity) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *Activity) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+// Field is one field of an activity, with a value of the type that its kind declares.
+type Field struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Name string `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	// One of them.
+	//
+	// Types that are valid to be assigned to Value:
+	//
+	//	*Field_Text
+	//	*Field_Number
+	//	*Field_Flag
+	Value         isField_Value `protobuf_oneof:"value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Field) Reset() {
+	*x = Field{}
+	mi := &file_tallystick_v1_ledger_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Field) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Field) ProtoMessage() {}
+
+func (x *Field) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_ledger_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Field.ProtoReflect.Descriptor instead.
+func (*Field) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_ledger_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *Field) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Field) GetValue() isField_Value {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *Field) GetText() string {
+	if x != nil {
+		if x, ok := x.Value.(*Field_Text); ok {
+			return x.Text
+		}
+	}
+	return ""
+}
+
+func (x *Field) GetNumber() string {
+	if x != nil {
+		if x, ok := x.Value.(*Field_Number); ok {
+			return x.Number
+		}
+	}
+	return ""
+}
+
+func (x *Field) GetFlag() bool {
+	if x != nil {
+		if x, ok := x.Value.(*Field_Flag); ok {
+			return x.Flag
+		}
+	}
+	return false
+}
+
+type isField_Value interface {
+	isField_Value()
+}
+
+type Field_Text struct {
+	// A text: at most 256 characters, none of them a control or a direction mark. No personal data.
+	Text string `protobuf:"bytes,1,opt,name=text,proto3,oneof"`
+}
+
+type Field_Number struct {
+	// A decimal number.
+	Number string `protobuf:"bytes,2,opt,name=number,proto3,oneof"`
+}
+
+type Field_Flag struct {
+	// Yes or no.
+	Flag bool `protobuf:"varint,3,opt,name=flag,proto3,oneof"`
+}
+
+func (*Field_Text) isField_Value() {}
+
+func (*Field_Number) isField_Value() {}
+
+func (*Field_Flag) isField_Value() {}
+
+// EarnedLot is what one rule made of an activity.
+type EarnedLot struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The rule's code.
+	Rule string `protobuf:"bytes,1,opt,name=rule,proto3" json:"rule,omitempty"`
+	// The unit's code.
+	Unit string `protobuf:"bytes,2,opt,name=unit,proto3" json:"unit,omitempty"`
+	// What the rule gives.
+	Points string `protobuf:"bytes,3,opt,name=points,proto3" json:"points,omitempty"`
+	// What its limits let through of it.
+	Granted string `protobuf:"bytes,4,opt,name=granted,proto3" json:"granted,omitempty"`
+	// Why the rule gives nothing: "not_in_time", "not_met", "not_the_most" or "rounds_to_none"; empty when it gives.
+	Why           string `protobuf:"bytes,5,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EarnedLot) Reset() {
+	*x = EarnedLot{}
+	mi := &file_tallystick_v1_ledger_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EarnedLot) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EarnedLot) ProtoMessage() {}
+
+func (x *EarnedLot) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_ledger_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EarnedLot.ProtoReflect.Descriptor instead.
+func (*EarnedLot) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_ledger_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *EarnedLot) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *EarnedLot) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *EarnedLot) GetPoints() string {
+	if x != nil {
+		return x.Points
+	}
+	return ""
+}
+
+func (x *EarnedLot) GetGranted() string {
+	if x != nil {
+		return x.Granted
+	}
+	return ""
+}
+
+func (x *EarnedLot) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+// RecordActivityRequest asks to record an activity.
+type RecordActivityRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's own id of this one intent: 1 to 128 of A-Z, a-z, 0-9, "_", ".", ":" and "-".
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// What the member did.
+	Activity      *Activity `protobuf:"bytes,2,opt,name=activity,proto3" json:"activity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordActivityRequest) Reset() {
+	*x = RecordActivityRequest{}
+	mi := &file_tallystick_v1_ledger_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordActivityRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordActivityRequest) ProtoMessage() {}
+
+func (x *RecordActivityRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_ledger_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordActivityRequest.ProtoReflect.Descriptor instead.
+func (*RecordActivityRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_ledger_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *RecordActivityRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *RecordActivityRequest) GetActivity() *Activity {
+	if x != nil {
+		return x.Activity
+	}
+	return nil
+}
+
+// RecordActivityResponse answers an activity.
+type RecordActivityResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The accrual, or the rejection that says that nothing was earned.
+	Transaction *Transaction `protobuf:"bytes,1,opt,name=transaction,proto3" json:"transaction,omitempty"`
+	// What each rule on the kind made of it, in the document's order; none when nothing was earned.
+	Lots          []*EarnedLot `protobuf:"bytes,2,rep,name=lots,proto3" json:"lots,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordActivityResponse) Reset() {
+	*x = RecordActivityResponse{}
+	mi := &file_tallystick_v1_ledger_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordActivityResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordActivityResponse) ProtoMessage() {}
+
+func (x *RecordActivityResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_ledger_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordActivityResponse.ProtoReflect.Descriptor instead.
+func (*RecordActivityResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_ledger_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *RecordActivityResponse) GetTransaction() *Transaction {
+	if x != nil {
+		return x.Transaction
+	}
+	return nil
+}
+
+func (x *RecordActivityResponse) GetLots() []*EarnedLot {
+	if x != nil {
+		return x.Lots
+	}
+	return nil
+}
+
+// EstimateActivityRequest asks what an activity would earn.
+type EstimateActivityRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the member would do.
+	Activity      *Activity `protobuf:"bytes,1,opt,name=activity,proto3" json:"activity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EstimateActivityRequest) Reset() {
+	*x = EstimateActivityRequest{}
+	mi := &file_tallystick_v1_ledger_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EstimateActivityRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EstimateActivityRequest) ProtoMessage() {}
+
+func (x *EstimateActivityRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_ledger_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EstimateActivityRequest.ProtoReflect.Descriptor instead.
+func (*EstimateActivityRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_ledger_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *EstimateActivityRequest) GetActivity() *Activity {
+	if x != nil {
+		return x.Activity
+	}
+	return nil
+}
+
+// EstimateActivityResponse answers an estimate.
+type EstimateActivityResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What each rule on the kind would make of it, in the document's order.
+	Lots          []*EarnedLot `protobuf:"bytes,1,rep,name=lots,proto3" json:"lots,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EstimateActivityResponse) Reset() {
+	*x = EstimateActivityResponse{}
+	mi := &file_tallystick_v1_ledger_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EstimateActivityResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EstimateActivityResponse) ProtoMessage() {}
+
+func (x *EstimateActivityResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_ledger_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EstimateActivityResponse.ProtoReflect.Descriptor instead.
+func (*EstimateActivityResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_ledger_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *EstimateActivityResponse) GetLots() []*EarnedLot {
+	if x != nil {
+		return x.Lots
+	}
+	return nil
+}
+
+// ReturnActivityRequest asks to take back what an activity earned.
+type ReturnActivityRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's own id of this one intent: 1 to 128 of A-Z, a-z, 0-9, "_", ".", ":" and "-".
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// Whether to try only: the answer is what would happen now, nothing is recorded and the key stays free.
+	Preview bool `protobuf:"varint,2,opt,name=preview,proto3" json:"preview,omitempty"`
+	// The transaction that recorded the activity.
+	TransactionId string `protobuf:"bytes,3,opt,name=transaction_id,json=transactionId,proto3" json:"transaction_id,omitempty"`
+	// The money that is returned, of the part that earned; empty: all that was not returned yet.
+	Amount string `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Why, in the caller's own words: at most 140 characters, none of them a control or a direction mark. No personal data.
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The caller's business reference, such as a credit note's number; unique per caller and kind. Printable ASCII without blanks.
+	Reference     string `protobuf:"bytes,6,opt,name=reference,proto3" json:"reference,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReturnActivityRequest) Reset() {
+	*x = ReturnActivityRequest{}
+	mi := &file_tallystick_v1_ledger_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReturnActivityRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReturnActivityRequest) ProtoMessage() {}
+
+func (x *ReturnActivityRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_ledger_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReturnActivityRequest.ProtoReflect.Descriptor instead.
+func (*ReturnActivityRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_ledger_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *ReturnActivityRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *ReturnActivityRequest) GetPreview() bool {
+	if x != nil {
+		return x.Preview
+	}
+	return false
+}
+
+func (x *ReturnActivityRequest) GetTransactionId() string {
+	if x != nil {
+		return x.TransactionId
+	}
+	return ""
+}
+
+func (x *ReturnActivityRequest) GetAmount() string {
+	if x != nil {
+		return x.Amount
+	}
+	return ""
+}
+
+func (x *ReturnActivityRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ReturnActivityRequest) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+// ReturnActivityResponse answers a return.
+type ReturnActivityResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The clawback.
+	Transaction   *Transaction `protobuf:"bytes,1,opt,name=transaction,proto3" json:"transaction,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReturnActivityResponse) Reset() {
+	*x = ReturnActivityResponse{}
+	mi := &file_tallystick_v1_ledger_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReturnActivityResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReturnActivityResponse) ProtoMessage() {}
+
+func (x *ReturnActivityResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_ledger_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReturnActivityResponse.ProtoReflect.Descriptor instead.
+func (*ReturnActivityResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_ledger_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *ReturnActivityResponse) GetTransaction() *Transaction {
+	if x != nil {
+		return x.Transaction
+	}
+	return nil
+}
+
 var File_tallystick_v1_ledger_proto protoreflect.FileDescriptor
 
 const file_tallystick_v1_ledger_proto_rawDesc = "" +
@@ -3647,15 +4299,57 @@ const file_tallystick_v1_ledger_proto_rawDesc = "" +
 	"\x05state\x18\v \x01(\x0e2\x18.tallystick.v1.HoldStateR\x05state\"k\n" +
 	"\x11ListHoldsResponse\x12.\n" +
 	"\x05holds\x18\x01 \x03(\v2\x18.tallystick.v1.HeldUnitsR\x05holds\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x9f\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xdf\x04\n" +
+	"\bActivity\x12=\n" +
+	"\x04kind\x18\x01 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\x04kind\x127\n" +
+	"\tmember_id\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\x12M\n" +
+	"\vhappened_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x10\xbaH\r\xb2\x01\n" +
+	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\n" +
+	"happenedAt\x12J\n" +
+	"\x06amount\x18\x04 \x01(\tB2\xbaH/r-\x18 2)^((0|[1-9][0-9]{0,15})(\\.[0-9]{1,12})?)?$R\x06amount\x12J\n" +
+	"\x06gifted\x18\x05 \x01(\tB2\xbaH/r-\x18 2)^((0|[1-9][0-9]{0,15})(\\.[0-9]{1,12})?)?$R\x06gifted\x12X\n" +
+	"\x0epaid_in_points\x18\x06 \x01(\tB2\xbaH/r-\x18 2)^((0|[1-9][0-9]{0,15})(\\.[0-9]{1,12})?)?$R\fpaidInPoints\x126\n" +
+	"\x06fields\x18\a \x03(\v2\x14.tallystick.v1.FieldB\b\xbaH\x05\x92\x01\x02\x10 R\x06fields\x120\n" +
+	"\treference\x18\b \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x012\b^[!-~]*$R\treference\x120\n" +
+	"\achannel\x18\t \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\"\x94\x02\n" +
+	"\x05Field\x120\n" +
+	"\x04name\x18\x04 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18 2\x11^[a-z][a-z0-9_]*$R\x04name\x12f\n" +
+	"\x04text\x18\x01 \x01(\tBP\xbaHMrK\x18\x80\x022F^[^\\p{Cc}\\x{061C}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$H\x00R\x04text\x12K\n" +
+	"\x06number\x18\x02 \x01(\tB1\xbaH.r,\x18 2(^-?(0|[1-9][0-9]{0,15})(\\.[0-9]{1,12})?$H\x00R\x06number\x12\x14\n" +
+	"\x04flag\x18\x03 \x01(\bH\x00R\x04flagB\x0e\n" +
+	"\x05value\x12\x05\xbaH\x02\b\x01\"w\n" +
+	"\tEarnedLot\x12\x12\n" +
+	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x12\n" +
+	"\x04unit\x18\x02 \x01(\tR\x04unit\x12\x16\n" +
+	"\x06points\x18\x03 \x01(\tR\x06points\x12\x18\n" +
+	"\agranted\x18\x04 \x01(\tR\agranted\x12\x10\n" +
+	"\x03why\x18\x05 \x01(\tR\x03why\"\x9d\x01\n" +
+	"\x15RecordActivityRequest\x12G\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x12;\n" +
+	"\bactivity\x18\x02 \x01(\v2\x17.tallystick.v1.ActivityB\x06\xbaH\x03\xc8\x01\x01R\bactivity\"\x84\x01\n" +
+	"\x16RecordActivityResponse\x12<\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\x12,\n" +
+	"\x04lots\x18\x02 \x03(\v2\x18.tallystick.v1.EarnedLotR\x04lots\"V\n" +
+	"\x17EstimateActivityRequest\x12;\n" +
+	"\bactivity\x18\x01 \x01(\v2\x17.tallystick.v1.ActivityB\x06\xbaH\x03\xc8\x01\x01R\bactivity\"H\n" +
+	"\x18EstimateActivityResponse\x12,\n" +
+	"\x04lots\x18\x01 \x03(\v2\x18.tallystick.v1.EarnedLotR\x04lots\"\x96\x03\n" +
+	"\x15ReturnActivityRequest\x12G\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x12\x18\n" +
+	"\apreview\x18\x02 \x01(\bR\apreview\x12/\n" +
+	"\x0etransaction_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\rtransactionId\x12J\n" +
+	"\x06amount\x18\x04 \x01(\tB2\xbaH/r-\x18 2)^((0|[1-9][0-9]{0,15})(\\.[0-9]{1,12})?)?$R\x06amount\x12k\n" +
+	"\x06reason\x18\x05 \x01(\tBS\xbaHPrN\x18\x8c\x01(\xb0\x042F^[^\\p{Cc}\\x{061C}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\x120\n" +
+	"\treference\x18\x06 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x012\b^[!-~]*$R\treference\"V\n" +
+	"\x16ReturnActivityResponse\x12<\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction*\x9f\x01\n" +
 	"\tHoldState\x12\x1a\n" +
 	"\x16HOLD_STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fHOLD_STATE_OPEN\x10\x01\x12\x17\n" +
 	"\x13HOLD_STATE_PAST_DUE\x10\x02\x12\x17\n" +
 	"\x13HOLD_STATE_CAPTURED\x10\x03\x12\x15\n" +
 	"\x11HOLD_STATE_VOIDED\x10\x04\x12\x18\n" +
-	"\x14HOLD_STATE_TIMED_OUT\x10\x052\xb6\n" +
-	"\n" +
+	"\x14HOLD_STATE_TIMED_OUT\x10\x052\xde\f\n" +
 	"\rLedgerService\x12E\n" +
 	"\x06Accrue\x12\x1c.tallystick.v1.AccrueRequest\x1a\x1d.tallystick.v1.AccrueResponse\x12E\n" +
 	"\x06Redeem\x12\x1c.tallystick.v1.RedeemRequest\x1a\x1d.tallystick.v1.RedeemResponse\x12?\n" +
@@ -3665,7 +4359,10 @@ const file_tallystick_v1_ledger_proto_rawDesc = "" +
 	"\aReverse\x12\x1d.tallystick.v1.ReverseRequest\x1a\x1e.tallystick.v1.ReverseResponse\x12E\n" +
 	"\x06Adjust\x12\x1c.tallystick.v1.AdjustRequest\x1a\x1d.tallystick.v1.AdjustResponse\x12K\n" +
 	"\bTransfer\x12\x1e.tallystick.v1.TransferRequest\x1a\x1f.tallystick.v1.TransferResponse\x12]\n" +
-	"\x0eGrantAllotment\x12$.tallystick.v1.GrantAllotmentRequest\x1a%.tallystick.v1.GrantAllotmentResponse\x12N\n" +
+	"\x0eGrantAllotment\x12$.tallystick.v1.GrantAllotmentRequest\x1a%.tallystick.v1.GrantAllotmentResponse\x12]\n" +
+	"\x0eRecordActivity\x12$.tallystick.v1.RecordActivityRequest\x1a%.tallystick.v1.RecordActivityResponse\x12h\n" +
+	"\x10EstimateActivity\x12&.tallystick.v1.EstimateActivityRequest\x1a'.tallystick.v1.EstimateActivityResponse\"\x03\x90\x02\x01\x12]\n" +
+	"\x0eReturnActivity\x12$.tallystick.v1.ReturnActivityRequest\x1a%.tallystick.v1.ReturnActivityResponse\x12N\n" +
 	"\tPostBatch\x12\x1f.tallystick.v1.PostBatchRequest\x1a .tallystick.v1.PostBatchResponse\x12V\n" +
 	"\n" +
 	"GetBalance\x12 .tallystick.v1.GetBalanceRequest\x1a!.tallystick.v1.GetBalanceResponse\"\x03\x90\x02\x01\x12Y\n" +
@@ -3688,7 +4385,7 @@ func file_tallystick_v1_ledger_proto_rawDescGZIP() []byte {
 }
 
 var file_tallystick_v1_ledger_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tallystick_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_tallystick_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_tallystick_v1_ledger_proto_goTypes = []any{
 	(HoldState)(0),                     // 0: tallystick.v1.HoldState
 	(*AccrueRequest)(nil),              // 1: tallystick.v1.AccrueRequest
@@ -3730,39 +4427,48 @@ var file_tallystick_v1_ledger_proto_goTypes = []any{
 	(*ListHoldsRequest)(nil),           // 37: tallystick.v1.ListHoldsRequest
 	(*HeldUnits)(nil),                  // 38: tallystick.v1.HeldUnits
 	(*ListHoldsResponse)(nil),          // 39: tallystick.v1.ListHoldsResponse
-	(*timestamppb.Timestamp)(nil),      // 40: google.protobuf.Timestamp
-	(*Transaction)(nil),                // 41: tallystick.v1.Transaction
-	(*durationpb.Duration)(nil),        // 42: google.protobuf.Duration
-	(*Failure)(nil),                    // 43: tallystick.v1.Failure
-	(*Balance)(nil),                    // 44: tallystick.v1.Balance
-	(Place)(0),                         // 45: tallystick.v1.Place
-	(Kind)(0),                          // 46: tallystick.v1.Kind
-	(*LotLine)(nil),                    // 47: tallystick.v1.LotLine
+	(*Activity)(nil),                   // 40: tallystick.v1.Activity
+	(*Field)(nil),                      // 41: tallystick.v1.Field
+	(*EarnedLot)(nil),                  // 42: tallystick.v1.EarnedLot
+	(*RecordActivityRequest)(nil),      // 43: tallystick.v1.RecordActivityRequest
+	(*RecordActivityResponse)(nil),     // 44: tallystick.v1.RecordActivityResponse
+	(*EstimateActivityRequest)(nil),    // 45: tallystick.v1.EstimateActivityRequest
+	(*EstimateActivityResponse)(nil),   // 46: tallystick.v1.EstimateActivityResponse
+	(*ReturnActivityRequest)(nil),      // 47: tallystick.v1.ReturnActivityRequest
+	(*ReturnActivityResponse)(nil),     // 48: tallystick.v1.ReturnActivityResponse
+	(*timestamppb.Timestamp)(nil),      // 49: google.protobuf.Timestamp
+	(*Transaction)(nil),                // 50: tallystick.v1.Transaction
+	(*durationpb.Duration)(nil),        // 51: google.protobuf.Duration
+	(*Failure)(nil),                    // 52: tallystick.v1.Failure
+	(*Balance)(nil),                    // 53: tallystick.v1.Balance
+	(Place)(0),                         // 54: tallystick.v1.Place
+	(Kind)(0),                          // 55: tallystick.v1.Kind
+	(*LotLine)(nil),                    // 56: tallystick.v1.LotLine
 }
 var file_tallystick_v1_ledger_proto_depIdxs = []int32{
-	40, // 0: tallystick.v1.AccrueRequest.activate_at:type_name -> google.protobuf.Timestamp
-	40, // 1: tallystick.v1.AccrueRequest.expires_at:type_name -> google.protobuf.Timestamp
-	40, // 2: tallystick.v1.AccrueRequest.effective_at:type_name -> google.protobuf.Timestamp
-	41, // 3: tallystick.v1.AccrueResponse.transaction:type_name -> tallystick.v1.Transaction
-	40, // 4: tallystick.v1.RedeemRequest.effective_at:type_name -> google.protobuf.Timestamp
-	41, // 5: tallystick.v1.RedeemResponse.transaction:type_name -> tallystick.v1.Transaction
-	42, // 6: tallystick.v1.HoldRequest.timeout:type_name -> google.protobuf.Duration
-	40, // 7: tallystick.v1.HoldRequest.effective_at:type_name -> google.protobuf.Timestamp
-	41, // 8: tallystick.v1.HoldResponse.transaction:type_name -> tallystick.v1.Transaction
-	40, // 9: tallystick.v1.CaptureRequest.effective_at:type_name -> google.protobuf.Timestamp
-	41, // 10: tallystick.v1.CaptureResponse.transaction:type_name -> tallystick.v1.Transaction
-	40, // 11: tallystick.v1.VoidRequest.effective_at:type_name -> google.protobuf.Timestamp
-	41, // 12: tallystick.v1.VoidResponse.transaction:type_name -> tallystick.v1.Transaction
-	40, // 13: tallystick.v1.ReverseRequest.effective_at:type_name -> google.protobuf.Timestamp
-	41, // 14: tallystick.v1.ReverseResponse.transaction:type_name -> tallystick.v1.Transaction
-	40, // 15: tallystick.v1.AdjustRequest.expires_at:type_name -> google.protobuf.Timestamp
-	40, // 16: tallystick.v1.AdjustRequest.effective_at:type_name -> google.protobuf.Timestamp
-	41, // 17: tallystick.v1.AdjustResponse.transaction:type_name -> tallystick.v1.Transaction
-	40, // 18: tallystick.v1.TransferRequest.effective_at:type_name -> google.protobuf.Timestamp
-	41, // 19: tallystick.v1.TransferResponse.transaction:type_name -> tallystick.v1.Transaction
-	40, // 20: tallystick.v1.GrantAllotmentRequest.expires_at:type_name -> google.protobuf.Timestamp
-	40, // 21: tallystick.v1.GrantAllotmentRequest.effective_at:type_name -> google.protobuf.Timestamp
-	41, // 22: tallystick.v1.GrantAllotmentResponse.transaction:type_name -> tallystick.v1.Transaction
+	49, // 0: tallystick.v1.AccrueRequest.activate_at:type_name -> google.protobuf.Timestamp
+	49, // 1: tallystick.v1.AccrueRequest.expires_at:type_name -> google.protobuf.Timestamp
+	49, // 2: tallystick.v1.AccrueRequest.effective_at:type_name -> google.protobuf.Timestamp
+	50, // 3: tallystick.v1.AccrueResponse.transaction:type_name -> tallystick.v1.Transaction
+	49, // 4: tallystick.v1.RedeemRequest.effective_at:type_name -> google.protobuf.Timestamp
+	50, // 5: tallystick.v1.RedeemResponse.transaction:type_name -> tallystick.v1.Transaction
+	51, // 6: tallystick.v1.HoldRequest.timeout:type_name -> google.protobuf.Duration
+	49, // 7: tallystick.v1.HoldRequest.effective_at:type_name -> google.protobuf.Timestamp
+	50, // 8: tallystick.v1.HoldResponse.transaction:type_name -> tallystick.v1.Transaction
+	49, // 9: tallystick.v1.CaptureRequest.effective_at:type_name -> google.protobuf.Timestamp
+	50, // 10: tallystick.v1.CaptureResponse.transaction:type_name -> tallystick.v1.Transaction
+	49, // 11: tallystick.v1.VoidRequest.effective_at:type_name -> google.protobuf.Timestamp
+	50, // 12: tallystick.v1.VoidResponse.transaction:type_name -> tallystick.v1.Transaction
+	49, // 13: tallystick.v1.ReverseRequest.effective_at:type_name -> google.protobuf.Timestamp
+	50, // 14: tallystick.v1.ReverseResponse.transaction:type_name -> tallystick.v1.Transaction
+	49, // 15: tallystick.v1.AdjustRequest.expires_at:type_name -> google.protobuf.Timestamp
+	49, // 16: tallystick.v1.AdjustRequest.effective_at:type_name -> google.protobuf.Timestamp
+	50, // 17: tallystick.v1.AdjustResponse.transaction:type_name -> tallystick.v1.Transaction
+	49, // 18: tallystick.v1.TransferRequest.effective_at:type_name -> google.protobuf.Timestamp
+	50, // 19: tallystick.v1.TransferResponse.transaction:type_name -> tallystick.v1.Transaction
+	49, // 20: tallystick.v1.GrantAllotmentRequest.expires_at:type_name -> google.protobuf.Timestamp
+	49, // 21: tallystick.v1.GrantAllotmentRequest.effective_at:type_name -> google.protobuf.Timestamp
+	50, // 22: tallystick.v1.GrantAllotmentResponse.transaction:type_name -> tallystick.v1.Transaction
 	1,  // 23: tallystick.v1.BatchItem.accrue:type_name -> tallystick.v1.AccrueRequest
 	3,  // 24: tallystick.v1.BatchItem.redeem:type_name -> tallystick.v1.RedeemRequest
 	5,  // 25: tallystick.v1.BatchItem.hold:type_name -> tallystick.v1.HoldRequest
@@ -3773,73 +4479,87 @@ var file_tallystick_v1_ledger_proto_depIdxs = []int32{
 	15, // 30: tallystick.v1.BatchItem.transfer:type_name -> tallystick.v1.TransferRequest
 	17, // 31: tallystick.v1.BatchItem.grant_allotment:type_name -> tallystick.v1.GrantAllotmentRequest
 	19, // 32: tallystick.v1.PostBatchRequest.items:type_name -> tallystick.v1.BatchItem
-	41, // 33: tallystick.v1.BatchResult.transaction:type_name -> tallystick.v1.Transaction
-	43, // 34: tallystick.v1.BatchResult.failure:type_name -> tallystick.v1.Failure
+	50, // 33: tallystick.v1.BatchResult.transaction:type_name -> tallystick.v1.Transaction
+	52, // 34: tallystick.v1.BatchResult.failure:type_name -> tallystick.v1.Failure
 	21, // 35: tallystick.v1.PostBatchResponse.results:type_name -> tallystick.v1.BatchResult
-	40, // 36: tallystick.v1.GetBalanceRequest.as_of_recorded:type_name -> google.protobuf.Timestamp
-	40, // 37: tallystick.v1.GetBalanceRequest.as_of_effective:type_name -> google.protobuf.Timestamp
-	44, // 38: tallystick.v1.GetBalanceResponse.balance:type_name -> tallystick.v1.Balance
-	45, // 39: tallystick.v1.ListEntriesRequest.place:type_name -> tallystick.v1.Place
-	40, // 40: tallystick.v1.ListEntriesRequest.from:type_name -> google.protobuf.Timestamp
-	40, // 41: tallystick.v1.ListEntriesRequest.to:type_name -> google.protobuf.Timestamp
-	46, // 42: tallystick.v1.Entry.kind:type_name -> tallystick.v1.Kind
-	40, // 43: tallystick.v1.Entry.effective_at:type_name -> google.protobuf.Timestamp
-	40, // 44: tallystick.v1.Entry.recorded_at:type_name -> google.protobuf.Timestamp
-	47, // 45: tallystick.v1.Entry.lots:type_name -> tallystick.v1.LotLine
+	49, // 36: tallystick.v1.GetBalanceRequest.as_of_recorded:type_name -> google.protobuf.Timestamp
+	49, // 37: tallystick.v1.GetBalanceRequest.as_of_effective:type_name -> google.protobuf.Timestamp
+	53, // 38: tallystick.v1.GetBalanceResponse.balance:type_name -> tallystick.v1.Balance
+	54, // 39: tallystick.v1.ListEntriesRequest.place:type_name -> tallystick.v1.Place
+	49, // 40: tallystick.v1.ListEntriesRequest.from:type_name -> google.protobuf.Timestamp
+	49, // 41: tallystick.v1.ListEntriesRequest.to:type_name -> google.protobuf.Timestamp
+	55, // 42: tallystick.v1.Entry.kind:type_name -> tallystick.v1.Kind
+	49, // 43: tallystick.v1.Entry.effective_at:type_name -> google.protobuf.Timestamp
+	49, // 44: tallystick.v1.Entry.recorded_at:type_name -> google.protobuf.Timestamp
+	56, // 45: tallystick.v1.Entry.lots:type_name -> tallystick.v1.LotLine
 	26, // 46: tallystick.v1.ListEntriesResponse.entries:type_name -> tallystick.v1.Entry
-	46, // 47: tallystick.v1.FollowUp.kind:type_name -> tallystick.v1.Kind
-	40, // 48: tallystick.v1.FollowUp.recorded_at:type_name -> google.protobuf.Timestamp
-	41, // 49: tallystick.v1.GetTransactionResponse.transaction:type_name -> tallystick.v1.Transaction
+	55, // 47: tallystick.v1.FollowUp.kind:type_name -> tallystick.v1.Kind
+	49, // 48: tallystick.v1.FollowUp.recorded_at:type_name -> google.protobuf.Timestamp
+	50, // 49: tallystick.v1.GetTransactionResponse.transaction:type_name -> tallystick.v1.Transaction
 	29, // 50: tallystick.v1.GetTransactionResponse.follow_ups:type_name -> tallystick.v1.FollowUp
-	46, // 51: tallystick.v1.AccrualShare.kind:type_name -> tallystick.v1.Kind
-	40, // 52: tallystick.v1.AccrualShare.recorded_at:type_name -> google.protobuf.Timestamp
-	40, // 53: tallystick.v1.AccrualShare.effective_at:type_name -> google.protobuf.Timestamp
-	40, // 54: tallystick.v1.ExplainedLot.expires_at:type_name -> google.protobuf.Timestamp
+	55, // 51: tallystick.v1.AccrualShare.kind:type_name -> tallystick.v1.Kind
+	49, // 52: tallystick.v1.AccrualShare.recorded_at:type_name -> google.protobuf.Timestamp
+	49, // 53: tallystick.v1.AccrualShare.effective_at:type_name -> google.protobuf.Timestamp
+	49, // 54: tallystick.v1.ExplainedLot.expires_at:type_name -> google.protobuf.Timestamp
 	31, // 55: tallystick.v1.ExplainedLot.shares:type_name -> tallystick.v1.AccrualShare
 	32, // 56: tallystick.v1.ExplainBalanceResponse.lots:type_name -> tallystick.v1.ExplainedLot
-	41, // 57: tallystick.v1.ExplainTransactionResponse.transaction:type_name -> tallystick.v1.Transaction
+	50, // 57: tallystick.v1.ExplainTransactionResponse.transaction:type_name -> tallystick.v1.Transaction
 	32, // 58: tallystick.v1.ExplainTransactionResponse.lots:type_name -> tallystick.v1.ExplainedLot
-	40, // 59: tallystick.v1.HeldUnits.due_at:type_name -> google.protobuf.Timestamp
-	40, // 60: tallystick.v1.HeldUnits.recorded_at:type_name -> google.protobuf.Timestamp
+	49, // 59: tallystick.v1.HeldUnits.due_at:type_name -> google.protobuf.Timestamp
+	49, // 60: tallystick.v1.HeldUnits.recorded_at:type_name -> google.protobuf.Timestamp
 	0,  // 61: tallystick.v1.HeldUnits.state:type_name -> tallystick.v1.HoldState
 	38, // 62: tallystick.v1.ListHoldsResponse.holds:type_name -> tallystick.v1.HeldUnits
-	1,  // 63: tallystick.v1.LedgerService.Accrue:input_type -> tallystick.v1.AccrueRequest
-	3,  // 64: tallystick.v1.LedgerService.Redeem:input_type -> tallystick.v1.RedeemRequest
-	5,  // 65: tallystick.v1.LedgerService.Hold:input_type -> tallystick.v1.HoldRequest
-	7,  // 66: tallystick.v1.LedgerService.Capture:input_type -> tallystick.v1.CaptureRequest
-	9,  // 67: tallystick.v1.LedgerService.Void:input_type -> tallystick.v1.VoidRequest
-	11, // 68: tallystick.v1.LedgerService.Reverse:input_type -> tallystick.v1.ReverseRequest
-	13, // 69: tallystick.v1.LedgerService.Adjust:input_type -> tallystick.v1.AdjustRequest
-	15, // 70: tallystick.v1.LedgerService.Transfer:input_type -> tallystick.v1.TransferRequest
-	17, // 71: tallystick.v1.LedgerService.GrantAllotment:input_type -> tallystick.v1.GrantAllotmentRequest
-	20, // 72: tallystick.v1.LedgerService.PostBatch:input_type -> tallystick.v1.PostBatchRequest
-	23, // 73: tallystick.v1.LedgerService.GetBalance:input_type -> tallystick.v1.GetBalanceRequest
-	25, // 74: tallystick.v1.LedgerService.ListEntries:input_type -> tallystick.v1.ListEntriesRequest
-	28, // 75: tallystick.v1.LedgerService.GetTransaction:input_type -> tallystick.v1.GetTransactionRequest
-	33, // 76: tallystick.v1.LedgerService.ExplainBalance:input_type -> tallystick.v1.ExplainBalanceRequest
-	35, // 77: tallystick.v1.LedgerService.ExplainTransaction:input_type -> tallystick.v1.ExplainTransactionRequest
-	37, // 78: tallystick.v1.LedgerService.ListHolds:input_type -> tallystick.v1.ListHoldsRequest
-	2,  // 79: tallystick.v1.LedgerService.Accrue:output_type -> tallystick.v1.AccrueResponse
-	4,  // 80: tallystick.v1.LedgerService.Redeem:output_type -> tallystick.v1.RedeemResponse
-	6,  // 81: tallystick.v1.LedgerService.Hold:output_type -> tallystick.v1.HoldResponse
-	8,  // 82: tallystick.v1.LedgerService.Capture:output_type -> tallystick.v1.CaptureResponse
-	10, // 83: tallystick.v1.LedgerService.Void:output_type -> tallystick.v1.VoidResponse
-	12, // 84: tallystick.v1.LedgerService.Reverse:output_type -> tallystick.v1.ReverseResponse
-	14, // 85: tallystick.v1.LedgerService.Adjust:output_type -> tallystick.v1.AdjustResponse
-	16, // 86: tallystick.v1.LedgerService.Transfer:output_type -> tallystick.v1.TransferResponse
-	18, // 87: tallystick.v1.LedgerService.GrantAllotment:output_type -> tallystick.v1.GrantAllotmentResponse
-	22, // 88: tallystick.v1.LedgerService.PostBatch:output_type -> tallystick.v1.PostBatchResponse
-	24, // 89: tallystick.v1.LedgerService.GetBalance:output_type -> tallystick.v1.GetBalanceResponse
-	27, // 90: tallystick.v1.LedgerService.ListEntries:output_type -> tallystick.v1.ListEntriesResponse
-	30, // 91: tallystick.v1.LedgerService.GetTransaction:output_type -> tallystick.v1.GetTransactionResponse
-	34, // 92: tallystick.v1.LedgerService.ExplainBalance:output_type -> tallystick.v1.ExplainBalanceResponse
-	36, // 93: tallystick.v1.LedgerService.ExplainTransaction:output_type -> tallystick.v1.ExplainTransactionResponse
-	39, // 94: tallystick.v1.LedgerService.ListHolds:output_type -> tallystick.v1.ListHoldsResponse
-	79, // [79:95] is the sub-list for method output_type
-	63, // [63:79] is the sub-list for method input_type
-	63, // [63:63] is the sub-list for extension type_name
-	63, // [63:63] is the sub-list for extension extendee
-	0,  // [0:63] is the sub-list for field type_name
+	49, // 63: tallystick.v1.Activity.happened_at:type_name -> google.protobuf.Timestamp
+	41, // 64: tallystick.v1.Activity.fields:type_name -> tallystick.v1.Field
+	40, // 65: tallystick.v1.RecordActivityRequest.activity:type_name -> tallystick.v1.Activity
+	50, // 66: tallystick.v1.RecordActivityResponse.transaction:type_name -> tallystick.v1.Transaction
+	42, // 67: tallystick.v1.RecordActivityResponse.lots:type_name -> tallystick.v1.EarnedLot
+	40, // 68: tallystick.v1.EstimateActivityRequest.activity:type_name -> tallystick.v1.Activity
+	42, // 69: tallystick.v1.EstimateActivityResponse.lots:type_name -> tallystick.v1.EarnedLot
+	50, // 70: tallystick.v1.ReturnActivityResponse.transaction:type_name -> tallystick.v1.Transaction
+	1,  // 71: tallystick.v1.LedgerService.Accrue:input_type -> tallystick.v1.AccrueRequest
+	3,  // 72: tallystick.v1.LedgerService.Redeem:input_type -> tallystick.v1.RedeemRequest
+	5,  // 73: tallystick.v1.LedgerService.Hold:input_type -> tallystick.v1.HoldRequest
+	7,  // 74: tallystick.v1.LedgerService.Capture:input_type -> tallystick.v1.CaptureRequest
+	9,  // 75: tallystick.v1.LedgerService.Void:input_type -> tallystick.v1.VoidRequest
+	11, // 76: tallystick.v1.LedgerService.Reverse:input_type -> tallystick.v1.ReverseRequest
+	13, // 77: tallystick.v1.LedgerService.Adjust:input_type -> tallystick.v1.AdjustRequest
+	15, // 78: tallystick.v1.LedgerService.Transfer:input_type -> tallystick.v1.TransferRequest
+	17, // 79: tallystick.v1.LedgerService.GrantAllotment:input_type -> tallystick.v1.GrantAllotmentRequest
+	43, // 80: tallystick.v1.LedgerService.RecordActivity:input_type -> tallystick.v1.RecordActivityRequest
+	45, // 81: tallystick.v1.LedgerService.EstimateActivity:input_type -> tallystick.v1.EstimateActivityRequest
+	47, // 82: tallystick.v1.LedgerService.ReturnActivity:input_type -> tallystick.v1.ReturnActivityRequest
+	20, // 83: tallystick.v1.LedgerService.PostBatch:input_type -> tallystick.v1.PostBatchRequest
+	23, // 84: tallystick.v1.LedgerService.GetBalance:input_type -> tallystick.v1.GetBalanceRequest
+	25, // 85: tallystick.v1.LedgerService.ListEntries:input_type -> tallystick.v1.ListEntriesRequest
+	28, // 86: tallystick.v1.LedgerService.GetTransaction:input_type -> tallystick.v1.GetTransactionRequest
+	33, // 87: tallystick.v1.LedgerService.ExplainBalance:input_type -> tallystick.v1.ExplainBalanceRequest
+	35, // 88: tallystick.v1.LedgerService.ExplainTransaction:input_type -> tallystick.v1.ExplainTransactionRequest
+	37, // 89: tallystick.v1.LedgerService.ListHolds:input_type -> tallystick.v1.ListHoldsRequest
+	2,  // 90: tallystick.v1.LedgerService.Accrue:output_type -> tallystick.v1.AccrueResponse
+	4,  // 91: tallystick.v1.LedgerService.Redeem:output_type -> tallystick.v1.RedeemResponse
+	6,  // 92: tallystick.v1.LedgerService.Hold:output_type -> tallystick.v1.HoldResponse
+	8,  // 93: tallystick.v1.LedgerService.Capture:output_type -> tallystick.v1.CaptureResponse
+	10, // 94: tallystick.v1.LedgerService.Void:output_type -> tallystick.v1.VoidResponse
+	12, // 95: tallystick.v1.LedgerService.Reverse:output_type -> tallystick.v1.ReverseResponse
+	14, // 96: tallystick.v1.LedgerService.Adjust:output_type -> tallystick.v1.AdjustResponse
+	16, // 97: tallystick.v1.LedgerService.Transfer:output_type -> tallystick.v1.TransferResponse
+	18, // 98: tallystick.v1.LedgerService.GrantAllotment:output_type -> tallystick.v1.GrantAllotmentResponse
+	44, // 99: tallystick.v1.LedgerService.RecordActivity:output_type -> tallystick.v1.RecordActivityResponse
+	46, // 100: tallystick.v1.LedgerService.EstimateActivity:output_type -> tallystick.v1.EstimateActivityResponse
+	48, // 101: tallystick.v1.LedgerService.ReturnActivity:output_type -> tallystick.v1.ReturnActivityResponse
+	22, // 102: tallystick.v1.LedgerService.PostBatch:output_type -> tallystick.v1.PostBatchResponse
+	24, // 103: tallystick.v1.LedgerService.GetBalance:output_type -> tallystick.v1.GetBalanceResponse
+	27, // 104: tallystick.v1.LedgerService.ListEntries:output_type -> tallystick.v1.ListEntriesResponse
+	30, // 105: tallystick.v1.LedgerService.GetTransaction:output_type -> tallystick.v1.GetTransactionResponse
+	34, // 106: tallystick.v1.LedgerService.ExplainBalance:output_type -> tallystick.v1.ExplainBalanceResponse
+	36, // 107: tallystick.v1.LedgerService.ExplainTransaction:output_type -> tallystick.v1.ExplainTransactionResponse
+	39, // 108: tallystick.v1.LedgerService.ListHolds:output_type -> tallystick.v1.ListHoldsResponse
+	90, // [90:109] is the sub-list for method output_type
+	71, // [71:90] is the sub-list for method input_type
+	71, // [71:71] is the sub-list for extension type_name
+	71, // [71:71] is the sub-list for extension extendee
+	0,  // [0:71] is the sub-list for field type_name
 }
 
 func init() { file_tallystick_v1_ledger_proto_init() }
@@ -3867,13 +4587,18 @@ func file_tallystick_v1_ledger_proto_init() {
 		(*GetBalanceRequest_AsOfRecorded)(nil),
 		(*GetBalanceRequest_AsOfEffective)(nil),
 	}
+	file_tallystick_v1_ledger_proto_msgTypes[40].OneofWrappers = []any{
+		(*Field_Text)(nil),
+		(*Field_Number)(nil),
+		(*Field_Flag)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tallystick_v1_ledger_proto_rawDesc), len(file_tallystick_v1_ledger_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   39,
+			NumMessages:   48,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -52,6 +52,15 @@ const (
 	// LedgerServiceGrantAllotmentProcedure is the fully-qualified name of the LedgerService's
 	// GrantAllotment RPC.
 	LedgerServiceGrantAllotmentProcedure = "/tallystick.v1.LedgerService/GrantAllotment"
+	// LedgerServiceRecordActivityProcedure is the fully-qualified name of the LedgerService's
+	// RecordActivity RPC.
+	LedgerServiceRecordActivityProcedure = "/tallystick.v1.LedgerService/RecordActivity"
+	// LedgerServiceEstimateActivityProcedure is the fully-qualified name of the LedgerService's
+	// EstimateActivity RPC.
+	LedgerServiceEstimateActivityProcedure = "/tallystick.v1.LedgerService/EstimateActivity"
+	// LedgerServiceReturnActivityProcedure is the fully-qualified name of the LedgerService's
+	// ReturnActivity RPC.
+	LedgerServiceReturnActivityProcedure = "/tallystick.v1.LedgerService/ReturnActivity"
 	// LedgerServicePostBatchProcedure is the fully-qualified name of the LedgerService's PostBatch RPC.
 	LedgerServicePostBatchProcedure = "/tallystick.v1.LedgerService/PostBatch"
 	// LedgerServiceGetBalanceProcedure is the fully-qualified name of the LedgerService's GetBalance
@@ -106,6 +115,19 @@ type LedgerServiceClient interface {
 	// GrantAllotment gives a member uses of a benefit for a period, in the allotment's own unit.
 	// Reasons: TIME_NOT_IN_FUTURE (invalid_argument), BALANCE_CAP_REACHED.
 	GrantAllotment(context.Context, *v1.GrantAllotmentRequest) (*v1.GrantAllotmentResponse, error)
+	// RecordActivity accrues what an activity of a member earns by the programme's rules: one transaction, with a leg for each
+	// rule that names it. An activity that earns nothing succeeds without lots, and its transaction is a rejection with
+	// NOTHING_EARNED. A retry gets the first answer, whatever rules and tier have become of it.
+	// Reasons: NOT_FOUND (not_found: no such kind of activity), INVALID_FIELD (invalid_argument: an amount or a field that
+	// the kind does not have), RULE_FAILED (a rule has no result for this; not recorded), BALANCE_CAP_REACHED.
+	RecordActivity(context.Context, *v1.RecordActivityRequest) (*v1.RecordActivityResponse, error)
+	// EstimateActivity says what an activity would earn now. Without a member it says what rules give to somebody who has no
+	// tier, before limits.
+	// Reasons: those of RecordActivity.
+	EstimateActivity(context.Context, *v1.EstimateActivityRequest) (*v1.EstimateActivityResponse, error)
+	// ReturnActivity claws back what an activity earned, in proportion to the money that is returned, in any number of parts.
+	// Reasons: NOT_FOUND (not_found: no activity that earned), ALREADY_REVERSED, REVERSAL_EXCEEDS_REST, DEBT_LIMIT_REACHED.
+	ReturnActivity(context.Context, *v1.ReturnActivityRequest) (*v1.ReturnActivityResponse, error)
 	// PostBatch makes up to 1,000 writes. Not atomic: each item has its own outcome, also one that is refused by itself
 	// (INVALID_FIELD, with the field's path within the item), and the call itself succeeds. Atomic: all are posted or none
 	// is; what is refused first says why, as do all items that are refused by themselves, and all others say
@@ -198,6 +220,25 @@ func NewLedgerServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithSchema(ledgerServiceMethods.ByName("GrantAllotment")),
 			connect.WithClientOptions(opts...),
 		),
+		recordActivity: connect.NewClient[v1.RecordActivityRequest, v1.RecordActivityResponse](
+			httpClient,
+			baseURL+LedgerServiceRecordActivityProcedure,
+			connect.WithSchema(ledgerServiceMethods.ByName("RecordActivity")),
+			connect.WithClientOptions(opts...),
+		),
+		estimateActivity: connect.NewClient[v1.EstimateActivityRequest, v1.EstimateActivityResponse](
+			httpClient,
+			baseURL+LedgerServiceEstimateActivityProcedure,
+			connect.WithSchema(ledgerServiceMethods.ByName("EstimateActivity")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		returnActivity: connect.NewClient[v1.ReturnActivityRequest, v1.ReturnActivityResponse](
+			httpClient,
+			baseURL+LedgerServiceReturnActivityProcedure,
+			connect.WithSchema(ledgerServiceMethods.ByName("ReturnActivity")),
+			connect.WithClientOptions(opts...),
+		),
 		postBatch: connect.NewClient[v1.PostBatchRequest, v1.PostBatchResponse](
 			httpClient,
 			baseURL+LedgerServicePostBatchProcedure,
@@ -260,6 +301,9 @@ type ledgerServiceClient struct {
 	adjust             *connect.Client[v1.AdjustRequest, v1.AdjustResponse]
 	transfer           *connect.Client[v1.TransferRequest, v1.TransferResponse]
 	grantAllotment     *connect.Client[v1.GrantAllotmentRequest, v1.GrantAllotmentResponse]
+	recordActivity     *connect.Client[v1.RecordActivityRequest, v1.RecordActivityResponse]
+	estimateActivity   *connect.Client[v1.EstimateActivityRequest, v1.EstimateActivityResponse]
+	returnActivity     *connect.Client[v1.ReturnActivityRequest, v1.ReturnActivityResponse]
 	postBatch          *connect.Client[v1.PostBatchRequest, v1.PostBatchResponse]
 	getBalance         *connect.Client[v1.GetBalanceRequest, v1.GetBalanceResponse]
 	listEntries        *connect.Client[v1.ListEntriesRequest, v1.ListEntriesResponse]
@@ -344,6 +388,33 @@ func (c *ledgerServiceClient) Transfer(ctx context.Context, req *v1.TransferRequ
 // GrantAllotment calls tallystick.v1.LedgerService.GrantAllotment.
 func (c *ledgerServiceClient) GrantAllotment(ctx context.Context, req *v1.GrantAllotmentRequest) (*v1.GrantAllotmentResponse, error) {
 	response, err := c.grantAllotment.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RecordActivity calls tallystick.v1.LedgerService.RecordActivity.
+func (c *ledgerServiceClient) RecordActivity(ctx context.Context, req *v1.RecordActivityRequest) (*v1.RecordActivityResponse, error) {
+	response, err := c.recordActivity.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// EstimateActivity calls tallystick.v1.LedgerService.EstimateActivity.
+func (c *ledgerServiceClient) EstimateActivity(ctx context.Context, req *v1.EstimateActivityRequest) (*v1.EstimateActivityResponse, error) {
+	response, err := c.estimateActivity.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ReturnActivity calls tallystick.v1.LedgerService.ReturnActivity.
+func (c *ledgerServiceClient) ReturnActivity(ctx context.Context, req *v1.ReturnActivityRequest) (*v1.ReturnActivityResponse, error) {
+	response, err := c.returnActivity.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -446,6 +517,19 @@ type LedgerServiceHandler interface {
 	// GrantAllotment gives a member uses of a benefit for a period, in the allotment's own unit.
 	// Reasons: TIME_NOT_IN_FUTURE (invalid_argument), BALANCE_CAP_REACHED.
 	GrantAllotment(context.Context, *v1.GrantAllotmentRequest) (*v1.GrantAllotmentResponse, error)
+	// RecordActivity accrues what an activity of a member earns by the programme's rules: one transaction, with a leg for each
+	// rule that names it. An activity that earns nothing succeeds without lots, and its transaction is a rejection with
+	// NOTHING_EARNED. A retry gets the first answer, whatever rules and tier have become of it.
+	// Reasons: NOT_FOUND (not_found: no such kind of activity), INVALID_FIELD (invalid_argument: an amount or a field that
+	// the kind does not have), RULE_FAILED (a rule has no result for this; not recorded), BALANCE_CAP_REACHED.
+	RecordActivity(context.Context, *v1.RecordActivityRequest) (*v1.RecordActivityResponse, error)
+	// EstimateActivity says what an activity would earn now. Without a member it says what rules give to somebody who has no
+	// tier, before limits.
+	// Reasons: those of RecordActivity.
+	EstimateActivity(context.Context, *v1.EstimateActivityRequest) (*v1.EstimateActivityResponse, error)
+	// ReturnActivity claws back what an activity earned, in proportion to the money that is returned, in any number of parts.
+	// Reasons: NOT_FOUND (not_found: no activity that earned), ALREADY_REVERSED, REVERSAL_EXCEEDS_REST, DEBT_LIMIT_REACHED.
+	ReturnActivity(context.Context, *v1.ReturnActivityRequest) (*v1.ReturnActivityResponse, error)
 	// PostBatch makes up to 1,000 writes. Not atomic: each item has its own outcome, also one that is refused by itself
 	// (INVALID_FIELD, with the field's path within the item), and the call itself succeeds. Atomic: all are posted or none
 	// is; what is refused first says why, as do all items that are refused by themselves, and all others say
@@ -534,6 +618,25 @@ func NewLedgerServiceHandler(svc LedgerServiceHandler, opts ...connect.HandlerOp
 		connect.WithSchema(ledgerServiceMethods.ByName("GrantAllotment")),
 		connect.WithHandlerOptions(opts...),
 	)
+	ledgerServiceRecordActivityHandler := connect.NewUnaryHandlerSimple(
+		LedgerServiceRecordActivityProcedure,
+		svc.RecordActivity,
+		connect.WithSchema(ledgerServiceMethods.ByName("RecordActivity")),
+		connect.WithHandlerOptions(opts...),
+	)
+	ledgerServiceEstimateActivityHandler := connect.NewUnaryHandlerSimple(
+		LedgerServiceEstimateActivityProcedure,
+		svc.EstimateActivity,
+		connect.WithSchema(ledgerServiceMethods.ByName("EstimateActivity")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	ledgerServiceReturnActivityHandler := connect.NewUnaryHandlerSimple(
+		LedgerServiceReturnActivityProcedure,
+		svc.ReturnActivity,
+		connect.WithSchema(ledgerServiceMethods.ByName("ReturnActivity")),
+		connect.WithHandlerOptions(opts...),
+	)
 	ledgerServicePostBatchHandler := connect.NewUnaryHandlerSimple(
 		LedgerServicePostBatchProcedure,
 		svc.PostBatch,
@@ -602,6 +705,12 @@ func NewLedgerServiceHandler(svc LedgerServiceHandler, opts ...connect.HandlerOp
 			ledgerServiceTransferHandler.ServeHTTP(w, r)
 		case LedgerServiceGrantAllotmentProcedure:
 			ledgerServiceGrantAllotmentHandler.ServeHTTP(w, r)
+		case LedgerServiceRecordActivityProcedure:
+			ledgerServiceRecordActivityHandler.ServeHTTP(w, r)
+		case LedgerServiceEstimateActivityProcedure:
+			ledgerServiceEstimateActivityHandler.ServeHTTP(w, r)
+		case LedgerServiceReturnActivityProcedure:
+			ledgerServiceReturnActivityHandler.ServeHTTP(w, r)
 		case LedgerServicePostBatchProcedure:
 			ledgerServicePostBatchHandler.ServeHTTP(w, r)
 		case LedgerServiceGetBalanceProcedure:
@@ -659,6 +768,18 @@ func (UnimplementedLedgerServiceHandler) Transfer(context.Context, *v1.TransferR
 
 func (UnimplementedLedgerServiceHandler) GrantAllotment(context.Context, *v1.GrantAllotmentRequest) (*v1.GrantAllotmentResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.LedgerService.GrantAllotment is not implemented"))
+}
+
+func (UnimplementedLedgerServiceHandler) RecordActivity(context.Context, *v1.RecordActivityRequest) (*v1.RecordActivityResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.LedgerService.RecordActivity is not implemented"))
+}
+
+func (UnimplementedLedgerServiceHandler) EstimateActivity(context.Context, *v1.EstimateActivityRequest) (*v1.EstimateActivityResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.LedgerService.EstimateActivity is not implemented"))
+}
+
+func (UnimplementedLedgerServiceHandler) ReturnActivity(context.Context, *v1.ReturnActivityRequest) (*v1.ReturnActivityResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.LedgerService.ReturnActivity is not implemented"))
 }
 
 func (UnimplementedLedgerServiceHandler) PostBatch(context.Context, *v1.PostBatchRequest) (*v1.PostBatchResponse, error) {
