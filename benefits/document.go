@@ -170,6 +170,16 @@ func (s *section) addTier(p *ledger.Programme, t Tier, from string, allotments m
 	return t.Names.Check()
 }
 
+// These are what the API takes, for what comes by file.
+var (
+	validKey    = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,128}$`)
+	validMember = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+
+	validChannel   = regexp.MustCompile(`^[a-z0-9_-]{0,32}$`)
+	validReference = regexp.MustCompile(`^[!-~]{0,128}$`)
+	validText      = regexp.MustCompile(`^[^\p{Cc}\x{061C}\x{200E}\x{200F}\x{202A}-\x{202E}\x{2066}-\x{2069}]{0,256}$`)
+)
+
 // validCode is what the API takes for a benefit. A publication's name ends an idempotency key, which has the same form.
 var validCode = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}$`)
 

@@ -182,6 +182,12 @@ func (a *Activity) check(e *Earning, p *ledger.Programme) error {
 	if kind == nil {
 		return refuse(ledger.NotFoundReason, "activity", a.Kind)
 	}
+	switch {
+	case !validChannel.MatchString(a.Channel):
+		return invalid("channel", "use up to 32 lower-case letters, digits, _ and -")
+	case !validReference.MatchString(a.Reference):
+		return invalid("reference", "use up to 128 printable ASCII characters without blanks")
+	}
 	for _, amount := range []struct {
 		name  string
 		value decimal.Decimal
@@ -199,7 +205,10 @@ func (a *Activity) check(e *Earning, p *ledger.Programme) error {
 		var ok bool
 		switch kind.Fields[name] {
 		case TextField:
-			_, ok = value.(string)
+			text, isText := value.(string)
+			if ok = isText; isText && !validText.MatchString(text) {
+				return invalid(name, "it has more than 256 characters, or control or direction marks")
+			}
 		case NumberField:
 			_, ok = value.(decimal.Decimal)
 		case FlagField:

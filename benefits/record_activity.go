@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -40,7 +41,7 @@ func (c *Catalog) RecordActivity(ctx context.Context, programme uuid.UUID, a Act
 		return Earned{}, err
 	}
 	answer, err := c.ledger.PostUnder(ctx, programme, r, func(p *ledger.Programme, r ledger.Request) (ledger.Request, error) {
-		r, _, err := c.accrual(ctx, p, a, who, r)
+		r, _, err := c.build(ctx, p, a, who, r)
 		return r, err
 	})
 	switch {
@@ -64,7 +65,7 @@ func (c *Catalog) EstimateActivity(ctx context.Context, programme uuid.UUID, a A
 	if err != nil {
 		return Earned{}, err
 	}
-	r, yields, err := c.accrual(ctx, p, a, who, ledger.Request{Client: systemClient, Key: uuid.NewString()}) // a key that is free
+	r, yields, err := c.build(ctx, p, a, who, ledger.Request{Client: systemClient, Key: uuid.NewString()}) // a key that is free
 	if err != nil || a.Member == "" {
 		return Earned{Lots: granted(yields, nil)}, err
 	}
@@ -83,42 +84,60 @@ func (c *Catalog) earner(ctx context.Context, programme uuid.UUID, member string
 	if member == "" {
 		return Earner{}, nil
 	}
-	facts, err := c.Facts(ctx, programme, []string{member})
-	if err != nil {
-		return Earner{}, err
-	}
-	who := Earner{Facts: facts[member]}
-	standing, err := c.Standing(ctx, programme, member)
-	if standing.Tier != nil {
-		who.Tier = standing.Tier.Code
-	}
-	return who, err
+	all, err := c.earners(ctx, programme, []string{member})
+	return all[member], err
 }
 
-// accrual builds the transaction of an activity: a leg for each rule that gives something.
-func (c *Catalog) accrual(ctx context.Context, p *ledger.Programme, a Activity, who Earner, r ledger.Request) (ledger.Request, []Yield, error) {
+// earners reads what rules may know of members.
+func (c *Catalog) earners(ctx context.Context, programme uuid.UUID, members []string) (map[string]Earner, error) {
+	facts, err := c.Facts(ctx, programme, members)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]Earner, len(members))
+	for _, member := range members {
+		standing, err := c.Standing(ctx, programme, member)
+		if err != nil {
+			return nil, err
+		}
+		who := Earner{Facts: facts[member]}
+		if standing.Tier != nil {
+			who.Tier = standing.Tier.Code
+		}
+		all[member] = who
+	}
+	return all, nil
+}
+
+// build makes the transaction of an activity under a version of the document, now.
+func (c *Catalog) build(ctx context.Context, p *ledger.Programme, a Activity, who Earner, r ledger.Request) (ledger.Request, []Yield, error) {
 	s, err := c.section(p)
 	if err != nil {
-		return r, nil, err
-	}
-	if err := a.check(s.earning, p); err != nil {
 		return r, nil, err
 	}
 	state, err := c.ledger.State(ctx, p.ID)
 	if err != nil {
 		return r, nil, err
 	}
+	return s.accrual(p, a, who, state.Now, r)
+}
+
+// accrual makes the transaction of an activity: a leg for each rule that gives something.
+func (s *section) accrual(p *ledger.Programme, a Activity, who Earner, now time.Time, r ledger.Request) (ledger.Request, []Yield, error) {
+	if err := a.check(s.earning, p); err != nil {
+		return r, nil, err
+	}
 	r.Kind, r.Member, r.Rule, r.Asked, r.Amount = ledger.KindAccrual, a.Member, "activity/"+a.Kind, a.asked(), a.earns()
 	r.EffectiveAt, r.Channel, r.Reference = a.At, a.Channel, a.Reference
 	if a.At.IsZero() {
-		a.At = state.Now
+		a.At = now
 	}
 	yields, err := s.earning.earn(p, &a, who)
 	if err != nil {
 		return r, nil, refuse(ledger.RuleFailed, "problem", err.Error())
 	}
 	to := ledger.Account{Owner: ledger.Member(a.Member), Place: ledger.Wallet}
-	if activate := a.At.Add(s.earning.Activities[a.Kind].Pending); activate.After(state.Now) {
+	if activate := a.At.Add(s.earning.Activities[a.Kind].Pending); activate.After(now) {
 		r.DueAt = activate
 		to.Place, to.Of = ledger.Pending, ledger.TransactionID(p.ID, r.Client, r.Key)
 	}

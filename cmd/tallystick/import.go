@@ -1,0 +1,110 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"tallystick/benefits"
+	"tallystick/internal/db"
+	"tallystick/partners"
+)
+
+type importCommand struct {
+	Activities importActivitiesCommand `cmd:"" help:"Record the activities of a CSV file: bills, purchases, surveys."`
+}
+
+type importActivitiesCommand struct {
+	onProgramme
+	File   string `arg:"" type:"existingfile" help:"CSV with key, member, activity, and as needed at, amount, gifted, paid_in_points, channel, reference and the activities' fields."`
+	Client string `default:"import" help:"Whose keys they are: what this client recorded by call is not recorded again."`
+}
+
+var errLinesRejected = errors.New("not every line is in the books")
+
+// Run records what the programme's rules give for each line. Why a line is not accepted is written beside the file, with
+// its column and reason.
+func (c *importActivitiesCommand) Run(ctx context.Context, s *streams) error {
+	file, err := os.Open(c.File)
+	if err != nil {
+		return err
+	}
+	defer file.Close() //nolint:errcheck // it is only read
+	content, lines, err := measure(file)
+	if err != nil {
+		return err
+	}
+	rejected := &verdicts{path: c.File + ".rejected.csv"}
+	bar := newProgress(s.err, "lines")
+	var done benefits.Import
+	err = c.with(ctx, func(d *database, programme uuid.UUID) error {
+		pool, err := d.pool(ctx, db.Options{})
+		if err != nil {
+			return err
+		}
+		catalog := benefits.New(d.ledger, pool, partners.New(d.ledger, pool))
+		r := byOperator("", "")
+		r.Client = c.Client
+		done, err = catalog.ImportActivities(ctx, programme, file, content, r, func(i benefits.Import) { bar.set(i.Read, max(lines, i.Read)) }, rejected.add)
+		return err
+	})
+	if err = errors.Join(err, rejected.close()); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "%d lines: %d recorded, %d known before, %d earned nothing, %d rejected\n", done.Read, done.Recorded, done.Known, done.Nothing, done.Rejected)
+	if done.Rejected > 0 {
+		fmt.Fprintf(s.out, "%s says which and why: mend those lines and import the file again, nothing is recorded twice\n", rejected.path)
+		return errLinesRejected
+	}
+	return nil
+}
+
+// measure hashes a file, counts its lines below the header and goes back to its beginning.
+func measure(file *os.File) (content [sha256.Size]byte, lines int64, err error) {
+	hash, buffer := sha256.New(), make([]byte, 1<<20)
+	for err == nil {
+		var n int
+		n, err = file.Read(buffer)
+		hash.Write(buffer[:n])
+		lines += int64(bytes.Count(buffer[:n], []byte{'\n'}))
+	}
+	if !errors.Is(err, io.EOF) {
+		return content, 0, err
+	}
+	_, err = file.Seek(0, io.SeekStart)
+	return [sha256.Size]byte(hash.Sum(nil)), max(lines-1, 0), err
+}
+
+// verdicts is the file of rejected lines, made with the first of them.
+type verdicts struct {
+	path string
+	file *os.File
+	rows *csv.Writer
+}
+
+func (v *verdicts) add(verdict benefits.Verdict) error {
+	if v.file == nil {
+		var err error
+		if v.file, err = os.OpenFile(v.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600); err != nil {
+			return err
+		}
+		v.rows = csv.NewWriter(v.file)
+	}
+	return v.rows.Write([]string{strconv.Itoa(verdict.Line), verdict.Key, verdict.Column, verdict.Reason})
+}
+
+func (v *verdicts) close() error {
+	if v.file == nil {
+		return nil
+	}
+	v.rows.Flush()
+	return errors.Join(v.rows.Error(), v.file.Close())
+}

@@ -1,0 +1,3 @@
+-- +goose NO TRANSACTION
+-- +goose Up
+GRANT SELECT, INSERT, UPDATE ON TABLE imports TO tallystick_app;
