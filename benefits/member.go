@@ -12,6 +12,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/shopspring/decimal"
+
+	"tallystick/ledger"
 )
 
 // MemberKind is what a member is. It never changes.
@@ -29,8 +31,9 @@ type MemberStatus string
 
 // The statuses.
 const (
-	MemberActive    MemberStatus = "active"
-	MemberSuspended MemberStatus = "suspended" // nothing leaves: the member is frozen
+	MemberActive     MemberStatus = "active"
+	MemberSuspended  MemberStatus = "suspended"  // nothing leaves: the member is frozen
+	MemberTerminated MemberStatus = "terminated" // what there was is forfeited, and nothing comes any more
 )
 
 // Facts are what a programme knows of a member besides the books. Of a birthday it is the month and the day alone.
@@ -153,10 +156,14 @@ func orNil[T any](list []T) []T {
 
 // statusOf is what the transaction that stands in a member's way makes of the member.
 func statusOf(frozenBy *string) MemberStatus {
-	if frozenBy == nil {
+	switch {
+	case frozenBy == nil:
 		return MemberActive
+	case *frozenBy == string(ledger.KindForfeiture):
+		return MemberTerminated
+	default:
+		return MemberSuspended
 	}
-	return MemberSuspended
 }
 
 // attribute is how the value of an attribute is stored.

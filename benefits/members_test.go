@@ -136,6 +136,10 @@ func TestStatusFollowsFromTheJournal(t *testing.T) {
 	if got := c.facts(t, "ann").Status; got != benefits.MemberActive {
 		t.Errorf("unfrozen, %s", got)
 	}
+	c.Post(t, ledger.Forfeit("ann", by("f3")))
+	if got := c.facts(t, "ann").Status; got != benefits.MemberTerminated {
+		t.Errorf("forfeited, %s", got)
+	}
 }
 
 func TestFactsThatTheDocumentDoesNotDeclareAreRefused(t *testing.T) {

@@ -225,8 +225,8 @@ func (b *Book) admit(tx *Transaction, r *Request) *Refusal {
 	if refusal := b.admitTime(tx.EffectiveAt); refusal != nil && !tx.Kind.control() {
 		return refusal
 	}
-	if tx.Kind.leavesMember() && b.frozen[tx.Member] {
-		return refuse(MemberFrozen)
+	if refusal := b.admitMember(tx); refusal != nil {
+		return refusal
 	}
 	return b.admitNeeds(r)
 }
@@ -236,7 +236,7 @@ func beforeEpoch(t time.Time) bool { return !t.IsZero() && t.Before(time.Unix(0,
 
 // admitLegs refuses legs that no state of the books could make right.
 func (b *Book) admitLegs(r *Request) *Refusal {
-	if len(r.Legs) == 0 && !r.Kind.follows() && !r.Kind.control() && r.Asked == "" {
+	if len(r.Legs) == 0 && !r.Kind.follows() && !r.Kind.closes() && r.Asked == "" {
 		return refuse(InvalidField, "field", "legs")
 	}
 	for _, leg := range r.Legs {
@@ -252,7 +252,7 @@ func (b *Book) admitLegs(r *Request) *Refusal {
 			return refuse(InvalidField, "field", "fund")
 		case !leg.Owes.Share.IsZero() && b.programme.Units[leg.Owes.Unit].Kind != MoneyUnit:
 			return refuse(UnknownUnit, "unit", leg.Owes.Unit)
-		case r.Kind != KindRedating && !unit.Fits(leg.Amount):
+		case r.Kind != KindRedating && r.Kind != KindMerge && !unit.Fits(leg.Amount):
 			return refuse(AmountOutOfRange, "amount", leg.Amount.String(), "unit", unit.Code)
 		}
 		for _, c := range leg.Uses {
@@ -281,7 +281,7 @@ func (b *Book) admitTime(effective time.Time) *Refusal {
 // leavesMember reports whether the kind takes units away at the member's wish, which a freeze forbids. Bills still accrue
 // and what was taken is still given back while a member is frozen.
 func (k Kind) leavesMember() bool {
-	return k == KindRedemption || k == KindHold || k == KindCapture || k == KindTransfer || k == KindUse
+	return k == KindRedemption || k == KindHold || k == KindCapture || k == KindTransfer || k == KindMerge || k == KindUse
 }
 
 // follows reports whether the kind is about an earlier transaction.
@@ -321,6 +321,10 @@ func (b *Book) rule(tx *Transaction, r *Request) *Refusal {
 		return b.reverse(tx, r)
 	case KindExpiry:
 		return b.lapse(tx)
+	case KindForfeiture:
+		return b.forfeit(tx)
+	case KindMerge:
+		return b.merge(tx, r)
 	case KindFreeze, KindUnfreeze:
 		return b.setFreeze(tx)
 	case KindPeriod:

@@ -59,6 +59,15 @@ units:
   - {code: cny, kind: money, scale: 2}
 `
 
+// machineUnits is the machine's programme as far as a request needs it.
+var machineUnits = func() *Programme {
+	p, err := ParseProgramme([]byte("programme: any"+machineProgramme), 1)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}()
+
 func hundredths(n int64) decimal.Decimal { return decimal.New(n, -2) }
 
 // moment turns the model's microseconds into a time; 0 is none.
@@ -101,6 +110,10 @@ func (a ask) request(p uuid.UUID) Request {
 		return Publish(a.unit, n, r)
 	case "redate":
 		return Redate(a.member, a.unit, moment(a.from), moment(a.to), moment(a.expires), r)
+	case "forfeit":
+		return Forfeit(a.member, r)
+	case "merge":
+		return Merge(machineUnits, a.member, a.other, r)
 	case "freeze":
 		return Freeze(a.member, r)
 	case "unfreeze":

@@ -120,8 +120,8 @@ func TestBalancesAddUpAgainstTheTrialBalance(t *testing.T) {
 			t.Errorf("m%d: %s live, debt %s, available %s", i, live, balance.Debt, balance.Available)
 		}
 	}
-	for i := range 6 { // gifts went to members p0 to p5
-		balance, err := b.Ledger.Balance(t.Context(), b.Programme, fmt.Sprint("p", i), "points")
+	for _, m := range []string{"p0", "p1", "p2", "p3", "p4", "p5", "single", "double"} { // who got gifts, or was merged
+		balance, err := b.Ledger.Balance(t.Context(), b.Programme, m, "points")
 		if err != nil {
 			t.Fatal(err)
 		}

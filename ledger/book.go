@@ -20,7 +20,7 @@ type Book struct {
 	originals map[uuid.UUID]*original
 	known     map[uuid.UUID]*known
 	used      map[reference]uuid.UUID
-	frozen    map[string]bool
+	frozen    map[string]Kind             // of the transaction that stands in a member's way: a freeze, or a forfeiture
 	accrued   map[Account]decimal.Decimal // by wallet, for requests with needs
 	out       batch
 	undo      []func()
@@ -92,7 +92,7 @@ type usedReference struct {
 
 type freeze struct {
 	member      string
-	frozen      bool
+	by          Kind // none when the freeze ended
 	transaction uuid.UUID
 }
 
@@ -108,7 +108,7 @@ func newBook(p *Programme, stripe int16) *Book {
 		originals: make(map[uuid.UUID]*original),
 		known:     make(map[uuid.UUID]*known),
 		used:      make(map[reference]uuid.UUID),
-		frozen:    make(map[string]bool),
+		frozen:    make(map[string]Kind),
 		accrued:   make(map[Account]decimal.Decimal),
 	}
 }
@@ -188,6 +188,9 @@ func (b *Book) move(tx *Transaction, from, to Account, amount decimal.Decimal, d
 // enter adds one entry to an account: balance, lots, seq and chain move together.
 func (b *Book) enter(tx *Transaction, name Account, amount decimal.Decimal, draws []Draw) (Entry, *Refusal) {
 	acc := b.edit(name)
+	if amount.IsPositive() && b.closed(name) {
+		return Entry{}, refuse(MemberTerminated)
+	}
 	balance := acc.balance.Add(amount)
 	if acc.floored && amount.IsNegative() && balance.LessThan(acc.floor) {
 		return Entry{}, shortfall(acc, amount.Neg())

@@ -156,8 +156,31 @@ func (b *busy) vouchers() {
 	}
 }
 
+// farewells has one membership end, and one merged into another and taken back.
+func (b *busy) farewells() {
+	b.t.Helper()
+	p, err := b.Ledger.Programme(b.t.Context(), b.Programme)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.accrue("left", "points", 70)
+	b.do(ledger.Reserve(b.Programme, "left", "points", amount(20), time.Hour, b.next()))
+	b.do(ledger.Freeze("left", b.next()))
+	b.do(ledger.Forfeit("left", b.next()))
+	b.refuse(ledger.Accrual{Member: "left", Unit: "points", Amount: amount(1)}.Into(b.Programme, b.next()))
+	owed := b.accrue("double", "strict", 30)
+	b.do(ledger.Redeem("double", "strict", amount(30), b.next()))
+	b.do(ledger.Reverse(owed.ID, decimal.Zero, b.next()))
+	b.accrue("double", "points", 12)
+	b.accrue("single", "strict", 40)
+	merged := b.do(ledger.Merge(p, "double", "single", b.next()))
+	b.do(ledger.Reverse(merged.ID, decimal.Zero, b.next()))
+	b.do(ledger.Merge(p, "double", "single", b.next()))
+}
+
 func (b *busy) control() {
 	b.t.Helper()
+	b.farewells()
 	b.do(ledger.Freeze("m2", b.next()))
 	b.refuse(ledger.Redeem("m2", "points", amount(1), b.next()))
 	b.do(ledger.Unfreeze("m2", b.next()))

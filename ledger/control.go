@@ -18,25 +18,33 @@ func Unfreeze(member string, r Request) Request {
 }
 
 func (b *Book) setFreeze(tx *Transaction) *Refusal {
-	frozen := tx.Kind == KindFreeze
+	by := b.frozen[tx.Member]
 	switch {
 	case tx.Reason == "":
 		return refuse(ReasonRequired)
 	case tx.Member == "":
 		return refuse(InvalidField, "field", "member")
-	case frozen && b.frozen[tx.Member]:
+	case tx.Kind == KindFreeze && by != "":
 		return refuse(AlreadyFrozen)
-	case !frozen && !b.frozen[tx.Member]:
+	case tx.Kind == KindUnfreeze && by == "":
 		return refuse(NotFrozen)
+	case tx.Kind == KindUnfreeze:
+		b.stand(tx, "")
+	default:
+		b.stand(tx, KindFreeze)
 	}
-	count := len(b.out.freezes)
-	b.frozen[tx.Member] = frozen
-	b.out.freezes = append(b.out.freezes, freeze{tx.Member, frozen, tx.ID})
+	return nil
+}
+
+// stand puts a transaction in its member's way, or with no kind takes away what stood there.
+func (b *Book) stand(tx *Transaction, by Kind) {
+	count, before := len(b.out.freezes), b.frozen[tx.Member]
+	b.frozen[tx.Member] = by
+	b.out.freezes = append(b.out.freezes, freeze{tx.Member, by, tx.ID})
 	b.undo = append(b.undo, func() {
-		b.frozen[tx.Member] = !frozen
+		b.frozen[tx.Member] = before
 		b.out.freezes = b.out.freezes[:count]
 	})
-	return nil
 }
 
 // SetOpenPeriod closes everything before openFrom: nothing may be effective earlier any more. It moves forward only.

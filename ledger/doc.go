@@ -14,6 +14,8 @@
 //	expiry        wallet          → breakage          whatever has reached its expires_at
 //	redating      wallet          → wallet            old lot out, new lot in
 //	transfer      wallet          → another wallet    lots keep expiry and fund
+//	merge         wallet          → another wallet    all of them, and debt → debt; taken back whole
+//	forfeiture    wallet, pending, hold, voucher → breakage    the end of a membership
 //	reversal      the same legs backwards, in any number of parts
 //	clawback      wallet, then debt → issuance        an accrual taken back
 //

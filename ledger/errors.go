@@ -67,6 +67,8 @@ const (
 	NotEligible          Reason = "NOT_ELIGIBLE"
 	CodeMalformed        Reason = "CODE_MALFORMED"
 	VoucherCanceled      Reason = "VOUCHER_CANCELED"
+	MemberTerminated     Reason = "MEMBER_TERMINATED"
+	NothingToMerge       Reason = "NOTHING_TO_MERGE"
 	MemberEnrolled       Reason = "MEMBER_ENROLLED"
 	MemberChanged        Reason = "MEMBER_CHANGED"
 	NumberTaken          Reason = "NUMBER_TAKEN"
@@ -91,6 +93,7 @@ var Reasons = map[Reason]Class{
 	NotSandbox: Precondition, ClockBackwards: Precondition, PeriodBackwards: Precondition,
 	AlreadyFrozen: Precondition, NotFrozen: Precondition, NothingToRedate: Precondition,
 	AtomicBatchRejected: Precondition, NotEligible: Precondition, IdempotencyKeyReused: Precondition,
+	MemberTerminated: Precondition, NothingToMerge: Precondition,
 	MemberEnrolled: Conflict, MemberChanged: Precondition, NumberTaken: Conflict, MemberLinked: Conflict,
 	TierMoved:     Precondition,
 	AsOfTooRecent: Precondition, VoucherCanceled: Precondition, NothingEarned: Precondition,

@@ -40,8 +40,12 @@ var flows = reversed(table(
 	rows(KindRedemption, []UnitKind{LimitUnit}, Cap, Redeemed),
 	rows(KindAdjustment, []UnitKind{LimitUnit}, Cap, Redeemed),
 	rows(KindClawback, []UnitKind{LimitUnit}, Redeemed, Cap),
+	rows(KindForfeiture, append(anyExpiring, TierUnit), Wallet, Breakage, Pending, Breakage, Hold, Breakage),
+	rows(KindForfeiture, []UnitKind{RightUnit}, Voucher, Breakage),
+	rows(KindMerge, anyExpiring, Wallet, Wallet, Debt, Debt),
+	rows(KindReversal, anyExpiring, Debt, Wallet, Debt, Debt), // a merge taken back
 	arrivals(KindAccrual, KindAllotment, KindActivation, KindCapture, KindVoid, KindTimeout, KindAdjustment,
-		KindTransfer, KindReversal, KindRedating),
+		KindTransfer, KindMerge, KindReversal, KindRedating),
 	rows(KindReversal, []UnitKind{RightUnit}, Voucher, Breakage), // a use taken back after the voucher's time
 	extensions(KindAccrual, KindActivation, KindRedemption, KindCapture),
 ))
@@ -105,10 +109,11 @@ func reversed(set map[flow]bool) map[flow]bool {
 	return set
 }
 
-// mayChangeHands reports whether the kind may move units between two owners' wallets: only a gift does, and what takes it
-// back. Re-datings, and the extensions of an activity policy, stay in one wallet.
+// mayChangeHands reports whether the kind may move units between two owners' wallets: only a gift does, a merge, and what
+// takes them back. Re-datings, and the extensions of an activity policy, stay in one wallet.
 func (k Kind) mayChangeHands(from, to Account) bool {
-	return from.Place != Wallet || to.Place != Wallet || from.Owner == to.Owner || k == KindTransfer || k == KindReversal
+	return from.Place != Wallet || to.Place != Wallet || from.Owner == to.Owner ||
+		k == KindTransfer || k == KindMerge || k == KindReversal
 }
 
 // reversible reports whether Reverse takes the kind back leg by leg. Accruals, allotments and credits by adjustment are

@@ -13,7 +13,7 @@ import (
 // weights says how often, in all, each thing is tried. What makes the other things possible comes more often.
 var weights = map[string]int{
 	"accrue": 14, "bill": 4, "allot": 4, "redeem": 6, "voucher": 10, "use": 7, "hold": 10, "adjust": 6, "transfer": 6,
-	"publish": 4, "redate": 4, "period": 1, "clock": 2, "freeze": 1, "unfreeze": 2, "capture": 9, "void": 3, "timeout": 4,
+	"publish": 4, "redate": 4, "period": 1, "clock": 2, "freeze": 1, "unfreeze": 2, "forfeit": 1, "merge": 4, "capture": 9, "void": 3, "timeout": 4,
 	"activate": 7, "lapse": 4, "reverse": 20, "wait": 12, "replay": 3, "atomic": 5, "batch": 4,
 }
 
@@ -48,7 +48,7 @@ func (m *machine) verbs() map[string]func(*rapid.T) ask {
 		"accrue": m.accrue, "bill": m.plain("bill", "points"), "allot": m.allot, "redeem": m.spend("redeem"),
 		"voucher": m.sell, "use": m.use, "hold": m.hold, "adjust": m.adjust, "transfer": m.spend("transfer"),
 		"publish": m.publish, "redate": m.redate, "period": m.period, "clock": m.clock,
-		"freeze": m.freeze("freeze"), "unfreeze": m.freeze("unfreeze"),
+		"freeze": m.freeze("freeze"), "unfreeze": m.freeze("unfreeze"), "forfeit": m.forfeit, "merge": m.merge,
 	}
 	for _, verb := range []string{"capture", "void", "timeout", "activate", "lapse", "reverse"} {
 		verbs[verb] = func(t *rapid.T) ask { return m.followUp(t, verb) }
@@ -94,7 +94,7 @@ func (m *machine) fresh(t *rapid.T, verb string) ask {
 }
 
 func (m *machine) member(t *rapid.T) string {
-	return pick(t, []string{"ann", "bob", "cat"}, "member")
+	return pick(t, []string{"ann", "bob", "cat", "dan"}, "member")
 }
 
 // size is an amount that fits the unit, except for one in twenty.
@@ -261,6 +261,22 @@ func (m *machine) freeze(verb string) func(*rapid.T) ask {
 	}
 }
 
+// forfeit is about dan alone, because it is for good.
+func (m *machine) forfeit(t *rapid.T) ask {
+	a := m.fresh(t, "forfeit")
+	a.member = "dan"
+	if !oneIn(t, 10, "unreasoned") {
+		a.reason = "left"
+	}
+	return a
+}
+
+func (m *machine) merge(t *rapid.T) ask {
+	a := m.fresh(t, "merge")
+	a.member, a.other = m.member(t), m.member(t)
+	return a
+}
+
 func (m *machine) period(t *rapid.T) ask {
 	a := m.fresh(t, "period")
 	a.expires = m.model.now - between(t, -1, 60, "days ago")*aday
@@ -280,7 +296,7 @@ func (m *machine) clock(t *rapid.T) ask {
 var originals = map[string][]string{
 	"capture": {"hold"}, "void": {"hold"}, "timeout": {"hold"}, "activate": {"accrue"}, "lapse": {"voucher"},
 	"reverse": {
-		"accrue", "bill", "allot", "redeem", "voucher", "use", "capture", "transfer", "adjust", "publish", "reverse",
+		"accrue", "bill", "allot", "redeem", "voucher", "use", "capture", "transfer", "adjust", "publish", "reverse", "merge",
 	},
 }
 

@@ -45,7 +45,8 @@ func TestLedgerAgreesWithItsModel(t *testing.T) {
 // outcomesToSee keeps the machine from testing less than it says.
 var outcomesToSee = []string{
 	"accrue", "bill", "allot", "redeem", "voucher", "use", "hold", "capture", "void", "timeout", "activate", "lapse",
-	"adjust", "transfer", "publish", "redate", "freeze", "unfreeze", "period", "clock", "reverse", "replay", "debt", "expiry",
+	"adjust", "transfer", "publish", "redate", "freeze", "unfreeze", "period", "clock", "reverse", "replay", "forfeit", "merge",
+	"unmerge", string(MemberTerminated), string(NothingToMerge), "debt", "expiry",
 	string(UnknownUnit), string(InvalidField), string(AmountOutOfRange), string(FlowNotAllowed), string(SameAccount),
 	string(EffectiveInFuture), string(TimeNotInFuture), string(ReasonRequired), string(UnknownPolicy),
 	string(NotFoundReason), string(InsufficientPoints), string(OutOfStock), string(DebtLimitReached),
@@ -146,7 +147,7 @@ func (m *machine) compareAnswer(t *rapid.T, a ask, got outcome, want answer) {
 	if recorded := got.tx != nil; recorded != want.recorded {
 		t.Fatalf("%s\nis recorded: %v, want %v", a, recorded, want.recorded)
 	}
-	if got.tx != nil && got.tx.Posted() && got.tx.Amount.Shift(2).IntPart() != want.n {
+	if want.n != whichever && got.tx != nil && got.tx.Posted() && got.tx.Amount.Shift(2).IntPart() != want.n {
 		t.Fatalf("%s\nmoved %s, want %d hundredths", a, got.tx.Amount, want.n)
 	}
 }
@@ -154,6 +155,9 @@ func (m *machine) compareAnswer(t *rapid.T, a ask, got outcome, want answer) {
 func (m *machine) note(a ask, got answer) {
 	if got.reason == "" {
 		m.seen[a.verb]++
+		if p := m.model.past[a.original]; a.verb == "reverse" && p != nil && p.ask.verb == "merge" {
+			m.seen["unmerge"]++
+		}
 		return
 	}
 	m.seen[string(got.reason)]++
@@ -216,8 +220,13 @@ func (m *machine) compareSums(t *rapid.T, sums map[string]int64) {
 		}
 	}
 	for member, frozen := range m.model.frozen {
-		if m.book.frozen[member] != frozen {
-			t.Fatalf("%s frozen: %v, want %v", member, m.book.frozen[member], frozen)
+		if got := m.book.frozen[member]; (got == KindFreeze) != (frozen && !m.model.ended[member]) {
+			t.Fatalf("%s frozen: %q, want %v", member, got, frozen)
+		}
+	}
+	for member := range m.model.ended {
+		if got := m.book.frozen[member]; got != KindForfeiture {
+			t.Fatalf("%s ended: %q", member, got)
 		}
 	}
 }

@@ -12,6 +12,8 @@ func (m *model) transfer(a ask, p *past) (int64, Reason) {
 		return 0, SameAccount
 	case !m.enough(from, a.n):
 		return 0, InsufficientPoints
+	case m.ended[a.other]:
+		return 0, MemberTerminated
 	}
 	pieces := m.soonest(from, a.n)
 	m.give(to, pieces)
@@ -91,6 +93,9 @@ func (m *model) control(a ask) Reason {
 
 func (m *model) reverse(a ask) (int64, Reason) {
 	p := m.about(a)
+	if len(p.merged) > 0 {
+		return m.unmerge(a, p)
+	}
 	if p.answer.reason != "" || len(p.moves) == 0 {
 		return 0, NotReversible
 	}
@@ -120,8 +125,14 @@ func (m *model) reverse(a ask) (int64, Reason) {
 			return 0, NotReversibleInParts
 		}
 		shares[i] = (move.n*all/whole/step - move.n*p.back/whole/step) * step
+		if shares[i] == 0 {
+			continue
+		}
 		if reason := m.mayTake(move, shares[i], p.claw); reason != "" {
 			return 0, reason
+		}
+		if isPile(move.from) && m.ended[memberIn(move.from)] {
+			return 0, MemberTerminated
 		}
 	}
 	for i, n := range shares {

@@ -90,7 +90,11 @@ func (m *model) admit(a ask) Reason {
 			return BackDatingLimit
 		}
 	}
-	if m.frozen[member] && strings.Contains(" redeem voucher use hold capture transfer ", " "+a.verb+" ") {
+	leaves := strings.Contains(" redeem voucher use hold capture transfer merge ", " "+a.verb+" ")
+	switch {
+	case m.ended[member] && (leaves || strings.Contains(" freeze unfreeze forfeit ", " "+a.verb+" ")):
+		return MemberTerminated
+	case m.frozen[member] && leaves:
 		return MemberFrozen
 	}
 	return ""
@@ -172,6 +176,10 @@ func (m *model) perform(a ask, p *past) (n int64, reason Reason) {
 		return m.redate(a)
 	case "reverse":
 		return m.reverse(a)
+	case "forfeit":
+		return m.forfeit(a)
+	case "merge":
+		return m.merge(a, p)
 	default:
 		return 0, m.control(a)
 	}
@@ -190,6 +198,9 @@ func (m *model) accrue(a ask, p *past) (int64, Reason) {
 		return 0, reason
 	case !facts.expires, a.verb == "allot" && !facts.allot:
 		return 0, FlowNotAllowed
+	}
+	if m.ended[a.member] {
+		return 0, MemberTerminated
 	}
 	lot := lotName{at, a.fund}
 	if lot.fund == "" {
@@ -254,6 +265,9 @@ func (m *model) keepAlive(a ask, where string) {
 }
 
 func (m *model) bill(a ask, p *past) (int64, Reason) {
+	if m.ended[a.member] {
+		return 0, MemberTerminated
+	}
 	m.sums["cny|partner/bank|receivable"] -= a.n
 	m.sums[house("cny", "deferred")] += a.n
 	p.claw, p.moves = true, nil

@@ -17,6 +17,7 @@ type model struct {
 	sums             map[string]int64 // all other accounts
 	due              map[string]int64 // of holds and pending places
 	frozen           map[string]bool
+	ended            map[string]bool // memberships
 	refs             map[string]string
 	past             map[string]*past // by the ask's name
 	order            []string
@@ -42,6 +43,7 @@ type past struct {
 	batch  int
 	member string
 	moves  []principal
+	merged []principal // of a merge, in order
 	back   int64
 	claw   bool // what it gave is clawed back
 }
@@ -70,7 +72,7 @@ const (
 func newModel(now int64, sandbox bool, grace int64) *model {
 	return &model{
 		now: now, sandbox: sandbox, grace: grace, piles: map[string]pile{}, sums: map[string]int64{},
-		due: map[string]int64{}, frozen: map[string]bool{}, refs: map[string]string{}, past: map[string]*past{},
+		due: map[string]int64{}, frozen: map[string]bool{}, ended: map[string]bool{}, refs: map[string]string{}, past: map[string]*past{},
 	}
 }
 
@@ -273,7 +275,7 @@ func (m *model) copy() *model {
 		c.past[name] = &q
 	}
 	c.sums, c.due, c.frozen, c.refs = maps.Clone(m.sums), maps.Clone(m.due), maps.Clone(m.frozen), maps.Clone(m.refs)
-	c.order = slices.Clone(m.order)
+	c.order, c.ended = slices.Clone(m.order), maps.Clone(m.ended)
 	return &c
 }
 

@@ -33,6 +33,8 @@ type Programme struct {
 	// RefundGrace is how long a lot lives at least when a reversal brings it back after it expired; zero lets it expire
 	// again at once.
 	RefundGrace time.Duration
+	// KeepsVouchers says that a member's open vouchers outlive the membership; else they are forfeited with the rest.
+	KeepsVouchers bool
 }
 
 // ProgrammeID is the UUIDv5 of a programme's name.
@@ -41,13 +43,16 @@ func ProgrammeID(name string) uuid.UUID {
 }
 
 type programmeDocument struct {
-	Programme   string            `yaml:"programme"`
-	Zone        string            `yaml:"zone"`
-	Sandbox     bool              `yaml:"sandbox"`
-	BackDating  string            `yaml:"back_dating"`
-	RefundGrace string            `yaml:"refund_grace"`
-	Policies    map[string]Policy `yaml:"expiry"`
-	Units       []struct {
+	Programme   string `yaml:"programme"`
+	Zone        string `yaml:"zone"`
+	Sandbox     bool   `yaml:"sandbox"`
+	BackDating  string `yaml:"back_dating"`
+	RefundGrace string `yaml:"refund_grace"`
+	Termination struct {
+		KeepsVouchers bool `yaml:"keeps_vouchers"`
+	} `yaml:"termination"`
+	Policies map[string]Policy `yaml:"expiry"`
+	Units    []struct {
 		Code      string   `yaml:"code"`
 		Kind      UnitKind `yaml:"kind"`
 		Scale     int32    `yaml:"scale"`
@@ -91,7 +96,7 @@ func ParseProgramme(document []byte, version int64) (*Programme, error) {
 	}
 	p := &Programme{
 		ID: ProgrammeID(doc.Programme), Name: doc.Programme, Version: version, Sandbox: doc.Sandbox,
-		Document: document,
+		Document: document, KeepsVouchers: doc.Termination.KeepsVouchers,
 		Policies: doc.Policies, Units: make(map[string]Unit, len(doc.Units)), Limits: make(map[string]Limit, len(doc.Limits)),
 	}
 	var err error

@@ -129,10 +129,7 @@ func (p *Programme) keepsLadders(before *Programme) error {
 
 // lockProgramme makes sure that the programme exists and locks all of its stripes, as every change of it does.
 func lockProgramme(ctx context.Context, tx dbTx, p *Programme) (version int64, sandbox bool, now time.Time, err error) {
-	stripes := make([]int16, Stripes)
-	for i := range stripes {
-		stripes[i] = int16(i)
-	}
+	stripes := allStripes()
 	if _, err := tx.Exec(ctx, sqlInsertProgramme, p.ID, p.Name, p.Sandbox, sandboxEpoch, sandboxEpoch); err != nil {
 		return 0, false, now, fmt.Errorf("insert programme: %w", err)
 	}

@@ -180,3 +180,44 @@ const sqlLeftAfter = `
 SELECT count(*) FROM transactions AS t
 WHERE t.programme_id = $1 AND t.member = $2 AND t.recorded_at > $3 AND t.rejection = ''
   AND t.kind IN ('redemption', 'transfer', 'hold', 'capture')`
+
+// TestAMembershipEndsAtOneMoment fires a forfeiture into redemptions, holds and bills on two servers. What they did before it
+// is forfeited, whatever place it waits in; nothing is left behind, and nothing comes after.
+func TestAMembershipEndsAtOneMoment(t *testing.T) {
+	s := twoServers(t, liveDocument)
+	for round := range 10 * long {
+		member := named("m%d", round)
+		s.Post(t, accrue(s.Books, member, 1_000_000, named("a%d", round)))
+		s.race(t, func(c, n int) bool {
+			r := key(named("r%d.%d.%d", round, c, n))
+			switch c % 4 {
+			case 0:
+				r = ledger.Redeem(member, "points", amount(1), r)
+			case 1:
+				r = ledger.Accrual{Member: member, Unit: "points", Amount: amount(1)}.Into(s.Programme, r)
+			case 2:
+				r = ledger.Reserve(s.Programme, member, "points", amount(1), time.Hour, r)
+			case 3:
+				r = ledger.Accrual{Member: member, Unit: "points", Amount: amount(1), ActivateAt: time.Now().Add(time.Hour)}.Into(s.Programme, r)
+			}
+			_, err := s.of(c/4).Post(context.Background(), s.Programme, r)
+			if err != nil && !refused(err, ledger.MemberTerminated) {
+				t.Errorf("%s: %v", r.Kind, err)
+			}
+			return err != nil
+		}, func() {
+			r := key(named("end%d", round))
+			r.Reason = "left"
+			if _, err := s.Ledger.Post(context.Background(), s.Programme, ledger.Forfeit(member, r)); err != nil {
+				t.Errorf("forfeit: %v", err)
+			}
+		})
+		if left := one[int](t, s.Books, sqlLeftBehind, s.Programme, member); left != 0 {
+			t.Errorf("round %d: %d places still hold something", round, left)
+		}
+	}
+}
+
+const sqlLeftBehind = `
+SELECT count(*) FROM accounts AS a
+WHERE a.programme_id = $1 AND a.owner = 'member/' || $2 AND a.balance <> 0`

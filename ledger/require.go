@@ -30,6 +30,9 @@ func (b *Book) require(r *Request) {
 		b.want(leg.From.Account)
 		b.want(leg.To.Account)
 	}
+	for _, wallet := range o.mergedWallets() {
+		b.want(wallet)
+	}
 }
 
 // requireTiers lists what a change of tier may move: the wallets and pending places of its legs, whose lapsed lots go to
@@ -104,10 +107,18 @@ func (b *Book) walletsOf(r *Request) []Account {
 		note(leg.From)
 		note(leg.To)
 	}
+	if r.Kind == KindForfeiture {
+		for _, acc := range b.holdings(r.Member) {
+			note(acc.Account)
+		}
+	}
 	if o := b.originals[r.Original]; o != nil {
 		for _, leg := range o.tx.Legs {
 			note(leg.From.Account)
 			note(leg.To.Account)
+		}
+		for _, wallet := range o.mergedWallets() {
+			note(wallet)
 		}
 	}
 	return wallets

@@ -12,7 +12,8 @@ import (
 // never more in total than the original. The amount is a part of its principal, which is the first leg's amount, or the
 // money that an accrual by rules was earned with. Of the legs goes back what is in proportion, cut to the unit's scale, and the last part brings the rest; rights cannot be cut. Lots return to where they
 // were drawn, the last drawn first, so that what is still spent is a prefix of what was. A redemption, capture, transfer,
-// publication or use is posted backwards; an accrual, allotment or credit by adjustment is clawed back.
+// publication or use is posted backwards; an accrual, allotment or credit by adjustment is clawed back. A merge is taken
+// back whole, see [Merge].
 // Refusals: NOT_FOUND, NOT_REVERSIBLE, NOT_REVERSIBLE_IN_PARTS, AMOUNT_OUT_OF_RANGE, ALREADY_REVERSED,
 // REVERSAL_EXCEEDS_REST, INSUFFICIENT_POINTS, OUT_OF_STOCK, VOUCHER_USED, VOUCHER_EXPIRED, DEBT_LIMIT_REACHED.
 func Reverse(original uuid.UUID, amount decimal.Decimal, r Request) Request {
@@ -23,6 +24,9 @@ func Reverse(original uuid.UUID, amount decimal.Decimal, r Request) Request {
 // reverse checks what is left of the original and posts the part.
 func (b *Book) reverse(tx *Transaction, r *Request) *Refusal {
 	o := b.originals[tx.Original]
+	if o.tx.Kind == KindMerge && o.tx.Posted() {
+		return b.unmerge(tx, r, o)
+	}
 	legs := o.principalLegs()
 	if !o.tx.Posted() || len(legs) == 0 {
 		return refuse(NotReversible, "kind", string(o.tx.Kind))

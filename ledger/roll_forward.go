@@ -106,7 +106,7 @@ func (f *RollForward) add(line RollLine) {
 	f.Lines = append(f.Lines, line)
 	cause := &f.Adjusted
 	switch {
-	case line.Kind == KindTransfer && line.From == Wallet && line.To == Wallet:
+	case (line.Kind == KindTransfer || line.Kind == KindMerge) && line.From == Wallet && line.To == Wallet:
 		f.Transferred = f.Transferred.Add(line.Moved)
 		return
 	case line.To == Breakage || line.From == Breakage:

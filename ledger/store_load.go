@@ -50,8 +50,9 @@ JOIN business_references AS r
   ON r.programme_id = $1 AND r.client = u.client AND r.kind = u.kind AND r.reference = u.reference`
 
 	sqlReadFreezes = `
-SELECT f.member
+SELECT f.member, t.kind
 FROM freezes AS f
+JOIN transactions AS t ON t.id = f.transaction_id
 WHERE f.programme_id = $1 AND f.member = ANY($2::text[])`
 
 	sqlReadReversed = `
@@ -93,10 +94,14 @@ func (l *Ledger) load(ctx context.Context, tx dbTx, programme uuid.UUID, items [
 	for r := range requestsOf(items) {
 		b.require(r)
 	}
+	if err := l.loadHoldings(ctx, tx, b, items, stripe); err != nil {
+		return nil, err
+	}
 	var q pgx.Batch
 	w.queueStripes(&q, items, stripe)
 	w.queueAccounts(&q)
 	w.queueKnown(&q, items)
+	w.queueFreezes(&q, items)
 	w.queueOriginals(&q)
 	w.queueAccrued(&q, items)
 	w.queueProgramme(&q)
@@ -159,11 +164,8 @@ func loadOriginals(ctx context.Context, tx dbTx, b *Book, items []*Item) error {
 func (w *work) queueStripes(q *pgx.Batch, items []*Item, stripe int16) {
 	stripes := []int16{stripe}
 	for r := range requestsOf(items) {
-		if r.Kind.control() && len(stripes) == 1 {
-			stripes = make([]int16, Stripes)
-			for i := range stripes {
-				stripes[i] = int16(i)
-			}
+		if r.Kind.closes() && len(stripes) == 1 {
+			stripes = allStripes()
 		}
 	}
 	if stripe != noStripe {
@@ -180,6 +182,14 @@ func (w *work) queueStripes(q *pgx.Batch, items []*Item, stripe int16) {
 			return err
 		})
 	}
+}
+
+func allStripes() []int16 {
+	stripes := make([]int16, Stripes)
+	for i := range stripes {
+		stripes[i] = int16(i)
+	}
+	return stripes
 }
 
 // queueProgramme reads what its stripes' locks protect, and the clock.
@@ -240,16 +250,13 @@ func (acc *account) fill(s account, floor decimal.NullDecimal, due *time.Time) {
 	}
 }
 
-// queueKnown reads which keys and references are taken, and which members are frozen where that decides anything.
+// queueKnown reads which keys and references are taken.
 func (w *work) queueKnown(q *pgx.Batch, items []*Item) {
 	b := w.book
 	var ids []uuid.UUID
-	var members, clients, kinds, references []string
+	var clients, kinds, references []string
 	for r := range requestsOf(items) {
 		ids = append(ids, TransactionID(b.programme.ID, r.Client, r.Key))
-		if member := b.memberOf(r); member != "" && (r.Kind.leavesMember() || r.Kind.control()) {
-			members = append(members, member)
-		}
 		if r.Reference != "" {
 			clients, kinds, references = append(clients, r.Client), append(kinds, string(r.Kind)), append(references, r.Reference)
 		}
@@ -265,13 +272,6 @@ func (w *work) queueKnown(q *pgx.Batch, items []*Item) {
 		}
 		return rows.Err()
 	})
-	if len(members) > 0 {
-		q.Queue(sqlReadFreezes, b.programme.ID, members).Query(func(rows pgx.Rows) error {
-			var member string
-			_, err := pgx.ForEachRow(rows, []any{&member}, func() error { b.frozen[member] = true; return nil })
-			return err
-		})
-	}
 	if len(references) == 0 {
 		return
 	}
@@ -282,6 +282,31 @@ func (w *work) queueKnown(q *pgx.Batch, items []*Item) {
 			b.used[ref] = id
 			return nil
 		})
+		return err
+	})
+}
+
+// queueFreezes reads what stands in the way of the members whose accounts or matters the items are about.
+func (w *work) queueFreezes(q *pgx.Batch, items []*Item) {
+	b := w.book
+	concerned := make(map[string]bool)
+	for a := range b.accounts {
+		if member, is := a.Owner.MemberRef(); is {
+			concerned[member] = true
+		}
+	}
+	for r := range requestsOf(items) {
+		if member := b.memberOf(r); member != "" {
+			concerned[member] = true
+		}
+	}
+	if len(concerned) == 0 {
+		return
+	}
+	q.Queue(sqlReadFreezes, b.programme.ID, slices.Collect(maps.Keys(concerned))).Query(func(rows pgx.Rows) error {
+		var member string
+		var by Kind
+		_, err := pgx.ForEachRow(rows, []any{&member, &by}, func() error { b.frozen[member] = by; return nil })
 		return err
 	})
 }

@@ -398,7 +398,7 @@ func (s *saver) freezes() {
 	var members, thawed []string
 	var ids []uuid.UUID
 	for member, f := range last {
-		if f.frozen {
+		if f.by != "" {
 			members, ids = append(members, member), append(ids, f.transaction)
 		}
 		thawed = append(thawed, member)

@@ -31,11 +31,16 @@ const (
 	KindPublication Kind = "publication" // rights of a benefit put into stock
 	KindUse         Kind = "use"         // a merchant redeems a voucher
 	KindTier        Kind = "tier"        // a member's tier changes
+	KindForfeiture  Kind = "forfeiture"  // all that a member has, to breakage, for good
+	KindMerge       Kind = "merge"       // all that one member has, to another
 	KindFreeze      Kind = "freeze"
 	KindUnfreeze    Kind = "unfreeze"
 	KindPeriod      Kind = "period"
 	KindClock       Kind = "clock"
 )
+
+// closes reports whether the kind decides what a member may do from now on, as control kinds do, and so locks all stripes.
+func (k Kind) closes() bool { return k.control() || k == KindForfeiture }
 
 // control reports whether the kind changes what decides other postings, so that the programme row is locked for update.
 func (k Kind) control() bool {

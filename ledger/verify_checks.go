@@ -31,6 +31,7 @@ const (
 	checkFollowUps
 	checkReferences
 	checkFreezes
+	checkClosed
 	checkCount
 )
 
@@ -60,7 +61,8 @@ var checks = [checkCount]Check{
 	checkOpenPlaces:  {Invariant: "L5", Name: "open places are those that hold something"},
 	checkFollowUps:   {Invariant: "L6", Name: "follow-ups agree with what transactions refer to"},
 	checkReferences:  {Invariant: "L6", Name: "business references agree with posted transactions"},
-	checkFreezes:     {Invariant: "L2", Name: "frozen members are those whose last word is a freeze"},
+	checkFreezes:     {Invariant: "L2", Name: "frozen members are those whose last word is a freeze, or whose membership ended"},
+	checkClosed:      {Invariant: "L2", Name: "members whose membership ended have nothing but debt"},
 }
 
 var subjectCheck = [subjects]check{

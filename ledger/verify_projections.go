@@ -28,15 +28,20 @@ type freezeFacts struct {
 	frozen int // freezes less unfreezes
 	latest int64
 	ids    []uuid.UUID // the freezes recorded at the latest time
+	ended  []uuid.UUID // the forfeitures; there is one at most
 }
 
-func (p *programmeFacts) freeze(member string, id uuid.UUID, frozen bool, recordedAt int64) {
+func (p *programmeFacts) freeze(member string, id uuid.UUID, kind Kind, recordedAt int64) {
 	f := p.freezes[member]
 	if f == nil {
 		f = new(freezeFacts)
 		p.freezes[member] = f
 	}
-	if !frozen {
+	switch {
+	case kind == KindForfeiture:
+		f.ended = append(f.ended, id)
+		return
+	case kind == KindUnfreeze:
 		f.frozen--
 		return
 	}
@@ -47,6 +52,14 @@ func (p *programmeFacts) freeze(member string, id uuid.UUID, frozen bool, record
 	case recordedAt == f.latest:
 		f.ids = append(f.ids, id)
 	}
+}
+
+// stands reports whether a transaction stands in the member's way, by all that was recorded.
+func (f *freezeFacts) stands(id uuid.UUID) bool {
+	if len(f.ended) > 0 {
+		return len(f.ended) == 1 && f.ended[0] == id
+	}
+	return f.frozen == 1 && slices.Contains(f.ids, id)
 }
 
 // readProgrammes reads the programmes and every version of their documents.
@@ -126,7 +139,7 @@ func (v *verifier) checkTotals() {
 // readProjections states what the remaining projections say, and checks freezes and reversals.
 func (v *verifier) readProjections(ctx context.Context) error {
 	for _, read := range []func(context.Context) error{
-		v.readOpenPlaces, v.readFollowUps, v.readReferences, v.readFreezes, v.readReversed,
+		v.readOpenPlaces, v.readFollowUps, v.readReferences, v.readFreezes, v.readClosed, v.readReversed,
 	} {
 		if err := read(ctx); err != nil {
 			return err
@@ -179,16 +192,19 @@ func (v *verifier) readFreezes(ctx context.Context) error {
 		if p := v.programmes[programme]; p != nil {
 			f = p.freezes[member]
 		}
-		if f == nil || f.frozen != 1 || !slices.Contains(f.ids, id) {
+		if f == nil || !f.stands(id) {
 			v.fail(checkFreezes, "freeze by transaction "+id.String(), "the journal does not say so")
 			return nil
 		}
-		f.frozen = 0
+		v.counts[checkClosed] += int64(len(f.ended))
+		f.frozen, f.ended = 0, nil
 		return nil
 	})
 	for id, p := range v.programmes {
 		for _, f := range p.freezes {
-			if f.frozen != 0 && len(f.ids) > 0 {
+			if len(f.ended) > 0 {
+				v.fail(checkFreezes, "freeze by transaction "+f.ended[0].String(), "programme %s does not show it", id)
+			} else if f.frozen != 0 && len(f.ids) > 0 {
 				v.fail(checkFreezes, "freeze by transaction "+f.ids[0].String(), "programme %s does not show it", id)
 			} else if f.frozen != 0 {
 				v.fail(checkFreezes, "programme "+id.String(), "a member was unfrozen who was not frozen")
@@ -196,6 +212,37 @@ func (v *verifier) readFreezes(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// readClosed checks that nothing is left in, or came into, the places of members whose membership ended.
+func (v *verifier) readClosed(ctx context.Context) error {
+	rows, err := v.tx.Query(ctx, sqlVerifyClosed)
+	if err != nil {
+		return err
+	}
+	var programme, id uuid.UUID
+	var place string
+	_, err = pgx.ForEachRow(rows, []any{&programme, &id, &place}, func() error {
+		a, _ := ParsePlace(place)
+		if a.Place.bearsLots() && (a.Place != Voucher || !v.programmes[programme].keepsVouchers()) {
+			v.fail(checkClosed, "account "+id.String(), "it holds something in %s, and the membership ended", place)
+		}
+		return nil
+	})
+	return err
+}
+
+// keepsVouchers reports whether a version of the programme ever let vouchers outlive a membership.
+func (p *programmeFacts) keepsVouchers() bool {
+	if p == nil {
+		return false
+	}
+	for _, version := range p.versions {
+		if version.KeepsVouchers {
+			return true
+		}
+	}
+	return false
 }
 
 // readReversed checks that reversals and clawbacks never exceed what they take back.
@@ -240,6 +287,13 @@ FROM business_references AS r`
 	sqlVerifyFreezes = `
 SELECT f.programme_id, f.member, f.transaction_id
 FROM freezes AS f`
+
+	sqlVerifyClosed = `
+SELECT a.programme_id, a.id, a.place
+FROM freezes AS f
+JOIN transactions AS t ON t.id = f.transaction_id AND t.kind = 'forfeiture'
+JOIN accounts AS a ON a.programme_id = f.programme_id AND a.owner = 'member/' || f.member
+WHERE a.balance > 0`
 
 	sqlVerifyReversed = `
 SELECT f.original_id, sum(f.amount), t.amount

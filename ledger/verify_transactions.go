@@ -193,7 +193,7 @@ func (s *sealStep) row(t *transactionRow, seal *Seal) {
 // checkLegs checks the legs against the kind and the rules of the programme's version, and states their entries, what
 // they move to breakage, and when the places that they open are due.
 func (s *sealStep) checkLegs(t *transactionRow, document *Programme, legs []legRow) {
-	if moves := t.posted && !t.kind.control(); moves != (len(legs) > 0) {
+	if moves := t.posted && !t.kind.control(); moves != (len(legs) > 0) && (t.kind != KindForfeiture || !t.posted) {
 		s.fail(checkTransaction, t.name(), "kind %s, rejected %t, has %d legs", t.kind, !t.posted, len(legs))
 	}
 	for i := range legs {
@@ -226,7 +226,7 @@ func (s *sealStep) checkLegs(t *transactionRow, document *Programme, legs []legR
 			f.micro(rawDue(t.c[11]))
 			s.tally.add(aboutDue, left, account, f.canon)
 		}
-		if to == Breakage && (from == Wallet || from == Voucher) {
+		if to == Breakage && (from == Wallet || from == Voucher) && t.kind != KindForfeiture {
 			f := s.fact.reset()
 			f.id(t.id)
 			f.int(int64(leg.number))
@@ -280,8 +280,8 @@ func (s *sealStep) states(t *transactionRow, p *programmeFacts) {
 		s.tally.add(aboutReferences, left, t.id, s.reference(t.id, t.programme, t.c[2], kind, t.c[13]))
 	}
 	switch t.kind {
-	case KindFreeze, KindUnfreeze:
-		p.freeze(string(t.c[8]), t.id, t.kind == KindFreeze, t.recordedAt)
+	case KindFreeze, KindUnfreeze, KindForfeiture:
+		p.freeze(string(t.c[8]), t.id, t.kind, t.recordedAt)
 	case KindClock:
 		p.clock = max(p.clock, rawDue(t.c[11]))
 	case KindPeriod:

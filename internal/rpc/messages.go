@@ -56,6 +56,8 @@ var sentences = map[string]sentence{
 	string(ledger.AtomicBatchRejected):  {"Another item of the batch was refused, so none was posted.", "批次中有其他项目被拒绝，因此全部未入账。"},
 	string(ledger.AsOfTooRecent):        {"The books of that time are not settled yet: ask again in a minute.", "该时点的账目尚未确定，请稍后再查。"},
 	string(ledger.NotEligible):          {"The member is not eligible.", "该会员不符合条件。"},
+	string(ledger.MemberTerminated):     {"The membership was terminated.", "该会员资格已终止。"},
+	string(ledger.NothingToMerge):       {"The member has nothing to hand over.", "该会员没有可转移的数额。"},
 	string(ledger.MemberEnrolled):       {"The member was enrolled before.", "该会员已入会。"},
 	string(ledger.MemberChanged):        {"The member was changed meanwhile: read it again.", "会员资料已被更改，请重新读取。"},
 	string(ledger.NumberTaken):          {"A member has this number already.", "该号码已归会员所有。"},

@@ -94,6 +94,10 @@ const (
 	// A member's tier changed: what is withdrawn goes back to issuance, what is given comes from there. The reason is the
 	// cause.
 	Kind_KIND_TIER Kind = 21
+	// A membership ended: all that the member had went to breakage. It has no legs when that was nothing.
+	Kind_KIND_FORFEITURE Kind = 22
+	// All that a member has in wallets went to another, and what is owed.
+	Kind_KIND_MERGE Kind = 23
 )
 
 // Enum value maps for Kind.
@@ -121,6 +125,8 @@ var (
 		19: "KIND_PERIOD",
 		20: "KIND_CLOCK",
 		21: "KIND_TIER",
+		22: "KIND_FORFEITURE",
+		23: "KIND_MERGE",
 	}
 	Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED": 0,
@@ -145,6 +151,8 @@ var (
 		"KIND_PERIOD":      19,
 		"KIND_CLOCK":       20,
 		"KIND_TIER":        21,
+		"KIND_FORFEITURE":  22,
+		"KIND_MERGE":       23,
 	}
 )
 
@@ -1243,7 +1251,7 @@ const file_tallystick_v1_common_proto_rawDesc = "" +
 	"\x04debt\x18\x06 \x01(\tR\x04debt\x12@\n" +
 	"\x0enext_expiry_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\fnextExpiryAt\x12,\n" +
 	"\x12next_expiry_amount\x18\b \x01(\tR\x10nextExpiryAmount\x125\n" +
-	"\bexpiries\x18\t \x03(\v2\x19.tallystick.v1.ExpiryLineR\bexpiries*\x98\x03\n" +
+	"\bexpiries\x18\t \x03(\v2\x19.tallystick.v1.ExpiryLineR\bexpiries*\xbd\x03\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fKIND_ACCRUAL\x10\x01\x12\x13\n" +
@@ -1268,7 +1276,10 @@ const file_tallystick_v1_common_proto_rawDesc = "" +
 	"\vKIND_PERIOD\x10\x13\x12\x0e\n" +
 	"\n" +
 	"KIND_CLOCK\x10\x14\x12\r\n" +
-	"\tKIND_TIER\x10\x15*c\n" +
+	"\tKIND_TIER\x10\x15\x12\x13\n" +
+	"\x0fKIND_FORFEITURE\x10\x16\x12\x0e\n" +
+	"\n" +
+	"KIND_MERGE\x10\x17*c\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eOUTCOME_POSTED\x10\x01\x12\x14\n" +
