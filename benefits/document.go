@@ -70,6 +70,9 @@ type section struct {
 	benefits map[string]*Benefit
 	members  *MemberTerms
 	earning  *Earning
+	goodwill map[string]*GoodwillReason
+	// goodwillUnit is what budgets are of; empty without any reason to grant.
+	goodwillUnit string
 }
 
 type document struct {
@@ -90,9 +93,10 @@ type document struct {
 		Tier   string            `yaml:"tier"`
 		Stock  map[string]string `yaml:"stock"`
 	} `yaml:"benefits"`
-	Members membersDocument      `yaml:"members"`
-	Earning earningDocument      `yaml:"earning"`
-	Others  map[string]yaml.Node `yaml:",inline"`
+	Members  membersDocument      `yaml:"members"`
+	Earning  earningDocument      `yaml:"earning"`
+	Goodwill goodwillDocument     `yaml:"goodwill"`
+	Others   map[string]yaml.Node `yaml:",inline"`
 }
 
 // parse reads the tiers and benefits sections of a programme's document.
@@ -120,6 +124,9 @@ func parse(p *ledger.Programme) (*section, error) {
 	}
 	if err := s.readEarning(p, doc.Earning); err != nil {
 		return nil, err
+	}
+	if err := s.readGoodwill(p, doc.Goodwill); err != nil {
+		return nil, fmt.Errorf("benefits: programme document: goodwill: %w", err)
 	}
 	return s, nil
 }

@@ -506,3 +506,33 @@ func TestAMembersSectionThatCannotBeIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestAMergeHandsOverWhatIsThereAndCanBeTriedFirst(t *testing.T) {
+	t.Parallel()
+	c := newRegistry(t)
+	c.Accrue(t, "a1", "ann", "points", 70)
+	merge := func(key string, preview bool) (ledger.Answer, error) {
+		return c.MergeMember(t.Context(), c.Programme, "ann", "bob", by(key), preview)
+	}
+	if tried, err := merge("m1", true); err != nil || len(tried.Transaction.Legs) != 1 {
+		t.Fatalf("%+v, %v", tried, err)
+	}
+	c.wantWallet(t, "ann", "points 70")
+	first, err := merge("m1", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.wantWallet(t, "bob", "points 70")
+	c.apply(t, document+membersSection+"termination: {keeps_vouchers: true}\n")
+	again, err := merge("m1", false)
+	if err != nil || !again.Replayed || again.Transaction.ID != first.Transaction.ID {
+		t.Errorf("retry: %+v, %v", again, err)
+	}
+	_, err = merge("m2", false)
+	wantRefusal(t, err, ledger.NothingToMerge)
+	c.Accrue(t, "a2", "ann", "points", 5) // a late bill
+	if _, err = merge("m3", false); err != nil {
+		t.Fatal(err)
+	}
+	c.wantWallet(t, "bob", "points 75")
+}

@@ -20,6 +20,32 @@ func Adjust(member, unit string, amount decimal.Decimal, expiresAt time.Time, r 
 	return r
 }
 
+// FundBudget puts units into the budget of a member of staff, or with a negative amount takes back what is not spent, for a
+// reason that must be given. Refusals: REASON_REQUIRED, BUDGET_EXHAUSTED, UNKNOWN_UNIT, AMOUNT_OUT_OF_RANGE.
+func FundBudget(staff, unit string, amount decimal.Decimal, r Request) Request {
+	r.Kind = KindAdjustment
+	leg := Leg{From: Account{Unit: unit, Owner: ProgrammeOwner, Place: Issuance}, To: BudgetOf(staff, unit), Unit: unit, Amount: amount}
+	if amount.IsNegative() {
+		leg.From, leg.To, leg.Amount = leg.To, leg.From, amount.Neg()
+	}
+	r.Legs = []Leg{leg}
+	return r
+}
+
+// BudgetOf is the account of what a member of staff may grant.
+func BudgetOf(staff, unit string) Account {
+	return Account{Unit: unit, Owner: Staff(staff), Place: Budget}
+}
+
+// Grant gives a member units out of the budget of a member of staff, within the limits that uses name, for a reason that
+// must be given. They make a lot like an accrual, and taken back they return to the budget.
+// Refusals: REASON_REQUIRED, BUDGET_EXHAUSTED, LIMIT_REACHED, MEMBER_TERMINATED and those of an accrual.
+func Grant(staff, member, unit string, amount decimal.Decimal, uses []Account, r Request) Request {
+	r.Kind, r.Member = KindAdjustment, member
+	r.Legs = []Leg{{From: BudgetOf(staff, unit), To: walletOf(member, unit), Unit: unit, Amount: amount, Uses: uses}}
+	return r
+}
+
 func (b *Book) adjust(tx *Transaction, r *Request) *Refusal {
 	if r.Reason == "" {
 		return refuse(ReasonRequired)

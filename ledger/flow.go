@@ -25,7 +25,7 @@ var flows = reversed(table(
 	rows(KindExpiry, append(anyExpiring, RightUnit), Wallet, Breakage, Voucher, Breakage),
 	rows(KindRedating, anyExpiring, Wallet, Wallet),
 	rows(KindAdjustment, anyExpiring, Issuance, Wallet, Wallet, Issuance, Budget, Wallet),
-	rows(KindAdjustment, []UnitKind{PointsUnit}, Issuance, Budget),
+	rows(KindAdjustment, []UnitKind{PointsUnit}, Issuance, Budget, Budget, Issuance),
 	rows(KindTransfer, anyExpiring, Wallet, Wallet),
 	rows(KindClawback, anyExpiring, Wallet, Issuance, Pending, Issuance, Debt, Issuance),
 	rows(KindClawback, anyExpiring, Wallet, Budget, Debt, Budget),

@@ -64,7 +64,7 @@ type programmeDocument struct {
 }
 
 // sections are those that other packages read of the same document.
-var sections = map[string]bool{"tiers": true, "benefits": true, "partners": true, "members": true, "earning": true}
+var sections = map[string]bool{"tiers": true, "benefits": true, "partners": true, "members": true, "goodwill": true, "earning": true}
 
 // DecodeDocument reads sections of a programme's document into a struct, and refuses fields that it does not declare,
 // with their line: what is misspelt must not silently change what points are worth. A field map[string]yaml.Node that is

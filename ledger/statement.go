@@ -17,6 +17,8 @@ type StatementQuery struct {
 	Member, Unit string
 	// Place is Wallet when empty; the other place that a member has once is Debt.
 	Place Place
+	// Staff asks for the budget of a member of staff instead of a place of a member.
+	Staff string
 	// From and To bound the recorded time, From <= recorded_at < To; zero leaves that side open.
 	From, To time.Time
 	// After is where the last page ended; zero is the first page.
@@ -49,6 +51,7 @@ func pageSize(limit int) int {
 type Movement struct {
 	Transaction uuid.UUID
 	Kind        Kind
+	Member      string // whom the transaction is about
 	Amount      decimal.Decimal
 	Balance     decimal.Decimal // right after it
 	EffectiveAt time.Time
@@ -76,10 +79,12 @@ type Statement struct {
 // Refusals: INVALID_FIELD for a place that a member has not just once; NOT_FOUND for the programme and UNKNOWN_UNIT, when
 // there is nothing to show.
 func (l *Ledger) Statement(ctx context.Context, q StatementQuery) (Statement, error) {
-	switch q.Place {
-	case "":
+	switch {
+	case q.Place == "" && q.Staff != "":
+		q.Place = Budget
+	case q.Place == "":
 		q.Place = Wallet
-	case Wallet, Debt:
+	case (q.Place == Wallet || q.Place == Debt) && q.Staff == "":
 	default:
 		return Statement{}, refuse(InvalidField, "field", "place")
 	}
@@ -102,7 +107,11 @@ func (l *Ledger) Statement(ctx context.Context, q StatementQuery) (Statement, er
 
 // movements reads entries until it has the given number of whole movements, or the range ends.
 func (l *Ledger) movements(ctx context.Context, q StatementQuery, count int) ([]Movement, error) {
-	account := Account{Unit: q.Unit, Owner: Member(q.Member), Place: q.Place}.ID(q.Programme)
+	owner := Member(q.Member)
+	if q.Staff != "" {
+		owner = Staff(q.Staff)
+	}
+	account := Account{Unit: q.Unit, Owner: owner, Place: q.Place}.ID(q.Programme)
 	if q.From.After(q.After.RecordedAt) {
 		q.After = Cursor{RecordedAt: q.From}
 	}
@@ -191,7 +200,7 @@ func (l *Ledger) nameMovements(ctx context.Context, programme uuid.UUID, list []
 			return fmt.Errorf("ledger: entry of transaction %s, which is not in the journal", m.Transaction)
 		}
 		m.Reason, m.Reference, m.Channel, m.Original = t.Reason, t.Reference, t.Channel, t.Original
-		m.Rule, m.RuleVersion = t.Rule, t.RuleVersion
+		m.Rule, m.RuleVersion, m.Member = t.Rule, t.RuleVersion, t.Member
 	}
 	return nil
 }
