@@ -10,8 +10,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
 
+	"tallystick/internal/document"
 	"tallystick/ledger"
-	"tallystick/partners"
 )
 
 // systemClient names the requests that the catalog makes itself. Credentials cannot carry a name that begins with it.
@@ -24,23 +24,16 @@ const systemClient = "tallystick"
 // published included. After that there are two steps, the version and then the publications. When an error comes between
 // them (the database is gone, or somebody applies another document at the same moment), the version is current and some
 // of its stock is missing: applying the same document again publishes the rest, and changes nothing when nothing is missing.
-func (c *Catalog) ApplyProgramme(ctx context.Context, document []byte) (*ledger.Programme, error) {
-	p, err := ledger.ParseProgramme(document, 0)
+func (c *Catalog) ApplyProgramme(ctx context.Context, text []byte) (*ledger.Programme, error) {
+	p, s, err := readAll(text)
 	if err != nil {
-		return nil, err
-	}
-	s, err := parse(p)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := partners.Parse(p); err != nil {
 		return nil, err
 	}
 	list := s.publications()
 	if err := c.keepPublished(ctx, p, list); err != nil {
 		return nil, err
 	}
-	if p, err = c.ledger.ApplyProgramme(ctx, document); err != nil {
+	if p, err = c.ledger.ApplyProgramme(ctx, text); err != nil {
 		return nil, err
 	}
 	for _, publication := range list {
@@ -49,6 +42,14 @@ func (c *Catalog) ApplyProgramme(ctx context.Context, document []byte) (*ledger.
 		}
 	}
 	return p, nil
+}
+
+// readAll reads every section of a document, and returns all of its mistakes together.
+func readAll(text []byte) (*ledger.Programme, *section, error) {
+	doc := document.Read(text)
+	p := ledger.ReadProgramme(doc, 0)
+	s := read(doc, p)
+	return p, s, doc.Err()
 }
 
 // publication is an amount that a document puts into a benefit's stock.
@@ -72,8 +73,12 @@ func (s *section) publications() []publication {
 // key is under which a publication is posted, once.
 func (u publication) key() string { return "stock/" + u.benefit + "/" + u.name }
 
-func (u publication) changed() error {
-	return fmt.Errorf("benefits: benefit %s: stock %s was published with another amount: name a new publication instead", u.benefit, u.name)
+// changed is the mistake of a document that gives a publication another amount than it had.
+func (u publication) changed(p *ledger.Programme) error {
+	doc := document.Read(p.Document)
+	doc.At("benefits", u.benefit, "stock", u.name).Wrong("it was published with another amount",
+		"leave it as it was, and name a new publication for more")
+	return doc.Err()
 }
 
 // keepPublished refuses a document that gives another amount for what was published.
@@ -88,7 +93,7 @@ func (c *Catalog) keepPublished(ctx context.Context, p *ledger.Programme, list [
 	}
 	for i, publication := range list {
 		if t := published[ids[i]]; t != nil && !t.Amount.Equal(publication.amount) {
-			return publication.changed()
+			return publication.changed(p)
 		}
 	}
 	return nil
@@ -99,7 +104,7 @@ func (c *Catalog) publish(ctx context.Context, p *ledger.Programme, u publicatio
 	_, err := c.ledger.Post(ctx, p.ID, ledger.Publish(u.benefit, u.amount, r).Own())
 	switch {
 	case errors.Is(err, &ledger.Refusal{Reason: ledger.IdempotencyKeyReused}):
-		return u.changed()
+		return u.changed(p)
 	case err != nil:
 		return fmt.Errorf("benefits: benefit %s: publish stock %s: %w", u.benefit, u.name, err)
 	default:

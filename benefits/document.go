@@ -1,7 +1,6 @@
 package benefits
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -11,6 +10,7 @@ import (
 	"github.com/shopspring/decimal"
 	"go.yaml.in/yaml/v3"
 
+	"tallystick/internal/document"
 	"tallystick/ledger"
 	"tallystick/partners"
 )
@@ -26,6 +26,11 @@ const (
 	Gift    Kind = "gift"
 	Service Kind = "service"
 )
+
+// Values are the kinds that a document may name.
+func (Kind) Values() []string {
+	return []string{string(Lounge), string(Event), string(Offer), string(Gift), string(Service)}
+}
 
 // Benefit is one row of the catalog. Its code is the unit of its rights.
 type Benefit struct {
@@ -75,106 +80,109 @@ type section struct {
 	goodwillUnit string
 }
 
-type document struct {
-	Tiers struct {
-		Unit   string `yaml:"unit"`
-		Ladder []struct {
-			Code       string            `yaml:"code"`
-			Names      partners.Names    `yaml:"names"`
-			From       string            `yaml:"from"`
-			Allotments map[string]string `yaml:"allotments"`
-		} `yaml:"ladder"`
-	} `yaml:"tiers"`
-	Benefits []struct {
-		Code   string            `yaml:"code"`
-		Kind   Kind              `yaml:"kind"`
-		Names  partners.Names    `yaml:"names"`
-		Prices map[string]string `yaml:"prices"`
-		Tier   string            `yaml:"tier"`
-		Stock  map[string]string `yaml:"stock"`
-	} `yaml:"benefits"`
-	Members  membersDocument      `yaml:"members"`
-	Earning  earningDocument      `yaml:"earning"`
-	Goodwill goodwillDocument     `yaml:"goodwill"`
+type benefitsDocument struct {
+	Tiers    tiersDocument        `yaml:"tiers" doc:"The status levels of members."`
+	Benefits []benefitDocument    `yaml:"benefits" doc:"What members can have."`
+	Members  membersDocument      `yaml:"members" doc:"What members may be."`
+	Earning  earningDocument      `yaml:"earning" doc:"What members do to earn, and the rules by which they do."`
+	Goodwill goodwillDocument     `yaml:"goodwill" doc:"What staff may give away out of their budgets."`
 	Others   map[string]yaml.Node `yaml:",inline"`
 }
 
-// parse reads the tiers and benefits sections of a programme's document.
+type tiersDocument struct {
+	Unit   string         `yaml:"unit" doc:"The unit whose accruals reach the tiers."`
+	Ladder []tierDocument `yaml:"ladder" doc:"The tiers, lowest first."`
+}
+
+type tierDocument struct {
+	Code       string                     `yaml:"code" is:"required" doc:"Unique among the tiers."`
+	Names      partners.Names             `yaml:"names" is:"required" doc:"What it is called, by language."`
+	From       document.Amount            `yaml:"from" is:"required" doc:"How much accrued reaches it."`
+	Allotments map[string]document.Amount `yaml:"allotments" doc:"Uses that it grants for a calendar year, by unit, on top of the tiers below."`
+}
+
+type benefitDocument struct {
+	Code   string                     `yaml:"code" is:"required" doc:"The unit of its rights, of kind right."`
+	Kind   Kind                       `yaml:"kind" is:"required" doc:"What the benefit is."`
+	Names  partners.Names             `yaml:"names" is:"required" doc:"What it is called, by language."`
+	Prices map[string]document.Amount `yaml:"prices" is:"required" doc:"What it costs, by unit: points, or uses of an allotment."`
+	Tier   string                     `yaml:"tier" doc:"The lowest tier that may have it; none: everybody."`
+	Stock  map[string]document.Amount `yaml:"stock" doc:"Rights ever published, by the name of the publication; none: no limit."`
+}
+
+// parse reads the tiers and benefits sections of a programme's document. The error is a *document.InvalidError.
 func parse(p *ledger.Programme) (*section, error) {
-	var doc document
-	if err := ledger.DecodeDocument(p.Document, &doc); err != nil {
-		return nil, fmt.Errorf("benefits: programme document: %w", err)
-	}
-	s := &section{tiers: Ladder{Unit: doc.Tiers.Unit}, benefits: make(map[string]*Benefit)}
-	var err error
-	if s.members, err = doc.Members.parse(); err != nil {
-		return nil, fmt.Errorf("benefits: programme document: members: %w", err)
-	}
-	for _, d := range doc.Tiers.Ladder {
-		t := Tier{Code: d.Code, Names: d.Names}
-		if err := s.addTier(p, t, d.From, d.Allotments); err != nil {
-			return nil, fmt.Errorf("benefits: programme document: tier %s: %w", d.Code, err)
-		}
-	}
-	for _, d := range doc.Benefits {
-		b := &Benefit{Code: d.Code, Kind: d.Kind, Names: d.Names, Tier: d.Tier, Stock: make(map[string]decimal.Decimal)}
-		if err := s.addBenefit(p, b, d.Prices, d.Stock); err != nil {
-			return nil, fmt.Errorf("benefits: programme document: benefit %s: %w", d.Code, err)
-		}
-	}
-	if err := s.readEarning(p, doc.Earning); err != nil {
+	doc := document.Read(p.Document)
+	s := read(doc, p)
+	if err := doc.Err(); err != nil {
 		return nil, err
-	}
-	if err := s.readGoodwill(p, doc.Goodwill); err != nil {
-		return nil, fmt.Errorf("benefits: programme document: goodwill: %w", err)
 	}
 	return s, nil
 }
 
-func (s *section) readEarning(p *ledger.Programme, doc earningDocument) error {
-	s.earning = &Earning{Activities: make(map[string]*ActivityKind), regions: s.members.Regions}
-	agreements, err := partners.Parse(p)
-	if err != nil {
-		return err
+// read is parse for a document that others read as well: it reports mistakes to the document. Without a programme, which
+// could not be read then, it checks the shape alone.
+func read(doc *document.Document, p *ledger.Programme) *section {
+	var d benefitsDocument
+	shaped := doc.Decode(&d)
+	agreements := partners.Read(doc, p)
+	if !shaped || p == nil || agreements == nil {
+		return nil
 	}
-	e := earningSection{Earning: s.earning, programme: p, partners: agreements, members: s.members}
-	for _, t := range s.tiers.Tiers {
-		e.tiers = append(e.tiers, t.Code)
+	s := &section{tiers: Ladder{Unit: d.Tiers.Unit}, benefits: make(map[string]*Benefit)}
+	var err error
+	if s.members, err = d.Members.parse(); err != nil {
+		doc.At("members").Failed(err)
+		return s
 	}
-	for _, d := range doc.Activities {
-		if err := e.addActivity(d); err != nil {
-			return fmt.Errorf("benefits: programme document: earning: activity %s: %w", d.Code, err)
-		}
+	if len(d.Tiers.Ladder) > 0 && !p.CheckUnit(doc.At("tiers", "unit"), d.Tiers.Unit, ledger.PointsUnit, ledger.QualifyingUnit) {
+		return s
 	}
-	for _, d := range doc.Rules {
-		if err := e.addRule(d); err != nil {
-			return fmt.Errorf("benefits: programme document: earning: rule %s: %w", d.Code, err)
-		}
+	for i, tier := range d.Tiers.Ladder {
+		s.addTier(doc.At("tiers", "ladder", i), p, tier)
 	}
-	return nil
+	for i, benefit := range d.Benefits {
+		s.addBenefit(doc.At("benefits", i), p, benefit)
+	}
+	s.readEarning(doc.At("earning"), p, agreements, d.Earning)
+	doc.At("goodwill").Failed(s.readGoodwill(p, d.Goodwill))
+	return s
 }
 
-func (s *section) addTier(p *ledger.Programme, t Tier, from string, allotments map[string]string) error {
-	var err error
-	if t.From, err = amountIn(p, s.tiers.Unit, from, ledger.PointsUnit, ledger.QualifyingUnit); err != nil {
-		return fmt.Errorf("from: %w", err)
+func (s *section) readEarning(at document.Spot, p *ledger.Programme, agreements partners.Agreements, d earningDocument) {
+	s.earning = &Earning{Activities: make(map[string]*ActivityKind), regions: s.members.Regions}
+	e := earningSection{Earning: s.earning, programme: p, partners: agreements, members: s.members, tiers: s.tiers.codes()}
+	for i, activity := range d.Activities {
+		at.At("activities", i).Failed(e.addActivity(activity))
 	}
+	for i, rule := range d.Rules {
+		at.At("rules", i).Failed(e.addRule(rule))
+	}
+}
+
+// addTier adds a tier, with mistakes too, so that what refers to it is not reported as well.
+func (s *section) addTier(at document.Spot, p *ledger.Programme, d tierDocument) {
+	t := Tier{Code: d.Code, Names: d.Names}
 	steps := s.tiers.Tiers
-	switch {
-	case t.Code == "" || s.tiers.rank(t.Code) > 0:
-		return errors.New("give each tier a code of its own")
-	case len(steps) > 0 && !t.From.GreaterThan(steps[len(steps)-1].From):
-		return errors.New("each tier begins above the one before it")
+	if s.tiers.rank(t.Code) > 0 {
+		at.At("code").Wrong("the tier is declared twice", "give each tier a code of its own")
 	}
-	for _, unit := range slices.Sorted(maps.Keys(allotments)) {
-		amount, err := amountIn(p, unit, allotments[unit], ledger.AllotmentUnit)
-		if err != nil {
-			return fmt.Errorf("allotment %s: %w", unit, err)
+	var ok bool
+	if t.From, ok = p.CheckAmount(at.At("from"), s.tiers.Unit, d.From); ok && len(steps) > 0 {
+		if below := steps[len(steps)-1]; !t.From.GreaterThan(below.From) {
+			at.At("from").Wrong("it is not above the tier before it, "+below.Code, "use more than "+below.From.String()+", or move the tier")
 		}
+	}
+	for _, unit := range slices.Sorted(maps.Keys(d.Allotments)) {
+		at := at.At("allotments", unit)
+		if !p.CheckUnit(at, unit, ledger.AllotmentUnit) {
+			continue
+		}
+		amount, _ := p.CheckAmount(at, unit, d.Allotments[unit])
 		t.Allotments = append(t.Allotments, Allotment{Unit: unit, Amount: amount})
 	}
+	d.Names.Check(at.At("names"))
 	s.tiers.Tiers = append(steps, t)
-	return t.Names.Check()
 }
 
 // These are what the API takes, for what comes by file.
@@ -190,56 +198,50 @@ var (
 // validCode is what the API takes for a benefit. A publication's name ends an idempotency key, which has the same form.
 var validCode = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}$`)
 
-func (s *section) addBenefit(p *ledger.Programme, b *Benefit, prices, stock map[string]string) error {
+const codeForm = "use 1 to 64 letters, digits, _ . : / and -, a letter or digit first"
+
+// addBenefit adds a benefit, with mistakes too.
+func (s *section) addBenefit(at document.Spot, p *ledger.Programme, d benefitDocument) {
+	b := &Benefit{Code: d.Code, Kind: d.Kind, Names: d.Names, Tier: d.Tier, Stock: make(map[string]decimal.Decimal)}
 	switch {
 	case s.benefits[b.Code] != nil:
-		return errors.New("declared twice")
+		at.At("code").Wrong("the benefit is declared twice", "give each benefit a code of its own")
 	case !validCode.MatchString(b.Code):
-		return errors.New("its code is not 1 to 64 letters, digits, _ . : / and -")
-	case p.Units[b.Code].Kind != ledger.RightUnit:
-		return errors.New("its code is not a unit of kind right")
-	case !slices.Contains([]Kind{Lounge, Event, Offer, Gift, Service}, b.Kind):
-		return fmt.Errorf("unknown kind %q: use lounge, event, offer, gift or service", b.Kind)
-	case b.Tier != "" && s.tiers.rank(b.Tier) == 0:
-		return fmt.Errorf("tier %q is not declared", b.Tier)
-	case len(prices) == 0:
-		return errors.New("it has no price")
+		at.At("code").Wrong(fmt.Sprintf("%q is no code of a benefit", b.Code), codeForm)
+	default:
+		p.CheckUnit(at.At("code"), b.Code, ledger.RightUnit)
 	}
-	for _, unit := range slices.Sorted(maps.Keys(prices)) {
-		amount, err := amountIn(p, unit, prices[unit], ledger.PointsUnit, ledger.AllotmentUnit)
-		if err != nil {
-			return fmt.Errorf("price in %s: %w", unit, err)
+	if b.Tier != "" && s.tiers.rank(b.Tier) == 0 {
+		at.At("tier").Wrong(fmt.Sprintf("there is no tier %q", b.Tier), document.Suggest(b.Tier, s.tiers.codes()))
+	}
+	if len(d.Prices) == 0 {
+		at.At("prices").Wrong("it has no price", "give an amount of points or of an allotment")
+	}
+	b.readPrices(at.At("prices"), p, d.Prices)
+	for _, name := range slices.Sorted(maps.Keys(d.Stock)) {
+		at := at.At("stock", name)
+		if !validCode.MatchString(name) {
+			at.Wrong(fmt.Sprintf("%q is no name of a publication", name), codeForm)
+			continue
 		}
+		b.Stock[name], _ = p.CheckAmount(at, b.Code, d.Stock[name])
+	}
+	d.Names.Check(at.At("names"))
+	s.benefits[b.Code] = b
+}
+
+func (b *Benefit) readPrices(at document.Spot, p *ledger.Programme, prices map[string]document.Amount) {
+	for _, unit := range slices.Sorted(maps.Keys(prices)) {
+		at := at.At(unit)
+		if !p.CheckUnit(at, unit, ledger.PointsUnit, ledger.AllotmentUnit) {
+			continue
+		}
+		amount, _ := p.CheckAmount(at, unit, prices[unit])
 		with := PayWith(p.Units[unit].Kind)
-		if _, twice := b.price(with); twice {
-			return fmt.Errorf("it has two prices of kind %s", with)
+		if first, twice := b.price(with); twice {
+			at.Wrong(fmt.Sprintf("it has two prices of kind %s", with), "keep this one or that in "+first.Unit)
 		}
 		b.Prices = append(b.Prices, Price{With: with, Unit: unit, Amount: amount})
 	}
 	slices.SortFunc(b.Prices, func(x, y Price) int { return -strings.Compare(string(x.With), string(y.With)) }) // points first
-	for name, text := range stock {
-		if !validCode.MatchString(name) {
-			return fmt.Errorf("stock %q: its name is not 1 to 64 letters, digits, _ . : / and -", name)
-		}
-		amount, err := amountIn(p, b.Code, text, ledger.RightUnit)
-		if err != nil {
-			return fmt.Errorf("stock %s: %w", name, err)
-		}
-		b.Stock[name] = amount
-	}
-	s.benefits[b.Code] = b
-	return b.Names.Check()
-}
-
-// amountIn reads a positive amount of a declared unit of one of the given kinds.
-func amountIn(p *ledger.Programme, unit, text string, kinds ...ledger.UnitKind) (decimal.Decimal, error) {
-	u, declared := p.Units[unit]
-	if !declared || !slices.Contains(kinds, u.Kind) {
-		return decimal.Zero, fmt.Errorf("unit %q is not declared as %v", unit, kinds)
-	}
-	amount, err := decimal.NewFromString(text)
-	if err != nil || !u.Fits(amount) {
-		return decimal.Zero, fmt.Errorf("%q is not an amount of %s", text, unit)
-	}
-	return amount, nil
 }

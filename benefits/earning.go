@@ -197,7 +197,7 @@ func (s earningSection) addActivity(d activityDocument) error {
 		kind.Pending = time.Duration(days) * 24 * time.Hour
 	}
 	s.Activities[d.Code] = kind
-	return d.Names.Check()
+	return d.Names.Complete()
 }
 
 // builtIn are the variables that every activity has, so that no field may be called so.
@@ -263,7 +263,7 @@ func (s earningSection) addRule(d ruleDocument) error {
 		}
 	}
 	s.Rules = append(s.Rules, rule)
-	return d.Names.Check()
+	return d.Names.Complete()
 }
 
 func (e *Earning) rule(code string) *Rule {

@@ -68,7 +68,7 @@ benefits:
 			}
 		}
 		for code, b := range s.benefits {
-			if b.Code != code || p.Units[code].Kind != ledger.RightUnit || len(b.Prices) == 0 || b.Names.Check() != nil ||
+			if b.Code != code || p.Units[code].Kind != ledger.RightUnit || len(b.Prices) == 0 || len(b.Names.Missing()) > 0 ||
 				b.Tier != "" && s.tiers.rank(b.Tier) == 0 {
 				t.Errorf("benefit %+v", b)
 			}

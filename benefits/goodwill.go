@@ -39,7 +39,7 @@ func (s *section) readGoodwill(p *ledger.Programme, doc goodwillDocument) error 
 		_, twice := s.goodwill[d.Code]
 		r := &GoodwillReason{Code: d.Code, Names: d.Names, Unit: doc.Unit, Limits: d.Limits, ByTier: make(map[string]decimal.Decimal)}
 		if err := errors.Join(d.check(twice), s.bounds(p, r, d.Most, d.Tiers)); err != nil {
-			return fmt.Errorf("reason %s: %w", d.Code, err)
+			return fmt.Errorf("reasons: %s: %w", d.Code, err)
 		}
 		s.goodwill[d.Code], s.goodwillUnit = r, doc.Unit
 	}
@@ -57,7 +57,7 @@ func (s *section) bounds(p *ledger.Programme, r *GoodwillReason, most string, ti
 			return fmt.Errorf("tier %q is not declared", code)
 		}
 		if r.ByTier[code], err = amountIn(p, r.Unit, tiers[code], ledger.PointsUnit); err != nil {
-			return fmt.Errorf("tier %s: %w", code, err)
+			return fmt.Errorf("tiers: %s: %w", code, err)
 		}
 	}
 	for _, code := range r.Limits {
@@ -88,4 +88,17 @@ func (r *GoodwillReason) most() decimal.Decimal {
 		most = decimal.Max(most, amount)
 	}
 	return most
+}
+
+// amountIn reads a positive amount of a declared unit of a kind.
+func amountIn(p *ledger.Programme, unit, text string, kind ledger.UnitKind) (decimal.Decimal, error) {
+	u, declared := p.Units[unit]
+	if !declared || u.Kind != kind {
+		return decimal.Zero, fmt.Errorf("unit %q is not declared as %s", unit, kind)
+	}
+	amount, err := decimal.NewFromString(text)
+	if err != nil || !u.Fits(amount) {
+		return decimal.Zero, fmt.Errorf("%q is not an amount of %s", text, unit)
+	}
+	return amount, nil
 }

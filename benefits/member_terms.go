@@ -127,22 +127,22 @@ func (d *membersDocument) parse() (*MemberTerms, error) {
 		}
 	}
 	var err error
-	if t.Plans, err = byCode("plan", d.Plans); err != nil {
+	if t.Plans, err = byCode("plans", d.Plans); err != nil {
 		return nil, err
 	}
-	if t.Segments, err = byCode("segment", d.Segments); err != nil {
+	if t.Segments, err = byCode("segments", d.Segments); err != nil {
 		return nil, err
 	}
-	if t.Roles, err = byCode("role", d.Roles); err != nil {
+	if t.Roles, err = byCode("roles", d.Roles); err != nil {
 		return nil, err
 	}
 	for _, a := range d.Attributes {
 		_, twice := t.Attributes[a.Code]
 		if err := a.check(twice); err != nil {
-			return nil, fmt.Errorf("attribute %s: %w", a.Code, err)
+			return nil, fmt.Errorf("attributes: %s: %w", a.Code, err)
 		}
 		if !slices.Contains([]AttributeType{NumberAttribute, TextAttribute, FlagAttribute}, a.Type) {
-			return nil, fmt.Errorf("attribute %s: unknown type %q: use number, text or flag", a.Code, a.Type)
+			return nil, fmt.Errorf("attributes: %s: unknown type %q: use number, text or flag", a.Code, a.Type)
 		}
 		t.Attributes[a.Code] = Attribute{Type: a.Type, Names: a.Names}
 	}
@@ -154,7 +154,7 @@ func (d *membersDocument) regions(t *MemberTerms) error {
 	for _, r := range d.Regions {
 		_, twice := t.Regions[r.Code]
 		if err := r.check(twice); err != nil {
-			return fmt.Errorf("region %s: %w", r.Code, err)
+			return fmt.Errorf("regions: %s: %w", r.Code, err)
 		}
 		t.Regions[r.Code] = Region{Level: r.Level, In: r.In, Names: r.Names}
 	}
@@ -164,11 +164,11 @@ func (d *membersDocument) regions(t *MemberTerms) error {
 		around, declared := t.Regions[r.In]
 		switch {
 		case level < 0:
-			return fmt.Errorf("region %s: unknown level %q: use one of %v", code, r.Level, regionLevels)
+			return fmt.Errorf("regions: %s: unknown level %q: use one of %v", code, r.Level, regionLevels)
 		case r.In != "" && !declared:
-			return fmt.Errorf("region %s: in %q: it is not declared", code, r.In)
+			return fmt.Errorf("regions: %s: in %q: it is not declared", code, r.In)
 		case r.In != "" && slices.Index(regionLevels, around.Level) >= level:
-			return fmt.Errorf("region %s: in %q: a %s does not lie in a %s", code, r.In, r.Level, around.Level)
+			return fmt.Errorf("regions: %s: in %q: a %s does not lie in a %s", code, r.In, r.Level, around.Level)
 		}
 	}
 	return nil
@@ -179,7 +179,7 @@ func byCode(what string, list []namedCode) (map[string]partners.Names, error) {
 	for _, n := range list {
 		_, twice := names[n.Code]
 		if err := n.check(twice); err != nil {
-			return nil, fmt.Errorf("%s %s: %w", what, n.Code, err)
+			return nil, fmt.Errorf("%s: %s: %w", what, n.Code, err)
 		}
 		names[n.Code] = n.Names
 	}
@@ -193,6 +193,6 @@ func (n namedCode) check(twice bool) error {
 	case twice:
 		return errors.New("declared twice")
 	default:
-		return n.Names.Check()
+		return n.Names.Complete()
 	}
 }

@@ -44,6 +44,14 @@ func (l Ladder) rank(code string) int {
 	return 1 + slices.IndexFunc(l.Tiers, func(t Tier) bool { return t.Code == code })
 }
 
+func (l Ladder) codes() []string {
+	codes := make([]string, len(l.Tiers))
+	for i, t := range l.Tiers {
+		codes[i] = t.Code
+	}
+	return codes
+}
+
 // need is what has to be accrued for a tier. The ledger decides it under the locks of the posting that needs it.
 func (l Ladder) need(code string) ledger.Need {
 	return ledger.Need{Unit: l.Unit, Least: l.Tiers[l.rank(code)-1].From, Tier: code}

@@ -3,6 +3,8 @@ package ledger
 import (
 	"fmt"
 	"time"
+
+	"tallystick/internal/document"
 )
 
 // PolicyKind is how an expiry policy finds the moment at which a lot expires.
@@ -22,13 +24,18 @@ const (
 	NeverPolicy PolicyKind = "never"
 )
 
+// Values are the kinds that a document may name.
+func (PolicyKind) Values() []string {
+	return []string{string(RollingPolicy), string(NaturalYearPolicy), string(FixedDayPolicy), string(ActivityPolicy), string(NeverPolicy)}
+}
+
 // Policy says when lots expire. Instants are computed once, in the programme's zone, and stored on the lot.
 type Policy struct {
-	Kind   PolicyKind `yaml:"kind"`
-	Months int        `yaml:"months,omitempty"`
-	Years  int        `yaml:"years,omitempty"`
-	Month  int        `yaml:"month,omitempty"`
-	Day    int        `yaml:"day,omitempty"`
+	Kind   PolicyKind `yaml:"kind" is:"required" doc:"How the moment is found at which a lot expires."`
+	Months int        `yaml:"months,omitempty" doc:"Of rolling and activity: months after the one that counts, 0 to 1200."`
+	Years  int        `yaml:"years,omitempty" doc:"Of natural_year: years after the one that counts, 0 to 100."`
+	Month  int        `yaml:"month,omitempty" doc:"Of fixed_day: the month, 1 to 12."`
+	Day    int        `yaml:"day,omitempty" doc:"Of fixed_day: the day of the month."`
 }
 
 // ExpiresAt returns the first instant at which a lot that counts from the given time is expired. The result is a local
@@ -75,22 +82,25 @@ func firstInstant(year int, month time.Month, day int, zone *time.Location) time
 	return start
 }
 
-func (p Policy) validate() error {
-	ok := true
+// check reports numbers that the policy's kind cannot use.
+func (p Policy) check(at document.Spot) {
 	switch p.Kind {
 	case RollingPolicy, ActivityPolicy:
-		ok = p.Months >= 0 && p.Months <= 1200
+		if p.Months < 0 || p.Months > 1200 {
+			at.At("months").Wrong(fmt.Sprintf("%d is out of range", p.Months), "use 0 to 1200 months")
+		}
 	case NaturalYearPolicy:
-		ok = p.Years >= 0 && p.Years <= 100
+		if p.Years < 0 || p.Years > 100 {
+			at.At("years").Wrong(fmt.Sprintf("%d is out of range", p.Years), "use 0 to 100 years")
+		}
 	case FixedDayPolicy:
-		ok = p.Month >= 1 && p.Month <= 12 && p.Day >= 1 &&
-			p.Day <= time.Date(2000, time.Month(p.Month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
+		if p.Month < 1 || p.Month > 12 {
+			at.At("month").Wrong(fmt.Sprintf("%d is no month", p.Month), "use 1 to 12")
+			return
+		}
+		if last := time.Date(2000, time.Month(p.Month)+1, 0, 0, 0, 0, 0, time.UTC).Day(); p.Day < 1 || p.Day > last {
+			at.At("day").Wrong(fmt.Sprintf("month %d has no day %d", p.Month, p.Day), fmt.Sprintf("use 1 to %d", last))
+		}
 	case NeverPolicy:
-	default:
-		return fmt.Errorf("unknown kind %q: use rolling, natural_year, fixed_day, activity or never", p.Kind)
 	}
-	if !ok {
-		return fmt.Errorf("a %s policy has a number out of range", p.Kind)
-	}
-	return nil
 }

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -97,12 +96,9 @@ func (p *Programme) limit(l Limit) error {
 	case !l.Interval.known():
 		return fmt.Errorf("interval: %q: use day, week, month, quarter, year or ever", l.Interval)
 	}
-	if _, declared := p.Units[l.Code]; declared {
-		return errors.New("a unit has this code")
-	}
 	unit.Most = l.Most
 	p.Limits[l.Code] = l
-	return p.declare(unit)
+	return p.addUnit(unit)
 }
 
 func (i Interval) known() bool {

@@ -1,17 +1,18 @@
 package ledger
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/shopspring/decimal"
 	"go.yaml.in/yaml/v3"
+
+	"tallystick/internal/document"
 )
 
 // Programme is the part of a programme's document that the journal needs: one immutable version of it.
@@ -43,101 +44,39 @@ func ProgrammeID(name string) uuid.UUID {
 }
 
 type programmeDocument struct {
-	Programme   string `yaml:"programme"`
-	Zone        string `yaml:"zone"`
-	Sandbox     bool   `yaml:"sandbox"`
-	BackDating  string `yaml:"back_dating"`
-	RefundGrace string `yaml:"refund_grace"`
+	Programme   string            `yaml:"programme" is:"required" doc:"The programme's name, which identifies it for ever."`
+	Zone        string            `yaml:"zone" is:"required" doc:"The IANA time zone of its calendar, such as Asia/Shanghai."`
+	Sandbox     bool              `yaml:"sandbox" doc:"Whether its clock is moved by hand. Decided once, when it is first applied."`
+	BackDating  string            `yaml:"back_dating" doc:"How far effective_at may lie back, such as 31d, the default."`
+	RefundGrace string            `yaml:"refund_grace" doc:"How long a lot lives at least that a reversal brings back after it expired, such as 30d."`
+	Policies    map[string]Policy `yaml:"expiry" doc:"Expiry policies by name."`
+	Units       []unitDocument    `yaml:"units" doc:"What is counted. A unit that was applied once is never removed."`
+	Limits      []Limit           `yaml:"limits" doc:"How much a member or the programme may get of something in an interval."`
 	Termination struct {
-		KeepsVouchers bool `yaml:"keeps_vouchers"`
-	} `yaml:"termination"`
-	Policies map[string]Policy `yaml:"expiry"`
-	Units    []struct {
-		Code      string   `yaml:"code"`
-		Kind      UnitKind `yaml:"kind"`
-		Scale     int32    `yaml:"scale"`
-		Expiry    string   `yaml:"expiry"`
-		DebtLimit string   `yaml:"debt_limit"`
-	} `yaml:"units"`
-	Limits []Limit              `yaml:"limits"`
+		KeepsVouchers bool `yaml:"keeps_vouchers" doc:"Whether vouchers live on when their member's membership ends."`
+	} `yaml:"termination" doc:"How a membership ends."`
+
 	Others map[string]yaml.Node `yaml:",inline"` // sections of other packages
 }
 
-// sections are those that other packages read of the same document.
-var sections = map[string]bool{"tiers": true, "benefits": true, "partners": true, "members": true, "goodwill": true, "earning": true}
-
-// DecodeDocument reads sections of a programme's document into a struct, and refuses fields that it does not declare,
-// with their line: what is misspelt must not silently change what points are worth. A field map[string]yaml.Node that is
-// inline takes the sections that others read.
-func DecodeDocument(document []byte, into any) error {
-	decoder := yaml.NewDecoder(bytes.NewReader(document))
-	decoder.KnownFields(true)
-	err := decoder.Decode(into)
-	if errors.Is(err, io.EOF) {
-		return errors.New("it is empty")
-	}
-	return err
+type unitDocument struct {
+	Code      string          `yaml:"code" is:"required" doc:"1 to 64 characters, unique among the units."`
+	Kind      UnitKind        `yaml:"kind" is:"required" doc:"What the unit counts."`
+	Scale     int32           `yaml:"scale" doc:"Decimal places, 0 to 9."`
+	Expiry    string          `yaml:"expiry" doc:"The expiry policy of what is accrued; none: it never expires."`
+	DebtLimit document.Amount `yaml:"debt_limit" doc:"How far below zero a clawback may take a member; none: no limit."`
 }
 
+// sections are those that other packages read of the same document.
+var sections = []string{"tiers", "benefits", "partners", "members", "goodwill", "earning"}
+
 // ParseProgramme reads the journal's part of a programme document: its name, zone, units and expiry policies. What the
-// benefits and partners packages declare in the same document is theirs to read.
-func ParseProgramme(document []byte, version int64) (*Programme, error) {
-	var doc programmeDocument
-	if err := DecodeDocument(document, &doc); err != nil {
-		return nil, fmt.Errorf("ledger: programme document: %w", err)
-	}
-	for name, node := range doc.Others {
-		if !sections[name] {
-			return nil, fmt.Errorf("ledger: programme document: line %d: there is no section %s", node.Line, name)
-		}
-	}
-	if doc.Programme == "" {
-		return nil, errors.New("ledger: programme document: programme: give it a name")
-	}
-	p := &Programme{
-		ID: ProgrammeID(doc.Programme), Name: doc.Programme, Version: version, Sandbox: doc.Sandbox,
-		Document: document, KeepsVouchers: doc.Termination.KeepsVouchers,
-		Policies: doc.Policies, Units: make(map[string]Unit, len(doc.Units)), Limits: make(map[string]Limit, len(doc.Limits)),
-	}
-	var err error
-	if p.Zone, err = time.LoadLocation(doc.Zone); err != nil || doc.Zone == "" {
-		return nil, fmt.Errorf("ledger: programme document: zone %q: use an IANA name such as Asia/Shanghai", doc.Zone)
-	}
-	if p.BackDating, err = days(doc.BackDating, 31); err != nil {
-		return nil, fmt.Errorf("ledger: programme document: back_dating: %w", err)
-	}
-	if p.RefundGrace, err = days(doc.RefundGrace, 0); err != nil {
-		return nil, fmt.Errorf("ledger: programme document: refund_grace: %w", err)
-	}
-	for name, policy := range p.Policies {
-		if err := policy.validate(); err != nil {
-			return nil, fmt.Errorf("ledger: programme document: expiry %s: %w", name, err)
-		}
-	}
-	for _, u := range doc.Units {
-		if u.Kind == TierUnit {
-			return nil, fmt.Errorf("ledger: programme document: unit %s: a tier is declared by its ladder", u.Code)
-		}
-		unit := Unit{Code: u.Code, Kind: u.Kind, Scale: u.Scale, Expiry: u.Expiry, DebtLimit: maxBalance}
-		if u.DebtLimit != "" {
-			if unit.DebtLimit, err = decimal.NewFromString(u.DebtLimit); err != nil {
-				return nil, fmt.Errorf("ledger: programme document: unit %s: debt_limit: %w", u.Code, err)
-			}
-		}
-		if unit.Kind == LimitUnit {
-			return nil, fmt.Errorf("ledger: programme document: unit %s: a limit is declared under limits", u.Code)
-		}
-		if err := p.declare(unit); err != nil {
-			return nil, fmt.Errorf("ledger: programme document: unit %s: %w", u.Code, err)
-		}
-	}
-	if err := p.declareTiers(doc.Others["tiers"]); err != nil {
-		return nil, fmt.Errorf("ledger: programme document: tiers: %w", err)
-	}
-	for _, limit := range doc.Limits {
-		if err := p.limit(limit); err != nil {
-			return nil, fmt.Errorf("ledger: programme document: limit %s: %w", limit.Code, err)
-		}
+// benefits and partners packages declare in the same document is theirs to read. The error is a *document.InvalidError.
+func ParseProgramme(text []byte, version int64) (*Programme, error) {
+	doc := document.Read(text)
+	p := ReadProgramme(doc, version)
+	if err := doc.Err(); err != nil {
+		return nil, err
 	}
 	return p, nil
 }
@@ -159,12 +98,12 @@ func (p *Programme) declareTiers(section yaml.Node) error {
 	p.Ladders = make(map[string][]string, len(groups))
 	for _, group := range groups {
 		if _, twice := p.Ladders[group.Code]; twice {
-			return fmt.Errorf("group %q: declared twice", group.Code)
+			return fmt.Errorf("%s: declared twice: give each group a code of its own", group.Code)
 		}
 		p.Ladders[group.Code] = nil
 		for _, tier := range group.Ladder {
-			if err := p.declare(Unit{Code: tier.Code, Kind: TierUnit}); err != nil {
-				return fmt.Errorf("tier %s: %w", tier.Code, err)
+			if err := p.addUnit(Unit{Code: tier.Code, Kind: TierUnit}); err != nil {
+				return fmt.Errorf("%s: ladder: %s: %w", group.Code, tier.Code, err)
 			}
 			p.Ladders[group.Code] = append(p.Ladders[group.Code], tier.Code)
 		}
@@ -172,39 +111,94 @@ func (p *Programme) declareTiers(section yaml.Node) error {
 	return nil
 }
 
-func (p *Programme) declare(u Unit) error {
-	_, declared := p.Units[u.Code]
-	_, policy := p.Policies[u.Expiry]
-	switch {
-	case u.Code == "" || len(u.Code) > 64:
-		return errors.New("a unit's code has 1 to 64 characters")
-	case declared:
-		return errors.New("declared twice")
-	case u.Scale < 0 || u.Scale > maxScale:
-		return errors.New("scale is 0 to 9 decimal places")
-	case u.Expiry != "" && !policy:
-		return fmt.Errorf("expiry policy %q is not declared", u.Expiry)
-	case u.DebtLimit.IsNegative() || u.DebtLimit.GreaterThan(maxBalance):
-		return errors.New("debt_limit is 0 to 1000000000000000")
+// ReadProgramme is ParseProgramme for a document that others read as well: it reports mistakes to the document. What it
+// returns is whole when there is none, nil when the shape is wrong, and otherwise good for checking the other sections.
+func ReadProgramme(doc *document.Document, version int64) *Programme {
+	var d programmeDocument
+	shaped := doc.Decode(&d)
+	for name := range d.Others {
+		if !slices.Contains(sections, name) {
+			known := append([]string{"programme", "zone", "sandbox", "back_dating", "refund_grace", "expiry", "units", "limits", "termination"}, sections...)
+			doc.At(name).Wrong("there is no section "+name, document.Suggest(name, known))
+			shaped = false
+		}
 	}
-	switch u.Kind {
-	case PointsUnit, QualifyingUnit, AllotmentUnit, RightUnit, MoneyUnit:
-	case TierUnit, LimitUnit: // only declareTiers and limit declare them
-	default:
-		return fmt.Errorf("unknown kind %q: use points, qualifying, allotment, right or money", u.Kind)
+	if !shaped {
+		return nil
+	}
+	p := &Programme{
+		ID: ProgrammeID(d.Programme), Name: d.Programme, Version: version, Sandbox: d.Sandbox,
+		Document: doc.Text(),
+		Policies: d.Policies, Units: make(map[string]Unit, len(d.Units)), Limits: make(map[string]Limit, len(d.Limits)),
+		KeepsVouchers: d.Termination.KeepsVouchers,
+		BackDating:    days(doc.At("back_dating"), d.BackDating, 31),
+		RefundGrace:   days(doc.At("refund_grace"), d.RefundGrace, 0),
+	}
+	var err error
+	if p.Zone, err = time.LoadLocation(d.Zone); err != nil {
+		doc.At("zone").Wrong(fmt.Sprintf("%q is no time zone", d.Zone), "use an IANA name such as Asia/Shanghai")
+	}
+	for name, policy := range p.Policies {
+		policy.check(doc.At("expiry", name))
+	}
+	for i, u := range d.Units {
+		p.declare(doc.At("units", i), u)
+	}
+	doc.At("tiers").Failed(p.declareTiers(d.Others["tiers"]))
+	for i, limit := range d.Limits {
+		doc.At("limits", i).Failed(p.limit(limit))
+	}
+	return p
+}
+
+// addUnit adds a unit that another section declares.
+func (p *Programme) addUnit(u Unit) error {
+	if u.Code == "" || len(u.Code) > 64 {
+		return errors.New("code: it is missing or too long: use 1 to 64 characters")
+	}
+	if _, twice := p.Units[u.Code]; twice {
+		return errors.New("code: a unit has it: give another")
 	}
 	p.Units[u.Code] = u
 	return nil
 }
 
-func days(text string, otherwise int) (time.Duration, error) {
+// declare adds a unit to the programme; with mistakes too, so that what refers to it is not reported as well.
+func (p *Programme) declare(at document.Spot, d unitDocument) {
+	u := Unit{Code: d.Code, Kind: d.Kind, Scale: d.Scale, Expiry: d.Expiry, DebtLimit: maxBalance}
+	if _, twice := p.Units[u.Code]; twice {
+		at.At("code").Wrong("the unit is declared twice", "give each unit a code of its own")
+	}
+	if len(u.Code) > 64 {
+		at.At("code").Wrong("it is too long", "use 1 to 64 characters")
+	}
+	if u.Scale < 0 || u.Scale > maxScale {
+		at.At("scale").Wrong(fmt.Sprintf("%d is no number of decimal places", u.Scale), "use 0 to 9")
+	}
+	if _, declared := p.Policies[u.Expiry]; u.Expiry != "" && !declared {
+		known := slices.Sorted(maps.Keys(p.Policies))
+		at.At("expiry").Wrong(fmt.Sprintf("there is no expiry policy %q", u.Expiry), document.Suggest(u.Expiry, known))
+	}
+	if d.DebtLimit != "" {
+		limit, ok := d.DebtLimit.Decimal()
+		if !ok || limit.GreaterThan(maxBalance) {
+			at.At("debt_limit").Wrong(fmt.Sprintf("%q is no limit", d.DebtLimit), "use 0 to "+maxBalance.String())
+		}
+		u.DebtLimit = limit
+	}
+	p.Units[u.Code] = u
+}
+
+// days reads a number of days such as 30d.
+func days(at document.Spot, text string, otherwise int) time.Duration {
 	if text == "" {
-		return time.Duration(otherwise) * 24 * time.Hour, nil
+		return time.Duration(otherwise) * 24 * time.Hour
 	}
 	number, isDays := strings.CutSuffix(text, "d")
 	n, err := strconv.Atoi(number)
 	if err != nil || !isDays || n < 0 || n > 36500 {
-		return 0, fmt.Errorf("%q is not a number of days such as 30d", text)
+		at.Wrong(fmt.Sprintf("%q is no number of days", text), "use a number of days such as 30d, at most 36500d")
+		return 0
 	}
-	return time.Duration(n) * 24 * time.Hour, nil
+	return time.Duration(n) * 24 * time.Hour
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tallystick/internal/db"
+	"tallystick/internal/document"
 )
 
 const (
@@ -50,8 +51,8 @@ var sandboxEpoch = time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
 // ApplyProgramme makes the document the programme's current version, atomically, and returns it. A document that is
 // already current changes nothing. Whether a programme is a sandbox is decided once, when it is first applied; a unit,
 // once declared, keeps its kind and its decimal places for ever.
-func (l *Ledger) ApplyProgramme(ctx context.Context, document []byte) (*Programme, error) {
-	p, err := ParseProgramme(document, 0)
+func (l *Ledger) ApplyProgramme(ctx context.Context, text []byte) (*Programme, error) {
+	p, err := ParseProgramme(text, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +67,7 @@ func (l *Ledger) ApplyProgramme(ctx context.Context, document []byte) (*Programm
 		p.Version = current
 		if current > 0 {
 			before, err := l.programmeAt(ctx, tx, p.ID, current)
-			if err != nil || bytes.Equal(before.Document, document) {
+			if err != nil || bytes.Equal(before.Document, text) {
 				return err
 			}
 			if err := p.keeps(before); err != nil {
@@ -97,34 +98,35 @@ func insertVersion(ctx context.Context, tx dbTx, p *Programme, now time.Time) er
 
 // keeps refuses a version that would strand or redefine what accounts hold under the one before.
 func (p *Programme) keeps(before *Programme) error {
+	doc := document.Read(p.Document)
 	for code, was := range before.Units {
 		is, declared := p.Units[code]
 		switch {
 		case !declared:
-			return fmt.Errorf("ledger: programme document: unit %s: it may hold balances and cannot be removed", code)
+			doc.At("units").Wrong(fmt.Sprintf("unit %s is gone, and it may hold balances", code), "declare it as it was; a unit is never removed")
 		case is.Kind != was.Kind:
-			return fmt.Errorf("ledger: programme document: unit %s: it is %s and stays so", code, was.Kind)
+			doc.At("units", code, "kind").Wrong(fmt.Sprintf("it was %s, and a unit's kind never changes", was.Kind), "use "+string(was.Kind))
 		case is.Scale < was.Scale:
-			return fmt.Errorf("ledger: programme document: unit %s: amounts with %d decimal places may exist", code, was.Scale)
+			doc.At("units", code, "scale").Wrong(fmt.Sprintf("amounts with %d decimal places may exist", was.Scale), fmt.Sprintf("use %d or more", was.Scale))
 		}
 	}
-	return p.keepsLadders(before)
+	p.keepsLadders(before, doc)
+	return doc.Err()
 }
 
 // keepsLadders refuses a version that moves a tier to another group or past another tier: who holds one would rise or fall
 // without a decision. Tiers may be added anywhere.
-func (p *Programme) keepsLadders(before *Programme) error {
+func (p *Programme) keepsLadders(before *Programme, doc *document.Document) {
 	for group, ladder := range before.Ladders {
 		last := -1
 		for _, tier := range ladder {
 			rank := slices.Index(p.Ladders[group], tier)
 			if rank <= last {
-				return fmt.Errorf("ledger: programme document: tier %s: it keeps its group %s and its place among the others", tier, group)
+				doc.At("tiers", group, "ladder", tier).Wrong("the tier changed its group or its place", "leave it in "+group+", and the tiers in their order")
 			}
 			last = rank
 		}
 	}
-	return nil
 }
 
 // lockProgramme makes sure that the programme exists and locks all of its stripes, as every change of it does.
@@ -150,9 +152,9 @@ type rower interface {
 }
 
 func readDocument(ctx context.Context, q rower, id uuid.UUID, version int64) (string, error) {
-	var document string
-	err := q.QueryRow(ctx, sqlReadVersion, id, version).Scan(&document)
-	return document, err
+	var text string
+	err := q.QueryRow(ctx, sqlReadVersion, id, version).Scan(&text)
+	return text, err
 }
 
 // programmeAt returns one version of a programme, which never changes, and remembers it.
@@ -161,26 +163,26 @@ func (l *Ledger) programmeAt(ctx context.Context, q rower, id uuid.UUID, version
 	if p, cached := l.programmes.Load(key); cached {
 		return p.(*Programme), nil
 	}
-	document, err := readDocument(ctx, q, id, version)
+	text, err := readDocument(ctx, q, id, version)
 	if err != nil {
 		return nil, fmt.Errorf("read programme version %d: %w", version, err)
 	}
-	p, err := ParseProgramme([]byte(document), version)
-	if err != nil {
-		return nil, err
+	p, err := ParseProgramme([]byte(text), version)
+	if err != nil { // not the caller's document: it was valid when it was applied
+		return nil, fmt.Errorf("programme version %d: %v", version, err) //nolint:errorlint // see above
 	}
 	l.programmes.Store(key, p)
 	return p, nil
 }
 
 // Document returns the current document of a programme and its version, or NOT_FOUND.
-func (l *Ledger) Document(ctx context.Context, id uuid.UUID) (document []byte, version int64, err error) {
+func (l *Ledger) Document(ctx context.Context, id uuid.UUID) (text []byte, version int64, err error) {
 	state, err := l.State(ctx, id)
 	if err != nil {
 		return nil, 0, err
 	}
-	text, err := readDocument(ctx, l.posting, id, state.Version)
-	return []byte(text), state.Version, err
+	current, err := readDocument(ctx, l.posting, id, state.Version)
+	return []byte(current), state.Version, err
 }
 
 // Programme returns the current version of a programme, or NOT_FOUND.

@@ -18,6 +18,11 @@ const (
 	LimitUnit      UnitKind = "limit" // what was used of a limit; declared by it
 )
 
+// Values are the kinds that a document may name.
+func (UnitKind) Values() []string {
+	return []string{string(PointsUnit), string(QualifyingUnit), string(AllotmentUnit), string(RightUnit), string(MoneyUnit)}
+}
+
 // Unit is something that is counted. Amounts of it have at most Scale decimal places.
 type Unit struct {
 	Code  string

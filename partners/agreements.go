@@ -1,13 +1,14 @@
 package partners
 
 import (
-	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/shopspring/decimal"
 	"go.yaml.in/yaml/v3"
 
+	"tallystick/internal/document"
 	"tallystick/ledger"
 )
 
@@ -17,12 +18,22 @@ type Names map[string]string
 // Languages are the ones that every name is given in.
 var Languages = []string{"en", "zh-Hans"}
 
-// Check returns an error unless the name is given in every language.
-func (n Names) Check() error {
-	for _, language := range Languages {
-		if n[language] == "" {
-			return fmt.Errorf("names: %s is missing", language)
-		}
+// Missing lists the languages that the name is not given in.
+func (n Names) Missing() []string {
+	return slices.DeleteFunc(slices.Clone(Languages), func(language string) bool { return n[language] != "" })
+}
+
+// Check reports the languages that the name is not given in; at is where it stands.
+func (n Names) Check(at document.Spot) {
+	for _, language := range n.Missing() {
+		at.Wrong("there is no name in "+language, "give it in "+strings.Join(Languages, " and in "))
+	}
+}
+
+// Complete returns an error unless the name is given in every language.
+func (n Names) Complete() error {
+	if missing := n.Missing(); len(missing) > 0 {
+		return fmt.Errorf("names: there is no name in %s: give it in %s", missing[0], strings.Join(Languages, " and in "))
 	}
 	return nil
 }
@@ -44,68 +55,73 @@ type Price struct {
 // Agreements are a programme's partners, by code. They are one immutable version.
 type Agreements map[string]*Partner
 
-type document struct {
-	Partners []struct {
-		Code    string   `yaml:"code"`
-		Names   Names    `yaml:"names"`
-		Outlets []string `yaml:"outlets"`
-		Honours []struct {
-			Benefit string `yaml:"benefit"`
-			Unit    string `yaml:"unit"`
-			Price   string `yaml:"price"`
-		} `yaml:"honours"`
-	} `yaml:"partners"`
-	Others map[string]yaml.Node `yaml:",inline"`
+type partnersDocument struct {
+	Partners []partnerDocument    `yaml:"partners" doc:"Companies in an agreement."`
+	Others   map[string]yaml.Node `yaml:",inline"`
 }
 
-// Parse reads the partners section of a programme's document.
+type partnerDocument struct {
+	Code    string           `yaml:"code" is:"required" doc:"Unique among the partners."`
+	Names   Names            `yaml:"names" is:"required" doc:"What it is called, by language."`
+	Outlets []string         `yaml:"outlets" doc:"Its places, by the names that its terminals use."`
+	Honours []honourDocument `yaml:"honours" doc:"The benefits whose vouchers it takes."`
+}
+
+type honourDocument struct {
+	Benefit string          `yaml:"benefit" is:"required" doc:"The benefit's code, a unit of kind right."`
+	Unit    string          `yaml:"unit" doc:"The unit of kind money that the price is in."`
+	Price   document.Amount `yaml:"price" doc:"What one right earns the partner; none: nothing."`
+}
+
+// Parse reads the partners section of a programme's document. The error is a *document.InvalidError.
 func Parse(p *ledger.Programme) (Agreements, error) {
-	var doc document
-	if err := ledger.DecodeDocument(p.Document, &doc); err != nil {
-		return nil, fmt.Errorf("partners: programme document: %w", err)
+	doc := document.Read(p.Document)
+	list := Read(doc, p)
+	return list, doc.Err()
+}
+
+// Read is Parse for a document that others read as well: it reports mistakes to the document. Without a programme, which
+// could not be read then, it checks the shape alone.
+func Read(doc *document.Document, p *ledger.Programme) Agreements {
+	var d partnersDocument
+	if !doc.Decode(&d) || p == nil {
+		return nil
 	}
-	list := make(Agreements, len(doc.Partners))
-	for _, d := range doc.Partners {
+	list := make(Agreements, len(d.Partners))
+	for i, d := range d.Partners {
+		at := doc.At("partners", i)
 		partner := &Partner{Code: d.Code, Names: d.Names, Outlets: d.Outlets, Honours: make(map[string]Price)}
-		if d.Code == "" || list[d.Code] != nil {
-			return nil, fmt.Errorf("partners: programme document: partner %q: give each a code of its own", d.Code)
+		if list[d.Code] != nil {
+			at.At("code").Wrong("the partner is declared twice", "give each partner a code of its own")
 		}
-		if err := d.Names.Check(); err != nil {
-			return nil, fmt.Errorf("partners: programme document: partner %s: %w", d.Code, err)
-		}
-		for _, h := range d.Honours {
-			if err := partner.agree(p, h.Benefit, h.Unit, h.Price); err != nil {
-				return nil, fmt.Errorf("partners: programme document: partner %s: honours %s: %w", d.Code, h.Benefit, err)
-			}
+		d.Names.Check(at.At("names"))
+		for j, h := range d.Honours {
+			partner.agree(at.At("honours", j), p, h)
 		}
 		list[d.Code] = partner
 	}
-	return list, nil
+	return list
 }
 
-func (p *Partner) agree(programme *ledger.Programme, benefit, unit, price string) error {
-	if programme.Units[benefit].Kind != ledger.RightUnit {
-		return errors.New("it is not a unit of kind right")
+func (p *Partner) agree(at document.Spot, programme *ledger.Programme, d honourDocument) {
+	programme.CheckUnit(at.At("benefit"), d.Benefit, ledger.RightUnit)
+	if _, twice := p.Honours[d.Benefit]; twice {
+		at.At("benefit").Wrong("the partner honours it twice", "remove one of the two")
 	}
-	if _, twice := p.Honours[benefit]; twice {
-		return errors.New("declared twice")
+	p.Honours[d.Benefit] = Price{}
+	if d.Price == "" {
+		return
 	}
-	if price == "" {
-		p.Honours[benefit] = Price{}
-		return nil
+	if !programme.CheckUnit(at.At("unit"), d.Unit, ledger.MoneyUnit) {
+		return
 	}
-	amount, err := decimal.NewFromString(price)
-	money := programme.Units[unit]
-	switch {
-	case err != nil || amount.IsNegative():
-		return fmt.Errorf("price %q is not an amount of money", price)
-	case money.Kind != ledger.MoneyUnit:
-		return fmt.Errorf("unit %q is not declared as money", unit)
-	case !amount.Equal(amount.Truncate(money.Scale)):
-		return fmt.Errorf("price %s has more than %d decimal places", price, money.Scale)
+	scale := programme.Units[d.Unit].Scale
+	amount, ok := d.Price.Decimal()
+	if !ok || !amount.Equal(amount.Truncate(scale)) {
+		at.At("price").Wrong(fmt.Sprintf("%q is no amount of %s", d.Price, d.Unit),
+			fmt.Sprintf("use a number with at most %d decimal places", scale))
 	}
-	p.Honours[benefit] = Price{Unit: unit, Amount: amount}
-	return nil
+	p.Honours[d.Benefit] = Price{Unit: d.Unit, Amount: amount}
 }
 
 // honours finds a partner's terms for a benefit. Without any, the partner does not learn whether there is such a voucher.

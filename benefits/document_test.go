@@ -1,0 +1,118 @@
+package benefits
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tallystick/internal/document"
+)
+
+// wholeDocument has something of every section, a mistake of which can be named by its line.
+const wholeDocument = `programme: test
+zone: Asia/Shanghai
+back_dating: 31d
+expiry:
+  year: {kind: natural_year, years: 1}
+  day: {kind: fixed_day, month: 6, day: 30}
+  long: {kind: rolling, months: 12}
+units:
+  - {code: points, kind: points, expiry: year, debt_limit: 50}
+  - {code: miles, kind: points}
+  - {code: visits, kind: allotment}
+  - {code: tea, kind: right}
+  - {code: lounge, kind: right}
+  - {code: CNY, kind: money, scale: 2}
+tiers:
+  unit: points
+  ladder:
+    - {code: silver, from: 200, names: {en: Silver, zh-Hans: 银卡}}
+    - {code: gold, from: 500, names: {en: Gold, zh-Hans: 金卡}, allotments: {visits: 2}}
+benefits:
+  - code: tea
+    kind: offer
+    names: {en: Tea, zh-Hans: 茶}
+    tier: gold
+    prices: {points: 300, visits: 1}
+    stock: {opening: 10}
+partners:
+  - code: leaf
+    names: {en: Leaf, zh-Hans: 叶}
+    honours:
+      - {benefit: tea, unit: CNY, price: "4.50"}
+`
+
+func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
+	t.Parallel()
+	const code = "use 1 to 64 letters, digits, _ . : / and -, a letter or digit first"
+	for _, c := range []struct {
+		old, text, want string
+	}{
+		{"programme: test", "programme: ''", "line 1: programme: it is missing; add programme: the programme's name, which identifies it for ever"},
+		{"Asia/Shanghai", "Shanghai", `line 2: zone: "Shanghai" is no time zone; use an IANA name such as Asia/Shanghai`},
+		{"31d", "1 month", `line 3: back_dating: "1 month" is no number of days; use a number of days such as 30d, at most 36500d`},
+		{"tiers:", "tires:", "line 15: tires: there is no section tires; use tiers"},
+		{"natural_year", "yearly", `line 5: expiry.year.kind: there is no "yearly"; use rolling, natural_year, fixed_day, activity or never`},
+		{"years: 1", "years: 101", "line 5: expiry.year.years: 101 is out of range; use 0 to 100 years"},
+		{"months: 12", "months: -1", "line 7: expiry.long.months: -1 is out of range; use 0 to 1200 months"},
+		{"month: 6", "month: 0", "line 6: expiry.day.month: 0 is no month; use 1 to 12"},
+		{"day: 30", "day: 31", "line 6: expiry.day.day: month 6 has no day 31; use 1 to 30"},
+		{"code: miles", "code: points", "line 10: units[points].code: the unit is declared twice; give each unit a code of its own"},
+		{"code: miles", "code: " + strings.Repeat("m", 65), "line 10: units[" + strings.Repeat("m", 65) + "].code: it is too long; use 1 to 64 characters"},
+		{"kind: money", "kind: cash", `line 14: units[CNY].kind: there is no "cash"; use points, qualifying, allotment, right or money`},
+		{"scale: 2", "scale: 10", "line 14: units[CNY].scale: 10 is no number of decimal places; use 0 to 9"},
+		{"expiry: year", "expiry: yaer", `line 9: units[points].expiry: there is no expiry policy "yaer"; use year`},
+		{"debt_limit: 50", "debt_limit: -50", `line 9: units[points].debt_limit: "-50" is no limit; use 0 to 1000000000000000`},
+		{"unit: points", "unit: tea", `line 16: tiers.unit: "tea" is no unit of kind points or qualifying; use miles or points, or declare it under units with kind points or qualifying`},
+		{"code: gold,", "code: silver,", "line 19: tiers.ladder[silver].code: the tier is declared twice; give each tier a code of its own"},
+		{"from: 500", "from: 100", "line 19: tiers.ladder[gold].from: it is not above the tier before it, silver; use more than 200, or move the tier"},
+		{"from: 500", "from: 1e3", `line 19: tiers.ladder[gold].from: "1e3" is no amount of points; use a number above 0 with at most 0 decimal places`},
+		{"from: 500, ", "", "line 19: tiers.ladder[gold].from: it is missing; add from: how much accrued reaches it"},
+		{"{en: Silver, zh-Hans: 银卡}", "{en: Silver}", "line 18: tiers.ladder[silver].names: there is no name in zh-Hans; give it in en and in zh-Hans"},
+		{"{visits: 2}", "{points: 2}", `line 19: tiers.ladder[gold].allotments.points: "points" is no unit of kind allotment; use visits, or declare it under units with kind allotment`},
+		{"{visits: 2}", "{visits: 0.5}", `line 19: tiers.ladder[gold].allotments.visits: "0.5" is no amount of visits; use a number above 0 with at most 0 decimal places`},
+		{"- code: tea", "- code: tee", `line 21: benefits[tee].code: "tee" is no unit of kind right; use tea, or declare it under units with kind right`},
+		{"- code: tea", "- code: a tea", `line 21: benefits[a tea].code: "a tea" is no code of a benefit; ` + code},
+		{"kind: offer", "kind: offers", `line 22: benefits[tea].kind: there is no "offers"; use offer`},
+		{"tier: gold", "tier: glod", `line 24: benefits[tea].tier: there is no tier "glod"; use gold`},
+		{"prices: {points: 300, visits: 1}", "prices: {}", "line 25: benefits[tea].prices: it has no price; give an amount of points or of an allotment"},
+		{"prices: {points: 300, visits: 1}", "price: {points: 300}", "line 25: benefits[tea].price: there is no such field here; use prices"},
+		{"visits: 1", "miles: 100", "line 25: benefits[tea].prices.points: it has two prices of kind points; keep this one or that in miles"},
+		{"{opening: 10}", "{opening: 0}", `line 26: benefits[tea].stock.opening: "0" is no amount of tea; use a number above 0 with at most 0 decimal places`},
+		{"{opening: 10}", "{an opening: 10}", `line 26: benefits[tea].stock[an opening]: "an opening" is no name of a publication; ` + code},
+		{"benefit: tea", "benefit: CNY", `line 31: partners[leaf].honours[0].benefit: "CNY" is no unit of kind right; use lounge or tea, or declare it under units with kind right`},
+		{"unit: CNY", "unit: miles", `line 31: partners[leaf].honours[0].unit: "miles" is no unit of kind money; use CNY, or declare it under units with kind money`},
+		{`"4.50"`, `"4.505"`, `line 31: partners[leaf].honours[0].price: "4.505" is no amount of CNY; use a number with at most 2 decimal places`},
+	} {
+		text := strings.Replace(wholeDocument, c.old, c.text, 1)
+		invalid := new(document.InvalidError)
+		_, _, err := readAll([]byte(text))
+		if !errors.As(err, &invalid) || text == wholeDocument {
+			t.Errorf("%s for %s: %v", c.text, c.old, err)
+			continue
+		}
+		if diff := cmp.Diff(c.want, invalid.Mistakes[0].String()); diff != "" {
+			t.Errorf("%s for %s (-want +got):\n%s", c.text, c.old, diff)
+		}
+	}
+	if _, _, err := readAll([]byte(wholeDocument)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAllMistakesOfADocumentAreToldAtOnce, whatever package reads the section, and none that only follows from another.
+func TestAllMistakesOfADocumentAreToldAtOnce(t *testing.T) {
+	t.Parallel()
+	text := strings.NewReplacer("from: 500", "from: 100", "scale: 2", "scale: 10", "tier: gold", "tier: lead", `"4.50"`, "half").Replace(wholeDocument)
+	_, _, err := readAll([]byte(text))
+	const want = `programme document: 4 mistakes
+  line 14: units[CNY].scale: 10 is no number of decimal places; use 0 to 9
+  line 19: tiers.ladder[gold].from: it is not above the tier before it, silver; use more than 200, or move the tier
+  line 24: benefits[tea].tier: there is no tier "lead"; use silver or gold
+  line 31: partners[leaf].honours[0].price: "half" is no amount of CNY; use a number with at most 10 decimal places`
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v", err)
+	}
+}
