@@ -30,7 +30,7 @@ func (c *Catalog) ApplyProgramme(ctx context.Context, text []byte) (*ledger.Prog
 		return nil, err
 	}
 	list := s.publications()
-	if err := c.keepPublished(ctx, p, list); err != nil {
+	if _, err := c.unpublished(ctx, p, list); err != nil {
 		return nil, err
 	}
 	if p, err = c.ledger.ApplyProgramme(ctx, text); err != nil {
@@ -42,6 +42,48 @@ func (c *Catalog) ApplyProgramme(ctx context.Context, text []byte) (*ledger.Prog
 		}
 	}
 	return p, nil
+}
+
+// Preview is what applying a document would do.
+type Preview struct {
+	Programme string `json:"programme"`
+	// Version is the one that the document would be; the current one when nothing is new.
+	Version int64 `json:"version"`
+	// Changes make the current document into this one.
+	Changes []document.Change `json:"changes"`
+	// Publishes is the stock that would be published.
+	Publishes []Publication `json:"publishes"`
+}
+
+// Publication is an amount of rights that goes into a benefit's stock, once, under a name.
+type Publication struct {
+	Benefit string          `json:"benefit"`
+	Name    string          `json:"name"`
+	Amount  decimal.Decimal `json:"amount"`
+}
+
+// PreviewProgramme checks a document as ApplyProgramme does, and says what that would do. It writes nothing.
+func (c *Catalog) PreviewProgramme(ctx context.Context, text []byte) (*Preview, error) {
+	_, s, err := readAll(text)
+	if err != nil {
+		return nil, err
+	}
+	p, current, err := c.ledger.PreviewProgramme(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	list, err := c.unpublished(ctx, p, s.publications())
+	if err != nil {
+		return nil, err
+	}
+	preview := &Preview{
+		Programme: p.Name, Version: p.Version, Publishes: make([]Publication, len(list)),
+		Changes: document.Difference(document.Read(current), document.Read(text)),
+	}
+	for i, u := range list {
+		preview.Publishes[i] = Publication{Benefit: u.benefit, Name: u.name, Amount: u.amount}
+	}
+	return preview, nil
 }
 
 // readAll reads every section of a document, and returns all of its mistakes together.
@@ -81,22 +123,26 @@ func (u publication) changed(p *ledger.Programme) error {
 	return doc.Err()
 }
 
-// keepPublished refuses a document that gives another amount for what was published.
-func (c *Catalog) keepPublished(ctx context.Context, p *ledger.Programme, list []publication) error {
+// unpublished lists what of it was not published yet, and refuses another amount for what was.
+func (c *Catalog) unpublished(ctx context.Context, p *ledger.Programme, list []publication) ([]publication, error) {
 	ids := make([]uuid.UUID, len(list))
 	for i, publication := range list {
 		ids[i] = ledger.TransactionID(p.ID, systemClient, publication.key())
 	}
 	published, err := c.ledger.Transactions(ctx, p.ID, ids)
 	if err != nil {
-		return fmt.Errorf("benefits: read what was published: %w", err)
+		return nil, fmt.Errorf("benefits: read what was published: %w", err)
 	}
+	var rest []publication
 	for i, publication := range list {
-		if t := published[ids[i]]; t != nil && !t.Amount.Equal(publication.amount) {
-			return publication.changed(p)
+		switch t := published[ids[i]]; {
+		case t == nil:
+			rest = append(rest, publication)
+		case !t.Amount.Equal(publication.amount):
+			return nil, publication.changed(p)
 		}
 	}
-	return nil
+	return rest, nil
 }
 
 func (c *Catalog) publish(ctx context.Context, p *ledger.Programme, u publication) error {

@@ -80,6 +80,37 @@ func (l *Ledger) ApplyProgramme(ctx context.Context, text []byte) (*Programme, e
 	return p, err
 }
 
+// PreviewProgramme checks a document as ApplyProgramme does and writes nothing. It returns the programme that the document
+// declares, with the version that it would have, and the document that is current now, nil when there is none.
+func (l *Ledger) PreviewProgramme(ctx context.Context, text []byte) (p *Programme, current []byte, err error) {
+	if p, err = ParseProgramme(text, 1); err != nil {
+		return nil, nil, err
+	}
+	before, err := l.Programme(ctx, p.ID)
+	switch {
+	case errors.Is(err, &Refusal{Reason: NotFoundReason}):
+		return p, nil, nil
+	case err != nil:
+		return nil, nil, err
+	case before.Sandbox != p.Sandbox:
+		return nil, nil, refuse(NotSandbox, "programme", p.Name, "sandbox", fmt.Sprint(before.Sandbox))
+	}
+	p.Version = before.Version
+	if !bytes.Equal(before.Document, text) {
+		p.Version++
+	}
+	return p, before.Document, p.keeps(before)
+}
+
+// DocumentAt returns a version of a programme's document, byte for byte as it was applied, or NOT_FOUND.
+func (l *Ledger) DocumentAt(ctx context.Context, id uuid.UUID, version int64) ([]byte, error) {
+	text, err := readDocument(ctx, l.posting, id, version)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, refuse(NotFoundReason, "programme", id.String(), "version", fmt.Sprint(version))
+	}
+	return []byte(text), err
+}
+
 // insertVersion makes p the programme's current version, chained to the one before it.
 func insertVersion(ctx context.Context, tx dbTx, p *Programme, now time.Time) error {
 	var head []byte
