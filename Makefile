@@ -67,6 +67,10 @@ gen: $(BIN)/buf $(GENERATORS) $(VALIDATE) ## Generate the Go code of the protos,
 	buf format -w proto
 	buf generate
 
+.PHONY: schema
+schema: go ## Write docs/programme.schema.json, which is committed
+	go run ./cmd/tallystick schema >docs/programme.schema.json.new && mv docs/programme.schema.json.new docs/programme.schema.json
+
 .PHONY: drift
 drift: gen ## Fail when what is generated is not what is committed
 	go mod tidy -diff

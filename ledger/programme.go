@@ -202,3 +202,6 @@ func days(at document.Spot, text string, otherwise int) time.Duration {
 	}
 	return time.Duration(n) * 24 * time.Hour
 }
+
+// Shape declares the sections that ParseProgramme reads, for document.Schema.
+func Shape() any { return programmeDocument{} }

@@ -135,3 +135,6 @@ func (a Agreements) honours(partner, benefit string) (Price, bool) {
 
 // at reports whether the partner has the outlet. An empty one stands for the partner as a whole.
 func (p *Partner) at(outlet string) bool { return outlet == "" || slices.Contains(p.Outlets, outlet) }
+
+// Shape declares the section that Parse reads, for document.Schema.
+func Shape() any { return partnersDocument{} }

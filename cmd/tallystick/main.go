@@ -24,6 +24,7 @@ type commands struct {
 	Apply   applyCommand   `cmd:"" help:"Make a programme document the programme's current version."`
 	Import  importCommand  `cmd:"" help:"Bring in files: activities."`
 	Export  exportCommand  `cmd:"" help:"Write a programme's document as it was applied."`
+	Schema  schemaCommand  `cmd:"" help:"Print the JSON Schema of a programme document, for editors."`
 	Clock   clockCommand   `cmd:"" help:"Show a programme's clock, or move a sandbox's forward."`
 	Period  periodCommand  `cmd:"" help:"Show the open period, or close everything before a time."`
 	Sweep   sweepCommand   `cmd:"" help:"Post what is due: expired lots, timed-out holds, activations, unused vouchers."`
