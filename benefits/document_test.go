@@ -63,7 +63,7 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 		{"code: miles", "code: " + strings.Repeat("m", 65), "line 10: units[" + strings.Repeat("m", 65) + "].code: it is too long; use 1 to 64 characters"},
 		{"kind: money", "kind: cash", `line 14: units[CNY].kind: there is no "cash"; use points, qualifying, allotment, right or money`},
 		{"scale: 2", "scale: 10", "line 14: units[CNY].scale: 10 is no number of decimal places; use 0 to 9"},
-		{"expiry: year", "expiry: yaer", `line 9: units[points].expiry: there is no expiry policy "yaer"; use year`},
+		{"expiry: year", "expiry: yeer", `line 9: units[points].expiry: there is no expiry policy "yeer"; use year`},
 		{"debt_limit: 50", "debt_limit: -50", `line 9: units[points].debt_limit: "-50" is no limit; use 0 to 1000000000000000`},
 		{"unit: points", "unit: tea", `line 16: tiers.unit: "tea" is no unit of kind points or qualifying; use miles or points, or declare it under units with kind points or qualifying`},
 		{"code: gold,", "code: silver,", "line 19: tiers.ladder[silver].code: the tier is declared twice; give each tier a code of its own"},

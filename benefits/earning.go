@@ -47,6 +47,11 @@ const (
 	FlagField   FieldType = "flag"
 )
 
+// Values are the words that a document may use.
+func (FieldType) Values() []string {
+	return []string{string(TextField), string(NumberField), string(FlagField)}
+}
+
 // Rule says what one kind of activity earns of one unit. Its points are, in this order: what Fixed, Rate or Bonus gives;
 // times the coefficient of the member's tier; rounded once, to the unit's scale. Then its limits cut them, when they are
 // posted.
@@ -98,6 +103,11 @@ const (
 	RoundHalfUp   Rounding = "half_up"
 	RoundHalfEven Rounding = "half_even"
 )
+
+// Values are the words that a document may use.
+func (Rounding) Values() []string {
+	return []string{string(RoundDown), string(RoundHalfUp), string(RoundHalfEven)}
+}
 
 func (r Rounding) apply(points decimal.Decimal, scale int32) decimal.Decimal {
 	switch r {

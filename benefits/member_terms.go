@@ -38,6 +38,11 @@ const (
 	FlagAttribute   AttributeType = "flag"
 )
 
+// Values are the words that a document may use.
+func (AttributeType) Values() []string {
+	return []string{string(NumberAttribute), string(TextAttribute), string(FlagAttribute)}
+}
+
 // Regions is a programme's tree of places, by code.
 type Regions map[string]Region
 

@@ -33,6 +33,9 @@ const (
 	PerProgramme LimitPer = "programme"
 )
 
+// Values are the words that a document may use.
+func (LimitPer) Values() []string { return []string{string(PerMember), string(PerProgramme)} }
+
 // Interval is the calendar interval in which a limit counts, in the programme's zone.
 type Interval string
 
@@ -45,6 +48,11 @@ const (
 	Year    Interval = "year"
 	Ever    Interval = "ever"
 )
+
+// Values are the words that a document may use.
+func (Interval) Values() []string {
+	return []string{string(Day), string(Week), string(Month), string(Quarter), string(Year), string(Ever)}
+}
 
 // Of names the interval that a time lies in: "2026-03-01", "2026-W10", "2026-03", "2026-Q1", "2026", "ever".
 func (i Interval) Of(at time.Time, zone *time.Location) string {
