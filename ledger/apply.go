@@ -236,7 +236,7 @@ func beforeEpoch(t time.Time) bool { return !t.IsZero() && t.Before(time.Unix(0,
 
 // admitLegs refuses legs that no state of the books could make right.
 func (b *Book) admitLegs(r *Request) *Refusal {
-	if len(r.Legs) == 0 && !r.Kind.follows() && !r.Kind.closes() && r.Asked == "" {
+	if len(r.Legs) == 0 && !r.Kind.follows() && !r.Kind.closes() && r.Kind != KindNotice && r.Asked == "" {
 		return refuse(InvalidField, "field", "legs")
 	}
 	for _, leg := range r.Legs {
@@ -331,6 +331,9 @@ func (b *Book) rule(tx *Transaction, r *Request) *Refusal {
 		return b.setPeriod(tx)
 	case KindClock:
 		return b.setClock(tx)
+	case KindNotice:
+		tx.Amount = r.Amount
+		return nil
 	default:
 		return refuse(InvalidField, "field", "kind")
 	}

@@ -24,6 +24,7 @@ type Ledger struct {
 	courtesy   courtesy
 	programmes sync.Map // programmeVersion → *Programme
 	balances   balanceLane
+	notified   notified
 	observer   Observer
 }
 

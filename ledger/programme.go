@@ -36,6 +36,8 @@ type Programme struct {
 	RefundGrace time.Duration
 	// KeepsVouchers says that a member's open vouchers outlive the membership; else they are forfeited with the rest.
 	KeepsVouchers bool
+	// ExpiryNotice is how long before it expires a member is told what will; zero tells nothing.
+	ExpiryNotice time.Duration
 }
 
 // ProgrammeID is the UUIDv5 of a programme's name.
@@ -49,6 +51,7 @@ type programmeDocument struct {
 	Sandbox     bool              `yaml:"sandbox" doc:"Whether its clock is moved by hand. Decided once, when it is first applied."`
 	BackDating  string            `yaml:"back_dating" doc:"How far effective_at may lie back, such as 31d, the default."`
 	RefundGrace string            `yaml:"refund_grace" doc:"How long a lot lives at least that a reversal brings back after it expired, such as 30d."`
+	Notice      string            `yaml:"expiry_notice" doc:"How long before units expire their member is told, such as 30d; none: no notice."`
 	Policies    map[string]Policy `yaml:"expiry" doc:"Expiry policies by name."`
 	Units       []unitDocument    `yaml:"units" doc:"What is counted. A unit that was applied once is never removed."`
 	Limits      []Limit           `yaml:"limits" doc:"How much a member or the programme may get of something in an interval."`
@@ -118,7 +121,7 @@ func ReadProgramme(doc *document.Document, version int64) *Programme {
 	shaped := doc.Decode(&d)
 	for name := range d.Others {
 		if !slices.Contains(sections, name) {
-			known := append([]string{"programme", "zone", "sandbox", "back_dating", "refund_grace", "expiry", "units", "limits", "termination"}, sections...)
+			known := append([]string{"programme", "zone", "sandbox", "back_dating", "refund_grace", "expiry_notice", "expiry", "units", "limits", "termination"}, sections...)
 			doc.At(name).Wrong("there is no section "+name, document.Suggest(name, known))
 			shaped = false
 		}
@@ -133,6 +136,7 @@ func ReadProgramme(doc *document.Document, version int64) *Programme {
 		KeepsVouchers: d.Termination.KeepsVouchers,
 		BackDating:    days(doc.At("back_dating"), d.BackDating, 31),
 		RefundGrace:   days(doc.At("refund_grace"), d.RefundGrace, 0),
+		ExpiryNotice:  days(doc.At("expiry_notice"), d.Notice, 0),
 	}
 	var err error
 	if p.Zone, err = time.LoadLocation(d.Zone); err != nil {

@@ -310,7 +310,7 @@ func (l *Ledger) Programmes(ctx context.Context) ([]uuid.UUID, error) {
 func (l *Ledger) sweepAll(ctx context.Context) error {
 	ids, err := l.Programmes(ctx)
 	for _, id := range ids {
-		err = errors.Join(err, l.Sweep(ctx, id, nil))
+		err = errors.Join(err, l.Sweep(ctx, id, nil), l.NotifyToday(ctx, id))
 	}
 	return err
 }

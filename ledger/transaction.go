@@ -37,6 +37,7 @@ const (
 	KindUnfreeze    Kind = "unfreeze"
 	KindPeriod      Kind = "period"
 	KindClock       Kind = "clock"
+	KindNotice      Kind = "notice" // tells that something will expire; moves nothing
 )
 
 // closes reports whether the kind decides what a member may do from now on, as control kinds do, and so locks all stripes.
@@ -46,6 +47,9 @@ func (k Kind) closes() bool { return k.control() || k == KindForfeiture }
 func (k Kind) control() bool {
 	return k == KindFreeze || k == KindUnfreeze || k == KindPeriod || k == KindClock
 }
+
+// moves reports whether a posted transaction of the kind has legs.
+func (k Kind) moves() bool { return !k.control() && k != KindNotice }
 
 // Leg moves a positive amount of one unit between two accounts.
 type Leg struct {

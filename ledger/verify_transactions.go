@@ -193,7 +193,7 @@ func (s *sealStep) row(t *transactionRow, seal *Seal) {
 // checkLegs checks the legs against the kind and the rules of the programme's version, and states their entries, what
 // they move to breakage, and when the places that they open are due.
 func (s *sealStep) checkLegs(t *transactionRow, document *Programme, legs []legRow) {
-	if moves := t.posted && !t.kind.control(); moves != (len(legs) > 0) && (t.kind != KindForfeiture || !t.posted) {
+	if moves := t.posted && t.kind.moves(); moves != (len(legs) > 0) && (t.kind != KindForfeiture || !t.posted) {
 		s.fail(checkTransaction, t.name(), "kind %s, rejected %t, has %d legs", t.kind, !t.posted, len(legs))
 	}
 	for i := range legs {

@@ -14,8 +14,23 @@ import (
 // Schema is the version of the events' form. Within it fields are only added.
 const Schema = "tallystick.v1"
 
-// TypePosted is the type of the event that a posted transaction is.
+// TypePosted is the type of the event that a posted transaction is, unless its kind has one of its own in types.
 const TypePosted = "transaction.posted"
+
+// types are what receivers may wait for by name.
+var types = map[ledger.Kind]string{
+	ledger.KindAccrual:   "points.accrued",
+	ledger.KindTier:      "tier.changed",
+	ledger.KindAllotment: "allotment.granted",
+	ledger.KindNotice:    "points.expiring",
+}
+
+func typeOf(kind ledger.Kind) string {
+	if name, own := types[kind]; own {
+		return name
+	}
+	return TypePosted
+}
 
 // Event is the body of a delivery. It holds only facts that were fixed when the transaction was posted, so every
 // attempt and every replay sends the same bytes. Amounts are decimal strings, times RFC 3339 in UTC.
@@ -71,6 +86,7 @@ type EventTransaction struct {
 type EventLeg struct {
 	Unit   string          `json:"unit"`
 	Amount decimal.Decimal `json:"amount"`
+	Rule   string          `json:"rule,omitempty"`
 	From   EventPlace      `json:"from"`
 	To     EventPlace      `json:"to"`
 }
@@ -96,7 +112,7 @@ type EventAccount struct {
 // body is the event that a transaction is, as JSON.
 func body(programme EventProgramme, at EventPosition, tx *ledger.Transaction) ([]byte, error) {
 	event := Event{
-		Schema: Schema, Type: TypePosted, Timestamp: tx.RecordedAt, Programme: programme, Position: at,
+		Schema: Schema, Type: typeOf(tx.Kind), Timestamp: tx.RecordedAt, Programme: programme, Position: at,
 		Data: EventData{Transaction: eventTransaction(tx), Accounts: memberAccounts(tx)},
 	}
 	data, err := json.Marshal(event)
@@ -119,7 +135,7 @@ func eventTransaction(tx *ledger.Transaction) EventTransaction {
 		e.DueAt = &tx.DueAt
 	}
 	for i, leg := range tx.Legs {
-		e.Legs[i] = EventLeg{Unit: leg.Unit, Amount: leg.Amount, From: eventPlace(leg.From.Account), To: eventPlace(leg.To.Account)}
+		e.Legs[i] = EventLeg{Unit: leg.Unit, Amount: leg.Amount, Rule: leg.Rule, From: eventPlace(leg.From.Account), To: eventPlace(leg.To.Account)}
 	}
 	return e
 }

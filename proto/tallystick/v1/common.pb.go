@@ -91,6 +91,8 @@ const (
 	Kind_KIND_PERIOD Kind = 19
 	// A sandbox's clock moved. It has no legs.
 	Kind_KIND_CLOCK Kind = 20
+	// A notice that units will expire at `due_at`; moves nothing.
+	Kind_KIND_NOTICE Kind = 30
 	// A member's tier changed: what is withdrawn goes back to issuance, what is given comes from there. The reason is the
 	// cause.
 	Kind_KIND_TIER Kind = 21
@@ -124,6 +126,7 @@ var (
 		18: "KIND_UNFREEZE",
 		19: "KIND_PERIOD",
 		20: "KIND_CLOCK",
+		30: "KIND_NOTICE",
 		21: "KIND_TIER",
 		22: "KIND_FORFEITURE",
 		23: "KIND_MERGE",
@@ -150,6 +153,7 @@ var (
 		"KIND_UNFREEZE":    18,
 		"KIND_PERIOD":      19,
 		"KIND_CLOCK":       20,
+		"KIND_NOTICE":      30,
 		"KIND_TIER":        21,
 		"KIND_FORFEITURE":  22,
 		"KIND_MERGE":       23,
@@ -1251,7 +1255,7 @@ const file_tallystick_v1_common_proto_rawDesc = "" +
 	"\x04debt\x18\x06 \x01(\tR\x04debt\x12@\n" +
 	"\x0enext_expiry_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\fnextExpiryAt\x12,\n" +
 	"\x12next_expiry_amount\x18\b \x01(\tR\x10nextExpiryAmount\x125\n" +
-	"\bexpiries\x18\t \x03(\v2\x19.tallystick.v1.ExpiryLineR\bexpiries*\xbd\x03\n" +
+	"\bexpiries\x18\t \x03(\v2\x19.tallystick.v1.ExpiryLineR\bexpiries*\xce\x03\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fKIND_ACCRUAL\x10\x01\x12\x13\n" +
@@ -1275,7 +1279,8 @@ const file_tallystick_v1_common_proto_rawDesc = "" +
 	"\rKIND_UNFREEZE\x10\x12\x12\x0f\n" +
 	"\vKIND_PERIOD\x10\x13\x12\x0e\n" +
 	"\n" +
-	"KIND_CLOCK\x10\x14\x12\r\n" +
+	"KIND_CLOCK\x10\x14\x12\x0f\n" +
+	"\vKIND_NOTICE\x10\x1e\x12\r\n" +
 	"\tKIND_TIER\x10\x15\x12\x13\n" +
 	"\x0fKIND_FORFEITURE\x10\x16\x12\x0e\n" +
 	"\n" +
