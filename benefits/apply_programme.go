@@ -97,6 +97,7 @@ func readAll(text []byte) (*ledger.Programme, *section, error) {
 // publication is an amount that a document puts into a benefit's stock.
 type publication struct {
 	benefit, name string
+	tier          string // that it is kept for; empty for none
 	amount        decimal.Decimal
 }
 
@@ -104,16 +105,26 @@ type publication struct {
 func (s *section) publications() []publication {
 	var list []publication
 	for _, code := range slices.Sorted(maps.Keys(s.benefits)) {
-		stock := s.benefits[code].Stock
-		for _, name := range slices.Sorted(maps.Keys(stock)) {
-			list = append(list, publication{code, name, stock[name]})
+		b := s.benefits[code]
+		for _, name := range slices.Sorted(maps.Keys(b.Stock)) {
+			list = append(list, publication{code, name, "", b.Stock[name]})
+		}
+		for _, tier := range slices.Sorted(maps.Keys(b.Kept)) {
+			for _, name := range slices.Sorted(maps.Keys(b.Kept[tier])) {
+				list = append(list, publication{code, name, tier, b.Kept[tier][name]})
+			}
 		}
 	}
 	return list
 }
 
 // key is under which a publication is posted, once.
-func (u publication) key() string { return "stock/" + u.benefit + "/" + u.name }
+func (u publication) key() string {
+	if u.tier != "" {
+		return "kept/" + u.benefit + "|" + u.tier + "|" + u.name // no code has a |
+	}
+	return "stock/" + u.benefit + "/" + u.name
+}
 
 // changed is the mistake of a document that gives a publication another amount than it had.
 func (u publication) changed(p *ledger.Programme) error {
@@ -147,7 +158,7 @@ func (c *Catalog) unpublished(ctx context.Context, p *ledger.Programme, list []p
 
 func (c *Catalog) publish(ctx context.Context, p *ledger.Programme, u publication) error {
 	r := ledger.Request{Client: systemClient, Key: u.key(), Actor: systemClient, Rule: "benefit/" + u.benefit}
-	_, err := c.ledger.Post(ctx, p.ID, ledger.Publish(u.benefit, u.amount, r).Own())
+	_, err := c.ledger.Post(ctx, p.ID, ledger.PublishInto(ledger.StockOf(u.benefit, u.tier), u.amount, r).Own())
 	switch {
 	case errors.Is(err, &ledger.Refusal{Reason: ledger.IdempotencyKeyReused}):
 		return u.changed(p)

@@ -54,6 +54,11 @@ type club struct {
 
 func newClub(t *testing.T) club {
 	t.Helper()
+	return newClubOf(t, document)
+}
+
+func newClubOf(t *testing.T, document string) club {
+	t.Helper()
 	books := ledgertest.New(t, document)
 	vouchers := partners.New(books.Ledger, books.Pool)
 	c := club{books, benefits.New(books.Ledger, books.Pool, vouchers), vouchers}
@@ -76,7 +81,7 @@ func (c club) moveClock(t *testing.T, to time.Time) {
 
 func (c club) redeem(t *testing.T, key, member, benefit string, with benefits.PayWith) (benefits.Claim, error) {
 	t.Helper()
-	return c.RedeemBenefit(t.Context(), c.Programme, member, benefit, with, ledger.Request{Client: "app", Key: key})
+	return c.RedeemBenefit(t.Context(), c.Programme, benefits.Wanted{Member: member, Benefit: benefit, With: with}, ledger.Request{Client: "app", Key: key})
 }
 
 func (c club) mustRedeem(t *testing.T, key, member, benefit string, with benefits.PayWith) benefits.Claim {
@@ -179,7 +184,7 @@ func TestRedemptionIsRefusedForACause(t *testing.T) {
 		if claim.Voucher != (partners.Voucher{}) {
 			t.Errorf("%v: refused, with a voucher", row)
 		}
-		_, err = c.PreviewRedemption(t.Context(), c.Programme, row.member, row.benefit, row.with, ledger.Request{Client: "app", Key: fmt.Sprint("p", i)})
+		_, err = c.PreviewRedemption(t.Context(), c.Programme, benefits.Wanted{Member: row.member, Benefit: row.benefit, With: row.with}, ledger.Request{Client: "app", Key: fmt.Sprint("p", i)})
 		wantRefusal(t, err, row.want)
 	}
 	c.WantBalance(t, "voucher", "tea", decimal.Zero)
@@ -241,7 +246,7 @@ func TestStockIsNeverOversold(t *testing.T) {
 			if i%2 == 0 {
 				catalog = other
 			}
-			_, err := catalog.RedeemBenefit(t.Context(), c.Programme, fmt.Sprint("m", i), "tea", benefits.WithPoints,
+			_, err := catalog.RedeemBenefit(t.Context(), c.Programme, benefits.Wanted{Member: fmt.Sprint("m", i), Benefit: "tea", With: benefits.WithPoints},
 				ledger.Request{Client: "app", Key: fmt.Sprint("r", i)})
 			if err == nil {
 				won.Add(1)
@@ -468,14 +473,14 @@ func TestListingSaysWhatABenefitCostsAndWhatIsInTheWay(t *testing.T) {
 		return lines
 	}
 	want := []string{
-		"dinner points 100 of 250 left 0 NOT_ELIGIBLE", "lounge points 300 of 250 visits 1 of 0 INSUFFICIENT_POINTS",
+		"dinner points 100 of 250 left 0 NOT_ELIGIBLE", "lounge visits 1 of 0 points 300 of 250 INSUFFICIENT_POINTS",
 		"tea points 300 of 250 left 10 INSUFFICIENT_POINTS",
 	}
 	if diff := cmp.Diff(want, got("ann")); diff != "" {
 		t.Errorf("for ann (-want +got):\n%s", diff)
 	}
 	want = []string{
-		"dinner points 100 of 800 left 0 OUT_OF_STOCK", "lounge points 300 of 800 visits 1 of 2", "tea points 300 of 800 left 10",
+		"dinner points 100 of 800 left 0 OUT_OF_STOCK", "lounge visits 1 of 2 points 300 of 800", "tea points 300 of 800 left 10",
 	}
 	if diff := cmp.Diff(want, got("gus")); diff != "" {
 		t.Errorf("for gus (-want +got):\n%s", diff)
@@ -491,7 +496,7 @@ func TestPreviewRecordsNothing(t *testing.T) {
 	c := newClub(t)
 	c.Accrue(t, "a1", "ann", "points", 300)
 	r := ledger.Request{Client: "app", Key: "r1"}
-	tx, err := c.PreviewRedemption(t.Context(), c.Programme, "ann", "tea", benefits.WithPoints, r)
+	tx, err := c.PreviewRedemption(t.Context(), c.Programme, benefits.Wanted{Member: "ann", Benefit: "tea", With: benefits.WithPoints}, r)
 	if err != nil || len(tx.Legs) != 2 || len(tx.Legs[0].From.Draws) != 1 {
 		t.Fatalf("preview: %+v, %v", tx, err)
 	}
@@ -506,7 +511,7 @@ func TestPreviewOfAYearsFirstPaymentByAllotmentSaysYes(t *testing.T) {
 	c.Accrue(t, "a1", "gus", "points", 600)
 	c.Accrue(t, "a2", "ann", "points", 300)
 	try := func(member string) (*ledger.Transaction, error) {
-		return c.PreviewRedemption(t.Context(), c.Programme, member, "lounge", benefits.WithAllotment, ledger.Request{Client: "app", Key: "p-" + member})
+		return c.PreviewRedemption(t.Context(), c.Programme, benefits.Wanted{Member: member, Benefit: "lounge", With: benefits.WithAllotment}, ledger.Request{Client: "app", Key: "p-" + member})
 	}
 	tx, err := try("gus")
 	if err != nil || tx.Legs[0].Unit != "visits" || !tx.Legs[0].From.Balance.Equal(decimal.NewFromInt(1)) {

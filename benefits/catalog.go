@@ -47,7 +47,7 @@ func (c *Catalog) current(ctx context.Context, programme uuid.UUID) (*ledger.Pro
 	return p, s, err
 }
 
-// Benefit returns a benefit of a programme's current version, or NOT_FOUND.
+// Benefit returns a benefit that is offered by a programme's current version, or NOT_FOUND.
 func (c *Catalog) Benefit(ctx context.Context, programme uuid.UUID, code string) (*Benefit, error) {
 	_, s, err := c.current(ctx, programme)
 	if err != nil {
@@ -57,7 +57,7 @@ func (c *Catalog) Benefit(ctx context.Context, programme uuid.UUID, code string)
 }
 
 func (s *section) benefit(code string) (*Benefit, error) {
-	if b := s.benefits[code]; b != nil {
+	if b := s.benefits[code]; b != nil && b.State == BenefitActive {
 		return b, nil
 	}
 	return nil, refuse(ledger.NotFoundReason, "benefit", code)

@@ -9,6 +9,10 @@
 // and cancelling it is that transaction's reversal. So a member cannot pay without getting the right, a stock cannot be
 // oversold, and what was paid with what comes back as it was; none of it has a counter of its own.
 //
+// Where a benefit has several prices or stocks, the claim carries every way to have it, in an order that the document gives,
+// and becomes the first that the books allow at the posting. What is not in the books, such as facts and opening hours, is
+// decided before, and a refusal by it is recorded like any other.
+//
 // A tier follows from the points that a member accrued, by a pure function. Its allotments are granted once a calendar
 // year, when the member has reached the tier.
 //

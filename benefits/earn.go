@@ -2,6 +2,7 @@ package benefits
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -135,15 +136,9 @@ func leaveTheMost(yields []Yield) {
 
 // variables gives every variable that expressions about the kind may name its value.
 func (a *Activity) variables(kind *ActivityKind, who Earner, regions Regions, zone *time.Location) map[string]any {
-	local := a.At.In(zone)
-	weekday := (int(local.Weekday())+6)%7 + 1 // Monday is 1
 	all := map[string]any{
 		"activity.channel": a.Channel, "activity.reference": a.Reference,
 		"activity.amount": number{a.Amount}, "activity.gifted": number{a.Gifted}, "activity.paid_in_points": number{a.PaidInPoints},
-		"member.tier": who.Tier, "member.kind": string(who.Kind), "member.plan": who.Plan, "member.region": who.Region,
-		"member.regions": regions.around(who.Region), "member.segments": who.Segments, "member.tenure_months": months(who.EnrolledAt, a.At, zone),
-		"member.birthday": local.Month() == who.BirthMonth && local.Day() == who.BirthDay,
-		"at.month":        int(local.Month()), "at.day": local.Day(), "at.weekday": weekday, "at.hour": local.Hour(),
 	}
 	for name, t := range kind.Fields {
 		switch value := a.Fields[name].(type) {
@@ -155,12 +150,24 @@ func (a *Activity) variables(kind *ActivityKind, who Earner, regions Regions, zo
 			all["activity."+name] = value
 		}
 	}
-	for code, value := range who.attributes(kind.attributes) {
-		if _, ours := all["member."+code]; !ours {
-			all["member."+code] = value
-		}
-	}
+	who.variables(all, a.At, regions, zone, kind.attributes)
 	return all
+}
+
+// variables adds what [memberTypes] declares, as it is at a time.
+func (who *Earner) variables(all map[string]any, at time.Time, regions Regions, zone *time.Location, attributes map[string]Attribute) {
+	for code, value := range who.attributes(attributes) {
+		all["member."+code] = value
+	}
+	local := at.In(zone)
+	maps.Copy(all, map[string]any{
+		"member.tier": who.Tier, "member.kind": string(who.Kind), "member.plan": who.Plan, "member.region": who.Region,
+		"member.regions": regions.around(who.Region), "member.segments": who.Segments, "member.tenure_months": months(who.EnrolledAt, at, zone),
+		"member.birthday": local.Month() == who.BirthMonth && local.Day() == who.BirthDay,
+		"at.month":        int(local.Month()), "at.day": local.Day(),
+		"at.weekday": (int(local.Weekday())+6)%7 + 1, // Monday is 1
+		"at.hour":    local.Hour(),
+	})
 }
 
 // months is the number of whole months between two times, by the calendar of zone; none before the first.

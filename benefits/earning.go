@@ -3,6 +3,7 @@ package benefits
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -226,26 +227,32 @@ func validField(name string) bool {
 func (k *ActivityKind) variables() map[string]*cel.Type {
 	all := map[string]*cel.Type{
 		"activity.channel": cel.StringType, "activity.reference": cel.StringType,
-		"member.tier": cel.StringType, "member.kind": cel.StringType, "member.plan": cel.StringType,
-		"member.region": cel.StringType, "member.regions": cel.ListType(cel.StringType), "member.segments": cel.ListType(cel.StringType),
-		"member.tenure_months": cel.IntType, "member.birthday": cel.BoolType,
-		"at.month": cel.IntType, "at.day": cel.IntType, "at.weekday": cel.IntType, "at.hour": cel.IntType,
 	}
 	if k.Money != "" {
 		for _, name := range []string{"amount", "gifted", "paid_in_points"} {
 			all["activity."+name] = numberType
 		}
 	}
-	types := map[FieldType]*cel.Type{TextField: cel.StringType, NumberField: numberType, FlagField: cel.BoolType}
 	for name, t := range k.Fields {
-		all["activity."+name] = types[t]
+		all["activity."+name] = fieldTypes[t]
 	}
-	for code, attribute := range k.attributes {
-		if _, ours := all["member."+code]; !ours {
-			all["member."+code] = types[FieldType(attribute.Type)]
-		}
-	}
+	memberTypes(all, k.attributes)
 	return all
+}
+
+var fieldTypes = map[FieldType]*cel.Type{TextField: cel.StringType, NumberField: numberType, FlagField: cel.BoolType}
+
+// memberTypes adds what every expression may name of a member and of the time. An attribute cannot take one of our names.
+func memberTypes(all map[string]*cel.Type, attributes map[string]Attribute) {
+	for code, attribute := range attributes {
+		all["member."+code] = fieldTypes[FieldType(attribute.Type)]
+	}
+	maps.Copy(all, map[string]*cel.Type{
+		"member.tier": cel.StringType, "member.kind": cel.StringType, "member.plan": cel.StringType,
+		"member.region": cel.StringType, "member.regions": cel.ListType(cel.StringType), "member.segments": cel.ListType(cel.StringType),
+		"member.tenure_months": cel.IntType, "member.birthday": cel.BoolType,
+		"at.month": cel.IntType, "at.day": cel.IntType, "at.weekday": cel.IntType, "at.hour": cel.IntType,
+	})
 }
 
 func (s earningSection) addRule(d ruleDocument) error {

@@ -16,7 +16,7 @@ import (
 // Listing is a benefit as one member sees it.
 type Listing struct {
 	*Benefit
-	// Left is what is in stock; it is valid when the benefit has a limit.
+	// Left is what is in stock for this member; it is valid when the benefit has a limit.
 	Left decimal.NullDecimal
 	// Spendable is what the member has of each price's unit, in the order of Prices: the points, and what is left of the
 	// tier's allotment.
@@ -25,7 +25,8 @@ type Listing struct {
 	Refusal *ledger.Refusal
 }
 
-// ListBenefits reads the catalog as a member sees it, by code.
+// ListBenefits reads what is offered as a member sees it, by code. Conditions that are not about tiers are left out of what
+// is refused: PreviewRedemption tells them.
 func (c *Catalog) ListBenefits(ctx context.Context, programme uuid.UUID, member string) ([]Listing, error) {
 	p, s, err := c.current(ctx, programme)
 	if err != nil {
@@ -46,8 +47,16 @@ func (c *Catalog) ListBenefits(ctx context.Context, programme uuid.UUID, member 
 	list := make([]Listing, 0, len(s.benefits))
 	for _, code := range slices.Sorted(maps.Keys(s.benefits)) {
 		l := Listing{Benefit: s.benefits[code]}
-		if len(l.Stock) > 0 {
-			l.Left = decimal.NewNullDecimal(left[code])
+		if l.State != BenefitActive {
+			continue
+		}
+		if l.limited() {
+			l.Left = decimal.NewNullDecimal(decimal.Zero)
+			for _, from := range s.sources(l.Benefit) {
+				if len(wallet.Standing.reached) >= s.tiers.rank(from.tier) {
+					l.Left.Decimal = l.Left.Decimal.Add(left[from.account.ID(p.ID)])
+				}
+			}
 		}
 		for _, price := range l.Prices {
 			l.Spendable = append(l.Spendable, wallet.spendable(price.Unit))
@@ -67,7 +76,7 @@ func (l Listing) refusal(ladder Ladder, standing Standing, frozen bool) *ledger.
 		return refuse(ledger.NotEligible, "tier", l.Tier)
 	}
 	switch {
-	case !l.affordable():
+	case !l.affordable(ladder, standing):
 		return refuse(ledger.InsufficientPoints)
 	case l.Left.Valid && l.Left.Decimal.LessThan(decimal.NewFromInt(1)):
 		return refuse(ledger.OutOfStock)
@@ -76,9 +85,11 @@ func (l Listing) refusal(ladder Ladder, standing Standing, frozen bool) *ledger.
 	}
 }
 
-func (l Listing) affordable() bool {
+// affordable reports whether the member has what one of the prices takes. Whoever pays in money alone can always.
+func (l Listing) affordable(ladder Ladder, standing Standing) bool {
 	for i, price := range l.Prices {
-		if l.Spendable[i].GreaterThanOrEqual(price.Amount) {
+		theirs := len(standing.reached) >= ladder.rank(price.Tier)
+		if theirs && (price.With == WithCash || l.Spendable[i].GreaterThanOrEqual(price.Amount)) {
 			return true
 		}
 	}
@@ -86,27 +97,29 @@ func (l Listing) affordable() bool {
 }
 
 const sqlStock = `
-SELECT a.unit, a.balance
+SELECT a.id, a.balance
 FROM accounts AS a
 WHERE a.id = ANY($1::uuid[])`
 
-// stock reads what is left of every benefit that has a limit.
-func (c *Catalog) stock(ctx context.Context, p *ledger.Programme, s *section) (map[string]decimal.Decimal, error) {
+// stock reads what is left of every benefit that has a limit, by stock.
+func (c *Catalog) stock(ctx context.Context, p *ledger.Programme, s *section) (map[uuid.UUID]decimal.Decimal, error) {
 	var ids []uuid.UUID
-	for code, b := range s.benefits {
-		if len(b.Stock) > 0 {
-			a := ledger.Account{Unit: code, Owner: ledger.ProgrammeOwner, Place: ledger.Stock}
-			ids = append(ids, a.ID(p.ID))
+	for _, b := range s.benefits {
+		if !b.limited() {
+			continue
+		}
+		for _, from := range s.sources(b) {
+			ids = append(ids, from.account.ID(p.ID))
 		}
 	}
 	rows, err := c.pool.Query(ctx, sqlStock, ids)
 	if err != nil {
 		return nil, fmt.Errorf("benefits: read stock: %w", err)
 	}
-	left := make(map[string]decimal.Decimal)
-	var unit string
+	left := make(map[uuid.UUID]decimal.Decimal)
+	var id uuid.UUID
 	var balance decimal.Decimal
-	_, err = pgx.ForEachRow(rows, []any{&unit, &balance}, func() error { left[unit] = balance; return nil })
+	_, err = pgx.ForEachRow(rows, []any{&id, &balance}, func() error { left[id] = balance; return nil })
 	if err != nil {
 		return nil, fmt.Errorf("benefits: read stock: %w", err)
 	}

@@ -2,6 +2,9 @@ package benefits
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
@@ -10,6 +13,20 @@ import (
 	"tallystick/partners"
 )
 
+// Wanted is what a member asks for.
+type Wanted struct {
+	Member, Benefit string
+	// With is how the member pays; WithAny leaves it to the benefit's order.
+	With PayWith
+	// Cash is what the channel has collected of the member for it, whose number is the request's reference. Only prices of
+	// exactly so much money are paid then. Its unit is empty without.
+	Cash Cash
+	// Choice is the benefit that is chosen, where there is a choice.
+	Choice string
+	// Region is where the member is, as far as the channel knows.
+	Region string
+}
+
 // Claim is the answer to a redemption: the transaction, and the voucher as it was issued.
 type Claim struct {
 	ledger.Answer
@@ -17,18 +34,26 @@ type Claim struct {
 }
 
 // RedeemBenefit pays for a benefit and issues its voucher, whose id is the transaction's, in one transaction. r gives
-// client, key, actor and channel; a retry with the same key gets the first answer, its code included, whatever became of
-// price and tier meanwhile. Paying by allotment first grants what the member's tier entitles to.
-// Refusals: NOT_FOUND, NOT_ELIGIBLE for a way to pay that the benefit does not take (neither is recorded),
-// IDEMPOTENCY_KEY_REUSED, MEMBER_FROZEN, NOT_ELIGIBLE with the tier that is required, OUT_OF_STOCK, INSUFFICIENT_POINTS.
-func (c *Catalog) RedeemBenefit(ctx context.Context, programme uuid.UUID, member, benefit string, with PayWith, r ledger.Request) (Claim, error) {
-	if with == WithAllotment {
-		if _, err := c.Qualify(ctx, programme, member); err != nil {
+// client, key, actor, channel, and as its reference the payment of what was paid in cash; a retry with the same key gets
+// the first answer, its code included, whatever became of price, tier, facts and hours meanwhile. Where an allotment may
+// pay, what the member's tier entitles to is granted first.
+//
+// Which price and which stock it is, is decided under the locks of the posting: the first way of the benefit's order, the
+// price of the highest tier, the stock that is kept for the highest tier, that this member can have.
+// Refusals: NOT_FOUND, NOT_ELIGIBLE for a way to pay that the benefit does not take, INVALID_FIELD for a choice or money
+// that it does not take (none of these is recorded), IDEMPOTENCY_KEY_REUSED, REFERENCE_USED for a payment that paid
+// before, MEMBER_FROZEN, MEMBER_TERMINATED, NOT_ELIGIBLE with because or the tier that is required, NOT_OPEN with
+// because and opens_at, LIMIT_REACHED, OUT_OF_STOCK, INSUFFICIENT_POINTS.
+func (c *Catalog) RedeemBenefit(ctx context.Context, programme uuid.UUID, w Wanted, r ledger.Request) (Claim, error) {
+	if due, err := c.maybeByAllotment(ctx, programme, w); err != nil {
+		return Claim{}, err
+	} else if due {
+		if _, err := c.Qualify(ctx, programme, w.Member); err != nil {
 			return Claim{}, err
 		}
 	}
 	answer, err := c.ledger.PostUnder(ctx, programme, r, func(p *ledger.Programme, r ledger.Request) (ledger.Request, error) {
-		return c.claim(p, member, benefit, with, r)
+		return c.claim(ctx, p, w, r)
 	})
 	claim := Claim{Answer: answer}
 	if err == nil {
@@ -39,22 +64,30 @@ func (c *Catalog) RedeemBenefit(ctx context.Context, programme uuid.UUID, member
 
 // PreviewRedemption decides a redemption, and before it the grants that it would make, by the same code on the same state,
 // and records nothing. Refusals are those of RedeemBenefit.
-func (c *Catalog) PreviewRedemption(ctx context.Context, programme uuid.UUID, member, benefit string, with PayWith, r ledger.Request) (*ledger.Transaction, error) {
+func (c *Catalog) PreviewRedemption(ctx context.Context, programme uuid.UUID, w Wanted, r ledger.Request) (*ledger.Transaction, error) {
+	tx, err := c.previewRedemption(ctx, programme, w, r)
+	for errors.Is(err, ledger.ErrTermsChanged) {
+		tx, err = c.previewRedemption(ctx, programme, w, r)
+	}
+	return tx, err
+}
+
+func (c *Catalog) previewRedemption(ctx context.Context, programme uuid.UUID, w Wanted, r ledger.Request) (*ledger.Transaction, error) {
 	p, s, err := c.current(ctx, programme)
 	if err != nil {
 		return nil, err
 	}
-	claim, err := c.claim(p, member, benefit, with, r)
+	claim, err := c.claim(ctx, p, w, r)
 	if err != nil {
 		return nil, err
 	}
-	var requests []ledger.Request
-	if with == WithAllotment {
-		standing, err := c.standing(ctx, programme, s.tiers, member)
+	requests := []ledger.Request{}
+	if b := s.benefits[w.Benefit]; w.mayUseAllotment(b) {
+		standing, err := c.standing(ctx, programme, s.tiers, w.Member)
 		if err != nil {
 			return nil, err
 		}
-		if requests, err = c.due(ctx, p, s, standing, member); err != nil {
+		if requests, err = c.due(ctx, p, s, standing, w.Member); err != nil {
 			return nil, err
 		}
 	}
@@ -66,36 +99,204 @@ func (c *Catalog) PreviewRedemption(ctx context.Context, programme uuid.UUID, me
 	return last.Transaction, last.Err
 }
 
-// claim builds the transaction: the price out of the wallet, the right into the voucher that the transaction opens.
-func (c *Catalog) claim(p *ledger.Programme, member, benefit string, with PayWith, r ledger.Request) (ledger.Request, error) {
+// maybeByAllotment reports whether an allotment may pay for what is wanted.
+func (c *Catalog) maybeByAllotment(ctx context.Context, programme uuid.UUID, w Wanted) (bool, error) {
+	_, s, err := c.current(ctx, programme)
+	if err != nil {
+		return false, err
+	}
+	return w.mayUseAllotment(s.benefits[w.Benefit]), nil
+}
+
+func (w *Wanted) mayUseAllotment(b *Benefit) bool {
+	return b != nil && w.Cash.Unit == "" && (w.With == WithAllotment || w.With == WithAny) && b.takes(WithAllotment)
+}
+
+// claim builds the transaction under one version of the document: the price out of the wallet, the right into the voucher
+// that the transaction opens, in every way that is to be tried.
+func (c *Catalog) claim(ctx context.Context, p *ledger.Programme, w Wanted, r ledger.Request) (ledger.Request, error) {
 	s, err := c.section(p)
 	if err != nil {
 		return r, err
 	}
-	b, err := s.benefit(benefit)
+	b, err := s.benefit(w.Benefit)
 	if err != nil {
 		return r, err
 	}
-	price, accepted := b.price(with)
-	if !accepted {
-		return r, refuse(ledger.NotEligible, "pay_with", string(with))
+	at, err := c.circumstances(ctx, p, b, w, r.Channel)
+	if err != nil {
+		return r, err
 	}
-	r.Rule = "benefit/" + b.Code
-	from := ledger.Account{Unit: b.Code, Owner: ledger.ProgrammeOwner, Place: ledger.Issuance}
-	if len(b.Stock) > 0 {
-		from.Place = ledger.Stock
+	return s.claim(p, b, w, at, r)
+}
+
+// circumstances reads what the conditions of a benefit are decided by, as far as it has any.
+func (c *Catalog) circumstances(ctx context.Context, p *ledger.Programme, b *Benefit, w Wanted, channel string) (*circumstances, error) {
+	at := &circumstances{region: w.Region, channel: channel}
+	if b.condition != nil {
+		who, err := c.earner(ctx, p.ID, w.Member)
+		if err != nil {
+			return nil, err
+		}
+		at.Earner = who
+	} else if len(b.Kinds)+len(b.Segments)+len(b.Regions) > 0 {
+		facts, err := c.Facts(ctx, p.ID, []string{w.Member})
+		if err != nil {
+			return nil, err
+		}
+		at.Facts = facts[w.Member]
 	}
-	voucher := partners.PlaceOf(member, b.Code, ledger.TransactionID(p.ID, r.Client, r.Key))
-	r = ledger.RedeemLegs(member, []ledger.Leg{{
-		From: ledger.Account{Unit: price.Unit, Owner: ledger.Member(member), Place: ledger.Wallet},
-		To:   ledger.Account{Unit: price.Unit, Owner: ledger.ProgrammeOwner, Place: ledger.Redeemed},
-		Unit: price.Unit, Amount: price.Amount,
-	}, {
-		From: from, To: voucher, Unit: b.Code, Amount: decimal.NewFromInt(1),
-	}}, r)
+	state, err := c.ledger.State(ctx, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	at.now = state.Now
+	return at, nil
+}
+
+// claim is what is decided without the books: it depends on the document, on what is wanted and on the circumstances alone.
+func (s *section) claim(p *ledger.Programme, b *Benefit, w Wanted, at *circumstances, r ledger.Request) (ledger.Request, error) {
+	right, err := s.chosen(b, w.Choice)
+	if err != nil {
+		return r, err
+	}
+	prices, err := b.pricesFor(w, r)
+	if err != nil {
+		return r, err
+	}
+	r.Rule, r.Asked = "benefit/"+b.Code, w.asked()
+	why, until := s.denies(b, at, p.Zone)
+	if r.HoldsUntil = until; len(why) > 0 {
+		r.Denied = why[0]
+	}
+	for _, tier := range s.tiersFor(b, at.now, p.Zone) {
+		r.Needs = append(r.Needs, s.tiers.need(tier))
+	}
+	voucher := partners.PlaceOf(w.Member, right.Code, ledger.TransactionID(p.ID, r.Client, r.Key))
 	r.Companions = append(r.Companions, partners.Facts(p.ID, voucher))
-	if b.Tier != "" {
-		r.Needs = append(r.Needs, s.tiers.need(b.Tier))
+
+	var first ledger.Request
+	next := &first
+	for i, price := range prices {
+		for j, from := range s.sources(right) {
+			if i+j > 0 {
+				next.Otherwise = new(ledger.Request)
+				next = next.Otherwise
+			}
+			legs := append(price.legs(w.Member, r.Channel), ledger.Leg{
+				From: from.account, To: voucher, Unit: right.Code, Amount: decimal.NewFromInt(1),
+			})
+			*next = ledger.RedeemLegs(w.Member, b.use(p, legs, w.Member, at), r)
+			next.Needs = s.needs(r.Needs, price.Tier, from.tier)
+		}
 	}
-	return r, nil
+	return first, nil
+}
+
+// chosen is the benefit that a claim gives a right to.
+func (s *section) chosen(b *Benefit, choice string) (*Benefit, error) {
+	switch {
+	case len(b.Choose) == 0 && choice == "":
+		return b, nil
+	case slices.Contains(b.Choose, choice):
+		return s.benefits[choice], nil
+	default:
+		return nil, invalid("choice", fmt.Sprintf("use one of %v", b.Choose))
+	}
+}
+
+// pricesFor lists the prices that may be paid, in the order in which they are tried.
+func (b *Benefit) pricesFor(w Wanted, r ledger.Request) ([]Price, error) {
+	if w.Cash.Unit != "" {
+		return b.pricesOf(w, r)
+	}
+	if (w.With == WithCash || w.With == WithPointsAndCash) && b.takes(w.With) {
+		return nil, invalid("cash", "say what was collected for it")
+	}
+	var list []Price
+	for _, price := range b.Prices {
+		if price.Cash.Unit == "" && (w.With == WithAny || w.With == price.With) {
+			list = append(list, price)
+		}
+	}
+	if len(list) == 0 {
+		return nil, refuse(ledger.NotEligible, "pay_with", string(w.With))
+	}
+	return list, nil
+}
+
+// pricesOf lists the prices that take exactly so much money.
+func (b *Benefit) pricesOf(w Wanted, r ledger.Request) ([]Price, error) {
+	switch {
+	case r.Channel == "":
+		return nil, invalid("channel", "say through what the money was collected")
+	case r.Reference == "":
+		return nil, invalid("cash", "give the reference of the payment")
+	}
+	var list []Price
+	for _, price := range b.Prices {
+		if price.Cash.Unit != w.Cash.Unit || !price.Cash.Amount.Equal(w.Cash.Amount) {
+			var mixes bool
+			if price, mixes = b.mixed(price, w.Cash); !mixes {
+				continue
+			}
+		}
+		if w.With == WithAny || w.With == price.With {
+			list = append(list, price)
+		}
+	}
+	if len(list) == 0 {
+		return nil, invalid("cash", "no price takes so much of this money")
+	}
+	return list, nil
+}
+
+// legs are what is paid.
+func (p Price) legs(member, channel string) []ledger.Leg {
+	var legs []ledger.Leg
+	if p.With != WithCash {
+		legs = append(legs, ledger.Leg{
+			From: ledger.Account{Unit: p.Unit, Owner: ledger.Member(member), Place: ledger.Wallet},
+			To:   ledger.Account{Unit: p.Unit, Owner: ledger.ProgrammeOwner, Place: ledger.Redeemed},
+			Unit: p.Unit, Amount: p.Amount,
+		})
+	}
+	if p.Cash.Unit != "" {
+		legs = append(legs, ledger.Leg{
+			From: ledger.Account{Unit: p.Cash.Unit, Owner: ledger.Channel(channel), Place: ledger.Receivable},
+			To:   ledger.Account{Unit: p.Cash.Unit, Owner: ledger.ProgrammeOwner, Place: ledger.Deferred},
+			Unit: p.Cash.Unit, Amount: p.Cash.Amount,
+		})
+	}
+	return legs
+}
+
+// use gives each leg the limits that count it: the right's, which is the last, those of times and rights.
+func (b *Benefit) use(p *ledger.Programme, legs []ledger.Leg, member string, at *circumstances) []ledger.Leg {
+	for _, code := range b.Limits {
+		limit := p.Limits[code]
+		used := p.Cap(limit, member, at.now)
+		for i := range legs {
+			if legs[i].Unit == limit.Of || i == len(legs)-1 && (limit.Of == ledger.Times || limit.Of == b.Code) {
+				legs[i].Uses = append(legs[i].Uses, used)
+			}
+		}
+	}
+	return legs
+}
+
+// needs adds what a price and a stock are for.
+func (s *section) needs(always []ledger.Need, tiers ...string) []ledger.Need {
+	list := slices.Clone(always)
+	for _, tier := range tiers {
+		if tier != "" {
+			list = append(list, s.tiers.need(tier))
+		}
+	}
+	return list
+}
+
+// asked is what a retry is known by.
+func (w *Wanted) asked() string {
+	return fmt.Sprintf("benefit %q with %q cash %q %q choice %q in %q", w.Benefit, w.With, w.Cash.Unit, w.Cash.Amount.String(), w.Choice, w.Region)
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// Owner is who an account belongs to, written "member/00042", "partner/lounge-one", "staff/li" or "programme".
+// Owner is who an account belongs to, written "member/00042", "partner/lounge-one", "staff/li",
+// "channel/app" or "programme".
 type Owner string
 
 // ProgrammeOwner owns issuance, breakage, stock and the other accounts of the programme itself.
@@ -22,6 +23,9 @@ func Partner(ref string) Owner { return Owner("partner/" + ref) }
 
 // Staff is the owner that stands for a member of staff, such as an account manager with a budget.
 func Staff(ref string) Owner { return Owner("staff/" + ref) }
+
+// Channel is the owner that stands for a channel which collects money from members, such as the app's shop.
+func Channel(ref string) Owner { return Owner("channel/" + ref) }
 
 // MemberRef returns the member's reference and whether the owner is a member.
 func (o Owner) MemberRef() (string, bool) { return strings.CutPrefix(string(o), "member/") }
@@ -82,7 +86,7 @@ type Account struct {
 	Place Place
 	// Of is the transaction that opened a pending, hold or voucher place.
 	Of uuid.UUID
-	// Period is the interval of a cap, such as "2026-03".
+	// Period is the interval of a cap, such as "2026-03", or the tier that a part of a stock is kept for.
 	Period string
 	// Stripe is 0 for accounts that are not striped. Postings fill it in.
 	Stripe int16
@@ -107,7 +111,7 @@ func ParsePlace(text string) (Account, error) {
 	switch {
 	case !several:
 		return a, nil
-	case a.Place == Cap:
+	case a.Place == Cap || a.Place == Stock:
 		a.Period = which
 		return a, nil
 	}

@@ -132,9 +132,12 @@ func (b *Book) rejectAll(requests []Request, outcomes []outcome, failed int, ref
 }
 
 // outdated reports whether a request was built from terms that are not those of now: another version of the document, an
-// interval of a limit that its time is not in, or a time to wait for that has come.
+// interval of a limit that its time is not in, a time to wait for that has come, or terms that have ended.
 func (b *Book) outdated(r *Request) bool {
 	if r.under != 0 && r.under != b.programme.Version {
+		return true
+	}
+	if !r.HoldsUntil.IsZero() && !b.now.Before(r.HoldsUntil) {
 		return true
 	}
 	if r.Asked != "" && !r.DueAt.IsZero() && !r.DueAt.After(b.now) {
@@ -169,11 +172,32 @@ func (b *Book) replay(id uuid.UUID, r *Request) (outcome, bool) {
 	}
 }
 
-// post runs one request. On a refusal the caller rolls back to its mark.
+// post runs one request, as the first of its alternatives that the books allow. On a refusal, which is that of the last one
+// tried, the caller rolls back to its mark.
 func (b *Book) post(id uuid.UUID, r *Request) (*Transaction, *Refusal) {
+	for {
+		mark := b.mark()
+		tx, refusal := b.postAs(id, r)
+		if refusal == nil || r.Otherwise == nil || !refusal.leavesAlternatives() {
+			return tx, refusal
+		}
+		b.rollback(mark)
+		r = r.Otherwise
+	}
+}
+
+// leavesAlternatives reports whether a request that was refused so may be met in another way.
+func (r *Refusal) leavesAlternatives() bool {
+	return r.Reason == InsufficientPoints || r.Reason == OutOfStock || r.Reason == NotEligible
+}
+
+func (b *Book) postAs(id uuid.UUID, r *Request) (*Transaction, *Refusal) {
 	tx := b.open(id, r)
 	if refusal := b.admit(tx, r); refusal != nil {
 		return nil, refusal
+	}
+	if r.Denied != nil {
+		return nil, r.Denied
 	}
 	if refusal := b.rule(tx, r); refusal != nil {
 		return nil, refusal

@@ -109,7 +109,8 @@ func TestEveryFieldOfARequestMatters(t *testing.T) {
 	r.DueAt, r.EffectiveAt, r.RedateFrom, r.RedateTo = at, at, at, at
 	checkEveryField(t, &r, map[string]string{
 		"Client": "names the transaction", "Key": "names the transaction", "Companions": "are not the caller's",
-		"Needs": "are the rule's", "own": "is the ledger's", "under": "a retry may be built from other terms",
+		"Needs": "are the rule's", "Otherwise": "is the same in another way", "Denied": "is the rule's",
+		"HoldsUntil": "a retry may be built from other terms", "own": "is the ledger's", "under": "a retry may be built from other terms",
 	}, r.hash)
 }
 

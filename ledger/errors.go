@@ -77,6 +77,7 @@ const (
 	NothingEarned        Reason = "NOTHING_EARNED"
 	LimitReached         Reason = "LIMIT_REACHED"
 	RuleFailed           Reason = "RULE_FAILED"
+	NotOpen              Reason = "NOT_OPEN"
 )
 
 // Reasons gives the class of every reason that this package and those above it refuse with.
@@ -97,7 +98,7 @@ var Reasons = map[Reason]Class{
 	MemberEnrolled: Conflict, MemberChanged: Precondition, NumberTaken: Conflict, MemberLinked: Conflict,
 	TierMoved:     Precondition,
 	AsOfTooRecent: Precondition, VoucherCanceled: Precondition, NothingEarned: Precondition,
-	LimitReached: Precondition, RuleFailed: Precondition, ReferenceUsed: Conflict,
+	LimitReached: Precondition, RuleFailed: Precondition, NotOpen: Precondition, ReferenceUsed: Conflict,
 }
 
 // Refusal is a "no" with its reason. Its text may be shown to a caller: it names no SQL, host or other member.

@@ -18,6 +18,8 @@ var flows = reversed(table(
 	rows(KindRedemption, anyExpiring, Wallet, Redeemed),
 	rows(KindRedemption, []UnitKind{RightUnit}, Stock, Voucher, Issuance, Voucher),
 	rows(KindRedemption, []UnitKind{MoneyUnit}, Deferred, Payable, BenefitCost, Payable),
+	// What a channel collected from the member for a right that is still to be honoured.
+	rows(KindRedemption, []UnitKind{MoneyUnit}, Receivable, Deferred),
 	rows(KindHold, anyExpiring, Wallet, Hold),
 	rows(KindCapture, anyExpiring, Hold, Redeemed, Hold, Wallet),
 	rows(KindVoid, anyExpiring, Hold, Wallet),

@@ -103,9 +103,11 @@ func (b *Book) walletsOf(r *Request) []Account {
 		}
 		wallets = append(wallets, a)
 	}
-	for _, leg := range r.Legs {
-		note(leg.From)
-		note(leg.To)
+	for way := r; way != nil; way = way.Otherwise {
+		for _, leg := range way.Legs {
+			note(leg.From)
+			note(leg.To)
+		}
 	}
 	if r.Kind == KindForfeiture {
 		for _, acc := range b.holdings(r.Member) {

@@ -116,13 +116,15 @@ func (l *Ledger) load(ctx context.Context, tx dbTx, programme uuid.UUID, items [
 	return w, nil
 }
 
-// requestsOf goes through the requests of all items.
+// requestsOf goes through the requests of all items, and their alternatives.
 func requestsOf(items []*Item) func(func(*Request) bool) {
 	return func(yield func(*Request) bool) {
 		for _, item := range items {
 			for i := range item.Requests {
-				if !yield(&item.Requests[i]) {
-					return
+				for r := &item.Requests[i]; r != nil; r = r.Otherwise {
+					if !yield(r) {
+						return
+					}
 				}
 			}
 		}

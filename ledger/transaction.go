@@ -115,6 +115,16 @@ type Request struct {
 	// Needs are what the member must have. They are conditions of the rule that made the request, not part of what is
 	// asked: a retry is answered whatever they are by then.
 	Needs []Need
+	// Otherwise is another way to do the same, with legs, needs and companions of its own, which is tried when this one
+	// meets a lack of units or of a tier: the next price, or the next stock. Which of them it becomes is decided under the
+	// locks. What was asked is the same.
+	Otherwise *Request
+	// Denied is why the caller's own rules refuse it, by facts that are not in the books. It is recorded like any other
+	// refusal, so that a retry is answered with the same.
+	Denied *Refusal
+	// HoldsUntil is when the terms end that it was built from, such as an opening hour: from then on it is built anew, see
+	// [ErrTermsChanged]. Zero is no end.
+	HoldsUntil time.Time
 	// Companions are rows of other packages' tables, written only when this is posted.
 	Companions []Companion
 

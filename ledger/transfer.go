@@ -14,14 +14,22 @@ func Transfer(from, to, unit string, amount decimal.Decimal, r Request) Request 
 	return r
 }
 
+// StockOf is the account of the unsold rights of a benefit; of those that are kept for a tier when one is given. What is
+// kept for a tier is a stock of its own.
+func StockOf(unit, tier string) Account {
+	return Account{Unit: unit, Owner: ProgrammeOwner, Place: Stock, Period: tier}
+}
+
 // Publish puts rights of a benefit into the programme's stock; with a negative amount it withdraws unsold ones.
 // Refusals: OUT_OF_STOCK, UNKNOWN_UNIT, AMOUNT_OUT_OF_RANGE.
 func Publish(unit string, amount decimal.Decimal, r Request) Request {
+	return PublishInto(StockOf(unit, ""), amount, r)
+}
+
+// PublishInto is Publish for a stock that may be kept for a tier.
+func PublishInto(stock Account, amount decimal.Decimal, r Request) Request {
 	r.Kind = KindPublication
-	leg := Leg{
-		From: Account{Unit: unit, Owner: ProgrammeOwner, Place: Issuance},
-		To:   Account{Unit: unit, Owner: ProgrammeOwner, Place: Stock}, Unit: unit, Amount: amount,
-	}
+	leg := Leg{From: issuanceOf(stock.Unit), To: stock, Unit: stock.Unit, Amount: amount}
 	if amount.IsNegative() {
 		leg.From, leg.To, leg.Amount = leg.To, leg.From, amount.Neg()
 	}

@@ -82,6 +82,9 @@ var benefitKinds = map[benefits.Kind]v1.BenefitKind{
 var waysToPay = map[v1.PayWith]benefits.PayWith{
 	v1.PayWith_PAY_WITH_POINTS:    benefits.WithPoints,
 	v1.PayWith_PAY_WITH_ALLOTMENT: benefits.WithAllotment,
+
+	v1.PayWith_PAY_WITH_CASH:            benefits.WithCash,
+	v1.PayWith_PAY_WITH_POINTS_AND_CASH: benefits.WithPointsAndCash,
 }
 
 func benefitOf(l *benefits.Listing) *v1.Benefit {
@@ -112,7 +115,7 @@ func (s *server) PreviewRedemption(ctx context.Context, m *v1.PreviewRedemptionR
 		return nil, err
 	}
 	r := asked(p, "preview:"+uuid.NewString())
-	tx, err := s.benefits.PreviewRedemption(ctx, p.Programme, member, m.BenefitId, waysToPay[m.PayWith], r)
+	tx, err := s.benefits.PreviewRedemption(ctx, p.Programme, benefits.Wanted{Member: member, Benefit: m.BenefitId, With: waysToPay[m.PayWith]}, r)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +130,7 @@ func (s *server) RedeemBenefit(ctx context.Context, m *v1.RedeemBenefitRequest) 
 	}
 	r := asked(p, m.IdempotencyKey)
 	r.Channel = m.Channel
-	claim, err := s.benefits.RedeemBenefit(ctx, p.Programme, member, m.BenefitId, waysToPay[m.PayWith], r)
+	claim, err := s.benefits.RedeemBenefit(ctx, p.Programme, benefits.Wanted{Member: member, Benefit: m.BenefitId, With: waysToPay[m.PayWith]}, r)
 	tx, err := answered(ctx, claim.Answer, err)
 	if err != nil {
 		return nil, err

@@ -64,6 +64,7 @@ var sentences = map[string]sentence{
 	string(ledger.MemberLinked):         {"The member is part of it at that time already.", "该会员在此期间已是其成员。"},
 	string(ledger.NothingEarned):        {"Nothing was earned.", "未获得积分。"},
 	string(ledger.LimitReached):         {"The limit is reached.", "已达到上限。"},
+	string(ledger.NotOpen):              {"It is not to be had now.", "当前不在可领取时间内。"},
 	string(ledger.RuleFailed):           {"A rule of the programme has no result for this.", "计划规则无法得出结果。"},
 
 	reasonCredentialMissing:   {"A credential is required: send Authorization: Bearer and a key.", "缺少凭证。"},

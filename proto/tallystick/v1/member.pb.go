@@ -98,6 +98,10 @@ const (
 	PayWith_PAY_WITH_POINTS PayWith = 1
 	// With a use that the member's tier granted.
 	PayWith_PAY_WITH_ALLOTMENT PayWith = 2
+	// In a price only: with money.
+	PayWith_PAY_WITH_CASH PayWith = 3
+	// In a price only: with points and money.
+	PayWith_PAY_WITH_POINTS_AND_CASH PayWith = 4
 )
 
 // Enum value maps for PayWith.
@@ -106,11 +110,15 @@ var (
 		0: "PAY_WITH_UNSPECIFIED",
 		1: "PAY_WITH_POINTS",
 		2: "PAY_WITH_ALLOTMENT",
+		3: "PAY_WITH_CASH",
+		4: "PAY_WITH_POINTS_AND_CASH",
 	}
 	PayWith_value = map[string]int32{
-		"PAY_WITH_UNSPECIFIED": 0,
-		"PAY_WITH_POINTS":      1,
-		"PAY_WITH_ALLOTMENT":   2,
+		"PAY_WITH_UNSPECIFIED":     0,
+		"PAY_WITH_POINTS":          1,
+		"PAY_WITH_ALLOTMENT":       2,
+		"PAY_WITH_CASH":            3,
+		"PAY_WITH_POINTS_AND_CASH": 4,
 	}
 )
 
@@ -1514,11 +1522,13 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\x12BENEFIT_KIND_EVENT\x10\x02\x12\x16\n" +
 	"\x12BENEFIT_KIND_OFFER\x10\x03\x12\x15\n" +
 	"\x11BENEFIT_KIND_GIFT\x10\x04\x12\x18\n" +
-	"\x14BENEFIT_KIND_SERVICE\x10\x05*P\n" +
+	"\x14BENEFIT_KIND_SERVICE\x10\x05*\x81\x01\n" +
 	"\aPayWith\x12\x18\n" +
 	"\x14PAY_WITH_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fPAY_WITH_POINTS\x10\x01\x12\x16\n" +
-	"\x12PAY_WITH_ALLOTMENT\x10\x02*\x9a\x01\n" +
+	"\x12PAY_WITH_ALLOTMENT\x10\x02\x12\x11\n" +
+	"\rPAY_WITH_CASH\x10\x03\x12\x1c\n" +
+	"\x18PAY_WITH_POINTS_AND_CASH\x10\x04*\x9a\x01\n" +
 	"\fVoucherState\x12\x1d\n" +
 	"\x19VOUCHER_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14VOUCHER_STATE_ISSUED\x10\x01\x12\x1a\n" +

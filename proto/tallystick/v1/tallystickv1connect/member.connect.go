@@ -67,9 +67,10 @@ type MemberServiceClient interface {
 	// Reasons: as RedeemBenefit.
 	PreviewRedemption(context.Context, *v1.PreviewRedemptionRequest) (*v1.PreviewRedemptionResponse, error)
 	// RedeemBenefit pays for a benefit and answers its voucher, in one transaction. NOT_ELIGIBLE names the tier that is
-	// required, or the way to pay that the benefit does not take.
-	// Reasons: NOT_FOUND (not_found), NOT_ELIGIBLE, IDEMPOTENCY_KEY_REUSED, MEMBER_FROZEN, OUT_OF_STOCK,
-	// INSUFFICIENT_POINTS (failed_precondition).
+	// required, the way to pay that the benefit does not take, or in because what of the member is not as it should be.
+	// NOT_OPEN says in opens_at when it will be.
+	// Reasons: NOT_FOUND (not_found), INVALID_FIELD (invalid_argument), NOT_ELIGIBLE, NOT_OPEN, LIMIT_REACHED,
+	// IDEMPOTENCY_KEY_REUSED, MEMBER_FROZEN, OUT_OF_STOCK, INSUFFICIENT_POINTS (failed_precondition).
 	RedeemBenefit(context.Context, *v1.RedeemBenefitRequest) (*v1.RedeemBenefitResponse, error)
 	// CancelRedemption gives back an unused voucher and what was paid for it.
 	// Reasons: NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, VOUCHER_USED, VOUCHER_EXPIRED, ALREADY_REVERSED
@@ -230,9 +231,10 @@ type MemberServiceHandler interface {
 	// Reasons: as RedeemBenefit.
 	PreviewRedemption(context.Context, *v1.PreviewRedemptionRequest) (*v1.PreviewRedemptionResponse, error)
 	// RedeemBenefit pays for a benefit and answers its voucher, in one transaction. NOT_ELIGIBLE names the tier that is
-	// required, or the way to pay that the benefit does not take.
-	// Reasons: NOT_FOUND (not_found), NOT_ELIGIBLE, IDEMPOTENCY_KEY_REUSED, MEMBER_FROZEN, OUT_OF_STOCK,
-	// INSUFFICIENT_POINTS (failed_precondition).
+	// required, the way to pay that the benefit does not take, or in because what of the member is not as it should be.
+	// NOT_OPEN says in opens_at when it will be.
+	// Reasons: NOT_FOUND (not_found), INVALID_FIELD (invalid_argument), NOT_ELIGIBLE, NOT_OPEN, LIMIT_REACHED,
+	// IDEMPOTENCY_KEY_REUSED, MEMBER_FROZEN, OUT_OF_STOCK, INSUFFICIENT_POINTS (failed_precondition).
 	RedeemBenefit(context.Context, *v1.RedeemBenefitRequest) (*v1.RedeemBenefitResponse, error)
 	// CancelRedemption gives back an unused voucher and what was paid for it.
 	// Reasons: NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, VOUCHER_USED, VOUCHER_EXPIRED, ALREADY_REVERSED
