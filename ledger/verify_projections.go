@@ -37,11 +37,11 @@ func (p *programmeFacts) freeze(member string, id uuid.UUID, kind Kind, recorded
 		f = new(freezeFacts)
 		p.freezes[member] = f
 	}
-	switch {
-	case kind == KindForfeiture:
+	if kind == KindForfeiture {
 		f.ended = append(f.ended, id)
 		return
-	case kind == KindUnfreeze:
+	}
+	if kind == KindUnfreeze {
 		f.frozen--
 		return
 	}

@@ -15,7 +15,8 @@ import (
 func billOf(member, amount string) *v1.Activity {
 	return &v1.Activity{
 		Kind: "bill", MemberId: member, Amount: amount, Reference: "bill-" + amount, Channel: "billing", Fields: []*v1.Field{
-			{Name: "online", Value: &v1.Field_Flag{Flag: true}}, {Name: "months", Value: &v1.Field_Number{Number: "12"}},
+			{Name: "online", Value: &v1.Field_Flag{Flag: true}},
+			{Name: "months", Value: &v1.Field_Number{Number: "12"}},
 			{Name: "plan", Value: &v1.Field_Text{Text: "p588"}},
 		},
 	}

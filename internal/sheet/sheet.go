@@ -20,13 +20,6 @@ type Problem struct {
 	Reason string
 }
 
-func (p *Problem) Error() string {
-	if p.Column == "" {
-		return p.Reason
-	}
-	return p.Column + ": " + p.Reason
-}
-
 // Row is one line. Problem is set when it cannot be read.
 type Row struct {
 	Line    int // in the file; the header is 1, and a quoted cell may span lines

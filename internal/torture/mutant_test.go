@@ -27,8 +27,8 @@ var mutants = []mutant{
 		changes: []change{
 			{
 				"store_load.go",
-				"if r.Kind.control() && len(stripes) == 1 {",
-				"if false && r.Kind.control() && len(stripes) == 1 {",
+				"if r.Kind.closes() && len(stripes) == 1 {",
+				"if false && r.Kind.closes() && len(stripes) == 1 {",
 			},
 		},
 		tests: []string{
