@@ -37,8 +37,10 @@ tiers:
   unit: points
   ladder:
     - {code: silver, from: 200, names: {en: Silver, zh-Hans: 银卡}}
-    - {code: gold, from: 500, names: {en: Gold, zh-Hans: 金卡}, allotments: {visits: 2}}
-    - {code: diamond, from: 1000, names: {en: Diamond, zh-Hans: 钻石卡}, allotments: {visits: 4}}
+    - {code: gold, from: 500, names: {en: Gold, zh-Hans: 金卡}}
+    - {code: diamond, from: 1000, names: {en: Diamond, zh-Hans: 钻石卡}}
+allotments:
+  - {unit: visits, per: year, totals: {gold: 2, diamond: 6}}
 benefits:
   - {code: lounge, kind: lounge, names: {en: Lounge, zh-Hans: 贵宾厅}, prices: {points: 300, visits: 1}}
   - {code: tea, kind: offer, names: {en: Tea, zh-Hans: 茶}, prices: {points: 300}, stock: {opening: 10}}
@@ -332,8 +334,8 @@ func TestAllotmentIsGrantedOnceAYear(t *testing.T) {
 	qualify("points 500, visits 1")
 	c.Accrue(t, "a3", "ann", "points", 500)
 	qualify("points 1000, visits 5")
-	c.apply(t, strings.Replace(document, "allotments: {visits: 4}", "allotments: {visits: 6}", 1))
-	qualify("points 1000, visits 5") // this year's is granted
+	c.apply(t, strings.Replace(document, "diamond: 6", "diamond: 8", 1))
+	qualify("points 1000, visits 7") // what was granted grows to the new total
 	c.moveClock(t, time.Date(2026, 12, 31, 16, 0, 0, 0, time.UTC))
 	c.wantWallet(t, "ann", "points 1000")
 	qualify("points 1000, visits 8")

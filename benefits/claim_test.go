@@ -40,12 +40,14 @@ tiers:
   unit: points
   ladder:
     - {code: silver, from: 200, names: {en: Silver, zh-Hans: 银卡}}
-    - {code: gold, from: 500, names: {en: Gold, zh-Hans: 金卡}, allotments: {visits: 2}}
+    - {code: gold, from: 500, names: {en: Gold, zh-Hans: 金卡}}
 limits:
   - {code: lounge-a-day, of: times, per: member, interval: day, most: 1}
   - {code: golf-ever, of: golf, per: member, interval: ever, most: 2}
   - {code: points-a-day, of: points, per: member, interval: day, most: 400}
   - {code: pick-a-month, of: times, per: member, interval: month, most: 1}
+allotments:
+  - {unit: visits, per: year, totals: {gold: 2}}
 benefits:
   - code: lounge
     kind: lounge

@@ -1,9 +1,7 @@
 package benefits
 
 import (
-	"maps"
 	"regexp"
-	"slices"
 
 	"go.yaml.in/yaml/v3"
 
@@ -14,22 +12,25 @@ import (
 
 // section is what this package reads of one version of a programme's document.
 type section struct {
-	tiers    Ladder
-	benefits map[string]*Benefit
-	members  *MemberTerms
-	earning  *Earning
-	goodwill map[string]*GoodwillReason
+	tiers Ladder
+	// allotments are in the order of the document.
+	allotments []*Allotment
+	benefits   map[string]*Benefit
+	members    *MemberTerms
+	earning    *Earning
+	goodwill   map[string]*GoodwillReason
 	// goodwillUnit is what budgets are of; empty without any reason to grant.
 	goodwillUnit string
 }
 
 type benefitsDocument struct {
-	Tiers    tiersDocument        `yaml:"tiers" doc:"The status levels of members."`
-	Benefits []benefitDocument    `yaml:"benefits" doc:"What members can have."`
-	Members  membersDocument      `yaml:"members" doc:"What members may be."`
-	Earning  earningDocument      `yaml:"earning" doc:"What members do to earn, and the rules by which they do."`
-	Goodwill goodwillDocument     `yaml:"goodwill" doc:"What staff may give away out of their budgets."`
-	Others   map[string]yaml.Node `yaml:",inline"`
+	Tiers      tiersDocument        `yaml:"tiers" doc:"The status levels of members."`
+	Allotments []allotmentDocument  `yaml:"allotments" doc:"The uses that tiers give in each period."`
+	Benefits   []benefitDocument    `yaml:"benefits" doc:"What members can have."`
+	Members    membersDocument      `yaml:"members" doc:"What members may be."`
+	Earning    earningDocument      `yaml:"earning" doc:"What members do to earn, and the rules by which they do."`
+	Goodwill   goodwillDocument     `yaml:"goodwill" doc:"What staff may give away out of their budgets."`
+	Others     map[string]yaml.Node `yaml:",inline"`
 }
 
 type tiersDocument struct {
@@ -38,10 +39,9 @@ type tiersDocument struct {
 }
 
 type tierDocument struct {
-	Code       string                     `yaml:"code" is:"required" doc:"Unique among the tiers."`
-	Names      partners.Names             `yaml:"names" is:"required" doc:"What it is called, by language."`
-	From       document.Amount            `yaml:"from" is:"required" doc:"How much accrued reaches it."`
-	Allotments map[string]document.Amount `yaml:"allotments" doc:"Uses that it grants for a calendar year, by unit, on top of the tiers below."`
+	Code  string          `yaml:"code" is:"required" doc:"Unique among the tiers."`
+	Names partners.Names  `yaml:"names" is:"required" doc:"What it is called, by language."`
+	From  document.Amount `yaml:"from" is:"required" doc:"How much accrued reaches it."`
 }
 
 // parse reads the tiers and benefits sections of a programme's document. The error is a *document.InvalidError.
@@ -75,6 +75,9 @@ func read(doc *document.Document, p *ledger.Programme) *section {
 	for i, tier := range d.Tiers.Ladder {
 		s.addTier(doc.At("tiers", "ladder", i), p, tier)
 	}
+	for i, allotment := range d.Allotments {
+		s.addAllotment(doc.At("allotments", i), p, &allotment)
+	}
 	for i, benefit := range d.Benefits {
 		benefitReader{s, p, doc.At("benefits", i)}.add(&benefit)
 	}
@@ -106,14 +109,6 @@ func (s *section) addTier(at document.Spot, p *ledger.Programme, d tierDocument)
 		if below := steps[len(steps)-1]; !t.From.GreaterThan(below.From) {
 			at.At("from").Wrong("it is not above the tier before it, "+below.Code, "use more than "+below.From.String()+", or move the tier")
 		}
-	}
-	for _, unit := range slices.Sorted(maps.Keys(d.Allotments)) {
-		at := at.At("allotments", unit)
-		if !p.CheckUnit(at, unit, ledger.AllotmentUnit) {
-			continue
-		}
-		amount, _ := p.CheckAmount(at, unit, d.Allotments[unit])
-		t.Allotments = append(t.Allotments, Allotment{Unit: unit, Amount: amount})
 	}
 	d.Names.Check(at.At("names"))
 	s.tiers.Tiers = append(steps, t)

@@ -29,7 +29,9 @@ tiers:
   unit: points
   ladder:
     - {code: silver, from: 200, names: {en: Silver, zh-Hans: 银卡}}
-    - {code: gold, from: 500, names: {en: Gold, zh-Hans: 金卡}, allotments: {visits: 2}}
+    - {code: gold, from: 500, names: {en: Gold, zh-Hans: 金卡}}
+allotments:
+  - {unit: visits, per: year, totals: {gold: 2}}
 benefits:
   - code: tea
     kind: offer
@@ -71,20 +73,23 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 		{"from: 500", "from: 1e3", `line 19: tiers.ladder[gold].from: "1e3" is no amount of points; use a number above 0 with at most 0 decimal places`},
 		{"from: 500, ", "", "line 19: tiers.ladder[gold].from: it is missing; add from: how much accrued reaches it"},
 		{"{en: Silver, zh-Hans: 银卡}", "{en: Silver}", "line 18: tiers.ladder[silver].names: there is no name in zh-Hans; give it in en and in zh-Hans"},
-		{"{visits: 2}", "{points: 2}", `line 19: tiers.ladder[gold].allotments.points: "points" is no unit of kind allotment; use visits, or declare it under units with kind allotment`},
-		{"{visits: 2}", "{visits: 0.5}", `line 19: tiers.ladder[gold].allotments.visits: "0.5" is no amount of visits; use a number above 0 with at most 0 decimal places`},
-		{"- code: tea", "- code: tee", `line 21: benefits[tee].code: "tee" is no unit of kind right; use tea, or declare it under units with kind right`},
-		{"- code: tea", "- code: a tea", `line 21: benefits[a tea].code: "a tea" is no code of a benefit; ` + code},
-		{"kind: offer", "kind: offers", `line 22: benefits[tea].kind: there is no "offers"; use offer`},
-		{"tier: gold", "tier: glod", `line 24: benefits[tea].tier: there is no tier "glod"; use gold`},
-		{"prices: {points: 300, visits: 1}", "prices: {}", "line 25: benefits[tea].prices: it has no price; give an amount of points or of an allotment"},
-		{"prices: {points: 300, visits: 1}", "price: {points: 300}", "line 25: benefits[tea].price: there is no such field here; use prices"},
-		{"visits: 1", "miles: 100", "line 25: benefits[tea].prices.points: it has two prices of kind points; keep this one or that in miles"},
-		{"{opening: 10}", "{opening: 0}", `line 26: benefits[tea].stock.opening: "0" is no amount of tea; use a number above 0 with at most 0 decimal places`},
-		{"{opening: 10}", "{an opening: 10}", `line 26: benefits[tea].stock[an opening]: "an opening" is no name of a publication; ` + code},
-		{"benefit: tea", "benefit: CNY", `line 31: partners[leaf].honours[0].benefit: "CNY" is no unit of kind right; use lounge or tea, or declare it under units with kind right`},
-		{"unit: CNY", "unit: miles", `line 31: partners[leaf].honours[0].unit: "miles" is no unit of kind money; use CNY, or declare it under units with kind money`},
-		{`"4.50"`, `"4.505"`, `line 31: partners[leaf].honours[0].price: "4.505" is no amount of CNY; use a number with at most 2 decimal places`},
+		{"unit: visits", "unit: points", `line 21: allotments[0].unit: "points" is no unit of kind allotment; use visits, or declare it under units with kind allotment`},
+		{"per: year", "per: yeer", `line 21: allotments[0].per: there is no "yeer"; use year`},
+		{"gold: 2", "gold: 0.5", `line 21: allotments[0].totals.gold: "0.5" is no amount of visits; use a number above 0 with at most 0 decimal places`},
+		{"gold: 2", "glod: 2", `line 21: allotments[0].totals.glod: there is no tier "glod"; use gold`},
+		{"gold: 2}", "gold: 2}, upgrade: topup", `line 21: allotments[0].upgrade: there is no "topup"; use top_up`},
+		{"- code: tea", "- code: tee", `line 23: benefits[tee].code: "tee" is no unit of kind right; use tea, or declare it under units with kind right`},
+		{"- code: tea", "- code: a tea", `line 23: benefits[a tea].code: "a tea" is no code of a benefit; ` + code},
+		{"kind: offer", "kind: offers", `line 24: benefits[tea].kind: there is no "offers"; use offer`},
+		{"tier: gold", "tier: glod", `line 26: benefits[tea].tier: there is no tier "glod"; use gold`},
+		{"prices: {points: 300, visits: 1}", "prices: {}", "line 27: benefits[tea].prices: it has no price; give an amount of points or of an allotment"},
+		{"prices: {points: 300, visits: 1}", "price: {points: 300}", "line 27: benefits[tea].price: there is no such field here; use prices"},
+		{"visits: 1", "miles: 100", "line 27: benefits[tea].prices.points: it has two prices of kind points; keep this one or that in miles"},
+		{"{opening: 10}", "{opening: 0}", `line 28: benefits[tea].stock.opening: "0" is no amount of tea; use a number above 0 with at most 0 decimal places`},
+		{"{opening: 10}", "{an opening: 10}", `line 28: benefits[tea].stock[an opening]: "an opening" is no name of a publication; ` + code},
+		{"benefit: tea", "benefit: CNY", `line 33: partners[leaf].honours[0].benefit: "CNY" is no unit of kind right; use lounge or tea, or declare it under units with kind right`},
+		{"unit: CNY", "unit: miles", `line 33: partners[leaf].honours[0].unit: "miles" is no unit of kind money; use CNY, or declare it under units with kind money`},
+		{`"4.50"`, `"4.505"`, `line 33: partners[leaf].honours[0].price: "4.505" is no amount of CNY; use a number with at most 2 decimal places`},
 	} {
 		text := strings.Replace(wholeDocument, c.old, c.text, 1)
 		invalid := new(document.InvalidError)
@@ -110,8 +115,8 @@ func TestAllMistakesOfADocumentAreToldAtOnce(t *testing.T) {
 	const want = `programme document: 4 mistakes
   line 14: units[CNY].scale: 10 is no number of decimal places; use 0 to 9
   line 19: tiers.ladder[gold].from: it is not above the tier before it, silver; use more than 200, or move the tier
-  line 24: benefits[tea].tier: there is no tier "lead"; use silver or gold
-  line 31: partners[leaf].honours[0].price: "half" is no amount of CNY; use a number with at most 10 decimal places`
+  line 26: benefits[tea].tier: there is no tier "lead"; use silver or gold
+  line 33: partners[leaf].honours[0].price: "half" is no amount of CNY; use a number with at most 10 decimal places`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v", err)
 	}

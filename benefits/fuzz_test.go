@@ -20,7 +20,9 @@ tiers:
   unit: points
   ladder:
     - {code: silver, from: 200, names: {en: Silver, zh-Hans: 银卡}}
-    - {code: gold, from: "500", names: {en: Gold, zh-Hans: 金卡}, allotments: {visits: 2}}
+    - {code: gold, from: "500", names: {en: Gold, zh-Hans: 金卡}}
+allotments:
+  - {unit: visits, per: year, totals: {gold: 2}}
 benefits:
   - {code: tea, kind: offer, names: {en: Tea, zh-Hans: 茶}, tier: gold, prices: {points: 300, visits: 1}, stock: {opening: 10}}
 `
@@ -31,8 +33,10 @@ benefits:
 		{"from: 200", "from: -1"},
 		{"from: 200", "from: 500"},
 		{"code: silver", "code: gold"},
-		{"visits: 2", "visits: 0.5"},
-		{"visits: 2", "points: 2"},
+		{"gold: 2", "gold: 0.5"},
+		{"gold: 2", "lead: 2"},
+		{"unit: visits", "unit: points"},
+		{"per: year", "per: decade"},
 		{"tier: gold", "tier: lead"},
 		{"prices: {points: 300, visits: 1}", "prices: []"},
 		{"opening: 10", "opening: 1e999999999"},
@@ -61,8 +65,10 @@ benefits:
 			if n := len(s.tiers.Reached(tier.From)); n != i+1 {
 				t.Errorf("%s reaches %d tiers, want %d", tier.From, n, i+1)
 			}
-			for _, a := range tier.Allotments {
-				if p.Units[a.Unit].Kind != ledger.AllotmentUnit || !a.Amount.IsPositive() {
+		}
+		for _, a := range s.allotments {
+			for tier, total := range a.Totals {
+				if p.Units[a.Unit].Kind != ledger.AllotmentUnit || !total.IsPositive() || s.tiers.rank(tier) == 0 {
 					t.Errorf("allotment %+v", a)
 				}
 			}

@@ -20,13 +20,6 @@ type Tier struct {
 	Code       string
 	Names      partners.Names
 	From       decimal.Decimal
-	Allotments []Allotment
-}
-
-// Allotment is uses that a tier grants for a calendar year, on top of what the tiers below it grant.
-type Allotment struct {
-	Unit   string
-	Amount decimal.Decimal
 }
 
 // Reached returns the tiers that so much accrued reaches, lowest first. The last of them is the member's tier.

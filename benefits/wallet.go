@@ -15,7 +15,8 @@ import (
 type Wallet struct {
 	Standing Standing
 	Balances []ledger.Balance // of every unit of points, qualifying points and allotments, by code
-	// Due is what the member's tier still grants this year, by unit, on top of the balances.
+	// Due is what the member's tiers still grant in the periods of now, by unit, on top of the balances; it is negative for
+	// what a lower tier is to take back.
 	Due map[string]decimal.Decimal
 }
 
@@ -37,11 +38,7 @@ func (c *Catalog) wallet(ctx context.Context, p *ledger.Programme, s *section, m
 	if err != nil {
 		return Wallet{}, err
 	}
-	w := Wallet{Standing: standing, Due: make(map[string]decimal.Decimal)}
-	for _, grant := range grants {
-		leg := grant.Legs[0]
-		w.Due[leg.Unit] = w.Due[leg.Unit].Add(leg.Amount)
-	}
+	w := Wallet{Standing: standing, Due: uses(grants)}
 	var units []string
 	for _, code := range slices.Sorted(maps.Keys(p.Units)) {
 		switch p.Units[code].Kind {

@@ -1,6 +1,10 @@
 package ledger
 
-import "time"
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
 
 // touch is the kind of the sweep's requests: it posts what has lapsed in a wallet and is no transaction itself.
 const touch Kind = "touch"
@@ -26,7 +30,7 @@ func (b *Book) expire(acc *account, lapsed Draw) *Transaction {
 	member, _ := acc.Owner.MemberRef()
 	r := Request{
 		Client: systemClient, Kind: KindExpiry, Member: member, Amount: lapsed.Amount, EffectiveAt: b.expiredAt(lapsed),
-		Key: "expiry/" + acc.id.String() + "/" + lapsed.ExpiresAt.UTC().Format(drawTime) + "/" + lapsed.Fund,
+		Key: expiryKey(acc.id, lapsed.ExpiresAt, lapsed.Fund),
 	}
 	mark := b.mark()
 	tx := b.open(TransactionID(b.programme.ID, r.Client, r.Key), &r)
@@ -37,6 +41,16 @@ func (b *Book) expire(acc *account, lapsed Draw) *Transaction {
 	}
 	b.record(tx)
 	return tx
+}
+
+// expiryKey is the idempotency key of a lot's expiry.
+func expiryKey(account uuid.UUID, expiresAt time.Time, fund string) string {
+	return "expiry/" + account.String() + "/" + expiresAt.UTC().Format(drawTime) + "/" + fund
+}
+
+// ExpiryID is the id of the transaction by which what was left of a lot expires.
+func ExpiryID(programme uuid.UUID, wallet Account, expiresAt time.Time, fund string) uuid.UUID {
+	return TransactionID(programme, systemClient, expiryKey(wallet.ID(programme), expiresAt, fund))
 }
 
 // lapse ends a voucher that nobody used in time: its rights go to breakage.

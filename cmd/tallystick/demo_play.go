@@ -35,6 +35,7 @@ type player struct {
 	site        *site
 	programme   *ledger.Programme
 	ladder      benefits.Ladder
+	allotments  []*benefits.Allotment
 	redemptions bool
 	billing     api.LedgerServiceClient
 	app         api.MemberServiceClient
@@ -48,8 +49,12 @@ func newPlayer(ctx context.Context, s *site, p *ledger.Programme, redemptions bo
 	if err != nil {
 		return nil, err
 	}
+	allotments, err := s.catalog.Allotments(ctx, p.ID)
+	if err != nil {
+		return nil, err
+	}
 	y := &player{
-		site: s, programme: p, ladder: ladder, redemptions: redemptions,
+		site: s, programme: p, ladder: ladder, allotments: allotments, redemptions: redemptions,
 		tills: make(map[string]api.MerchantServiceClient), accrued: make(map[string]decimal.Decimal),
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // the standard library's own
@@ -118,13 +123,21 @@ func (y *player) earn(day orderDay) []reach {
 		before := y.ladder.Reached(y.accrued[o.Member])
 		y.accrued[o.Member] = y.accrued[o.Member].Add(o.Points)
 		for _, tier := range y.ladder.Reached(y.accrued[o.Member])[len(before):] {
-			if len(tier.Allotments) > 0 {
+			if y.allots(tier.Code) {
 				list = append(list, reach{o})
 				break
 			}
 		}
 	}
 	return list
+}
+
+// allots reports whether a tier has an allotment.
+func (y *player) allots(tier string) bool {
+	return slices.ContainsFunc(y.allotments, func(a *benefits.Allotment) bool {
+		_, gives := a.Totals[tier]
+		return gives
+	})
 }
 
 // playDay moves the clock to the day, accrues its orders, grants what tiers entitle to, and lets members redeem.

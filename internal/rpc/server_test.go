@@ -44,7 +44,9 @@ units:
 tiers:
   unit: points
   ladder:
-    - {code: gold, from: 500, names: {en: Gold, zh-Hans: 金卡}, allotments: {visits: 2}}
+    - {code: gold, from: 500, names: {en: Gold, zh-Hans: 金卡}}
+allotments:
+  - {unit: visits, per: year, totals: {gold: 2}}
 benefits:
   - {code: pass, kind: lounge, names: {en: Pass, zh-Hans: 通行券}, prices: {points: 300, visits: 1}}
   - {code: seat, kind: event, names: {en: Seat, zh-Hans: 座位}, prices: {points: 1}, stock: {all: 1}}

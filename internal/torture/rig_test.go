@@ -54,7 +54,9 @@ units:
 tiers:
   unit: points
   ladder:
-    - {code: silver, from: 50, names: {en: Silver, zh-Hans: 银卡}, allotments: {visits: %[1]d}}
+    - {code: silver, from: 50, names: {en: Silver, zh-Hans: 银卡}}
+allotments:
+  - {unit: visits, per: year, totals: {silver: %[1]d}}
 benefits:
   - {code: seat, kind: event, names: {en: Seat, zh-Hans: 座位}, prices: {points: %[2]d}, stock: {all: %[3]d}}
   - {code: pass, kind: lounge, names: {en: Pass, zh-Hans: 通行券}, prices: {points: %[2]d, visits: 1}}
