@@ -51,7 +51,9 @@ const (
 )
 
 // Values are the rules that a document may name.
-func (UpgradeRule) Values() []string { return []string{string(TopUp), string(Prorate), string(NextPeriod)} }
+func (UpgradeRule) Values() []string {
+	return []string{string(TopUp), string(Prorate), string(NextPeriod)}
+}
 
 // DowngradeRule is what a lower total in the middle of a period takes.
 type DowngradeRule string

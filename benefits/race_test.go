@@ -67,7 +67,7 @@ func TestAllotmentOfATierThatIsLostMeanwhileIsNotGranted(t *testing.T) {
 		if err := errors.Join(qualifyErr, backErr); err != nil {
 			t.Fatal(err)
 		}
-		id := ledger.TransactionID(c.Programme, "tallystick", "tier/gold/visits/"+member+"/2026")
+		id := ledger.TransactionID(c.Programme, "tallystick", "allotment/visits/"+member+"/2026-01-01/0")
 		if granted := c.sealedAt(t, id); granted.After(c.sealedAt(t, back.Transaction.ID)) {
 			t.Fatalf("round %d: the tier was lost, then its allotment granted", round)
 		}

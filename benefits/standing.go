@@ -62,4 +62,3 @@ func (c *Catalog) standing(ctx context.Context, programme uuid.UUID, ladder Ladd
 	}
 	return standing, nil
 }
-

@@ -17,9 +17,9 @@ type Ladder struct {
 
 // Tier is a status level: a member has it from so much accrued on.
 type Tier struct {
-	Code       string
-	Names      partners.Names
-	From       decimal.Decimal
+	Code  string
+	Names partners.Names
+	From  decimal.Decimal
 }
 
 // Reached returns the tiers that so much accrued reaches, lowest first. The last of them is the member's tier.
