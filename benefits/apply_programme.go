@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
 
 	"tallystick/internal/document"
@@ -17,73 +16,55 @@ import (
 // systemClient names the requests that the catalog makes itself. Credentials cannot carry a name that begins with it.
 const systemClient = "tallystick"
 
-// ApplyProgramme checks every section of a programme's document, makes it the current version and publishes the stock
-// that it declares. A publication is posted once, under its benefit and name; to add to a stock, name another.
-//
-// A document that cannot be applied whole is refused before anything is written, one that changes the amount of what was
-// published included. After that there are two steps, the version and then the publications. When an error comes between
-// them (the database is gone, or somebody applies another document at the same moment), the version is current and some
-// of its stock is missing: applying the same document again publishes the rest, and changes nothing when nothing is missing.
-func (c *Catalog) ApplyProgramme(ctx context.Context, text []byte) (*ledger.Programme, error) {
-	p, s, err := readAll(text)
-	if err != nil {
-		return nil, err
-	}
-	list := s.publications()
-	if _, err := c.unpublished(ctx, p, list); err != nil {
-		return nil, err
-	}
-	if p, err = c.ledger.ApplyProgramme(ctx, text); err != nil {
-		return nil, err
-	}
-	for _, publication := range list {
-		if err := c.publish(ctx, p, publication); err != nil {
-			return nil, err
-		}
-	}
-	return p, nil
-}
-
-// Preview is what applying a document would do.
-type Preview struct {
-	Programme string `json:"programme"`
-	// Version is the one that the document would be; the current one when nothing is new.
-	Version int64 `json:"version"`
-	// Changes make the current document into this one.
-	Changes []document.Change `json:"changes"`
-	// Publishes is the stock that would be published.
-	Publishes []Publication `json:"publishes"`
+// Applied is what an application of a document did, or would do.
+type Applied struct {
+	*ledger.Applied
+	// Changes make the document that was current into this one.
+	Changes []document.Change
+	// Publishes is the stock that was published now.
+	Publishes []Publication
 }
 
 // Publication is an amount of rights that goes into a benefit's stock, once, under a name.
 type Publication struct {
 	Benefit string          `json:"benefit"`
 	Name    string          `json:"name"`
+	Tier    string          `json:"tier,omitempty"` // that it is kept for; empty: for everybody
 	Amount  decimal.Decimal `json:"amount"`
 }
 
-// PreviewProgramme checks a document as ApplyProgramme does, and says what that would do. It writes nothing.
-func (c *Catalog) PreviewProgramme(ctx context.Context, text []byte) (*Preview, error) {
-	_, s, err := readAll(text)
+// ApplyProgramme checks every section of a programme's document, makes it the current version and publishes the stock
+// that it declares, in one database transaction: all of it, or nothing. A publication is posted once, under its benefit and
+// name; to add to a stock, name another. The same document again changes nothing. With a.Preview nothing is written.
+//
+// A document with mistakes is refused with a *document.InvalidError, one that changes the amount of what was published
+// included. What else is answered says ledger.ApplyProgramme; a.Posts are the catalog's to fill.
+func (c *Catalog) ApplyProgramme(ctx context.Context, a ledger.Application) (*Applied, error) {
+	_, s, err := readAll(a.Document)
 	if err != nil {
 		return nil, err
 	}
-	p, current, err := c.ledger.PreviewProgramme(ctx, text)
+	list := s.publications()
+	a.Posts = make([]ledger.Request, len(list))
+	for i, u := range list {
+		a.Posts[i] = u.request()
+	}
+	applied, err := c.ledger.ApplyProgramme(ctx, a)
+	if refused, is := errors.AsType[*ledger.PostError](err); is {
+		return nil, list[refused.Post].refused(a.Document, refused.Err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	list, err := c.unpublished(ctx, p, s.publications())
-	if err != nil {
-		return nil, err
-	}
-	preview := &Preview{
-		Programme: p.Name, Version: p.Version, Publishes: make([]Publication, len(list)),
-		Changes: document.Difference(document.Read(current), document.Read(text)),
+	done := &Applied{
+		Applied: applied, Changes: document.Difference(document.Read(applied.Before), document.Read(a.Document)), Publishes: []Publication{},
 	}
 	for i, u := range list {
-		preview.Publishes[i] = Publication{Benefit: u.benefit, Name: u.name, Amount: u.amount}
+		if applied.Posted[i] != nil {
+			done.Publishes = append(done.Publishes, Publication{Benefit: u.benefit, Name: u.name, Tier: u.tier, Amount: u.amount})
+		}
 	}
-	return preview, nil
+	return done, nil
 }
 
 // readAll reads every section of a document, and returns all of its mistakes together.
@@ -126,45 +107,22 @@ func (u publication) key() string {
 	return "stock/" + u.benefit + "/" + u.name
 }
 
-// changed is the mistake of a document that gives a publication another amount than it had.
-func (u publication) changed(p *ledger.Programme) error {
-	doc := document.Read(p.Document)
-	doc.At("benefits", u.benefit, "stock", u.name).Wrong("it was published with another amount",
-		"leave it as it was, and name a new publication for more")
-	return doc.Err()
-}
-
-// unpublished lists what of it was not published yet, and refuses another amount for what was.
-func (c *Catalog) unpublished(ctx context.Context, p *ledger.Programme, list []publication) ([]publication, error) {
-	ids := make([]uuid.UUID, len(list))
-	for i, publication := range list {
-		ids[i] = ledger.TransactionID(p.ID, systemClient, publication.key())
-	}
-	published, err := c.ledger.Transactions(ctx, p.ID, ids)
-	if err != nil {
-		return nil, fmt.Errorf("benefits: read what was published: %w", err)
-	}
-	var rest []publication
-	for i, publication := range list {
-		switch t := published[ids[i]]; {
-		case t == nil:
-			rest = append(rest, publication)
-		case !t.Amount.Equal(publication.amount):
-			return nil, publication.changed(p)
-		}
-	}
-	return rest, nil
-}
-
-func (c *Catalog) publish(ctx context.Context, p *ledger.Programme, u publication) error {
+// request posts the publication, whoever applies the document.
+func (u publication) request() ledger.Request {
 	r := ledger.Request{Client: systemClient, Key: u.key(), Actor: systemClient, Rule: "benefit/" + u.benefit}
-	_, err := c.ledger.Post(ctx, p.ID, ledger.PublishInto(ledger.StockOf(u.benefit, u.tier), u.amount, r).Own())
-	switch {
-	case errors.Is(err, &ledger.Refusal{Reason: ledger.IdempotencyKeyReused}):
-		return u.changed(p)
-	case err != nil:
+	return ledger.PublishInto(ledger.StockOf(u.benefit, u.tier), u.amount, r).Own()
+}
+
+// refused says why a publication cannot be posted; that it was, with another amount, is a mistake of the document.
+func (u publication) refused(text []byte, err error) error {
+	if !errors.Is(err, &ledger.Refusal{Reason: ledger.IdempotencyKeyReused}) {
 		return fmt.Errorf("benefits: benefit %s: publish stock %s: %w", u.benefit, u.name, err)
-	default:
-		return nil
 	}
+	doc := document.Read(text)
+	at := doc.At("benefits", u.benefit, "stock", u.name)
+	if u.tier != "" {
+		at = doc.At("benefits", u.benefit, "kept", u.tier, u.name)
+	}
+	at.Wrong("it was published with another amount", "leave it as it was, and name a new publication for more")
+	return doc.Err()
 }

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/shopspring/decimal"
+
+	"tallystick/ledger/ledgertest"
 )
 
 func TestApplyingADocumentPublishesItsStockOnce(t *testing.T) {
@@ -18,6 +20,26 @@ func TestApplyingADocumentPublishesItsStockOnce(t *testing.T) {
 	c.WantBalance(t, "stock", "tea", decimal.NewFromInt(15))
 }
 
+// TestAnApplicationSaysWhatItDid: a preview says the same, and writes nothing.
+func TestAnApplicationSaysWhatItDid(t *testing.T) {
+	t.Parallel()
+	c := newClub(t)
+	more := ledgertest.Application(strings.Replace(document, "stock: {opening: 10}", "stock: {opening: 10, spring: 5}", 1))
+	more.Of, more.After = c.Programme, 1
+	for _, more.Preview = range []bool{true, false} {
+		applied, err := c.ApplyProgramme(t.Context(), more)
+		if err != nil || applied.Version != 2 || len(applied.Changes) != 1 || applied.Changes[0].String() != "+ benefits[tea].stock.spring: 5" ||
+			len(applied.Publishes) != 1 || applied.Publishes[0].Name != "spring" {
+			t.Fatalf("preview %t: %+v, %v", more.Preview, applied, err)
+		}
+	}
+	c.WantBalance(t, "stock", "tea", decimal.NewFromInt(15))
+	again, err := c.ApplyProgramme(t.Context(), more)
+	if err != nil || again.Version != 2 || len(again.Changes) > 0 || len(again.Publishes) > 0 {
+		t.Errorf("the same document again: %+v, %v", again, err)
+	}
+}
+
 // TestADocumentThatChangesAPublicationChangesNothing: neither the version nor another benefit's new stock.
 func TestADocumentThatChangesAPublicationChangesNothing(t *testing.T) {
 	t.Parallel()
@@ -25,7 +47,7 @@ func TestADocumentThatChangesAPublicationChangesNothing(t *testing.T) {
 	changed := strings.Replace(document, "stock: {opening: 10}", "stock: {opening: 12}", 1)
 	changed = strings.Replace(changed, "stock: {first: 1}", "stock: {first: 1, second: 7}", 1)
 	for range 2 {
-		_, err := c.ApplyProgramme(t.Context(), []byte(changed))
+		_, err := c.ApplyProgramme(t.Context(), ledgertest.Application(changed))
 		if err == nil || !strings.Contains(err.Error(), "name a new publication") {
 			t.Errorf("a changed publication: %v", err)
 		}
@@ -37,12 +59,12 @@ func TestADocumentThatChangesAPublicationChangesNothing(t *testing.T) {
 	c.WantBalance(t, "stock", "dinner", decimal.NewFromInt(1))
 }
 
-// TestApplyingAgainPublishesWhatIsMissing: the first time ended right after the version became current.
+// TestApplyingAgainPublishesWhatIsMissing: the first time knew of no stock.
 func TestApplyingAgainPublishesWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	c := newClub(t)
 	more := strings.Replace(document, "stock: {opening: 10}", "stock: {opening: 10, spring: 5}", 1)
-	if _, err := c.Ledger.ApplyProgramme(t.Context(), []byte(more)); err != nil {
+	if _, err := c.Ledger.ApplyProgramme(t.Context(), ledgertest.Application(more)); err != nil {
 		t.Fatal(err)
 	}
 	c.WantBalance(t, "stock", "tea", decimal.NewFromInt(10))
@@ -79,7 +101,7 @@ func TestDocumentsThatCannotBeAreRefused(t *testing.T) {
 		"bad partners":          {"tiers:\n", "partners: [{code: x}]\ntiers:\n"},
 	} {
 		changed := strings.ReplaceAll(document, change[0], change[1])
-		if _, err := c.ApplyProgramme(t.Context(), []byte(changed)); err == nil || changed == document {
+		if _, err := c.ApplyProgramme(t.Context(), ledgertest.Application(changed)); err == nil || changed == document {
 			t.Errorf("%s: accepted", name)
 		}
 	}

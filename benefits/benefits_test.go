@@ -71,7 +71,7 @@ func newClubOf(t *testing.T, document string) club {
 
 func (c club) apply(t *testing.T, document string) {
 	t.Helper()
-	if _, err := c.ApplyProgramme(t.Context(), []byte(document)); err != nil {
+	if _, err := c.ApplyProgramme(t.Context(), ledgertest.Application(document)); err != nil {
 		t.Fatal(err)
 	}
 }

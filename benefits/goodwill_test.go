@@ -11,6 +11,7 @@ import (
 
 	"tallystick/benefits"
 	"tallystick/ledger"
+	"tallystick/ledger/ledgertest"
 	"tallystick/partners"
 )
 
@@ -219,7 +220,7 @@ func TestAGoodwillSectionThatCannotBeIsRefused(t *testing.T) {
 		"a name":  {"zh-Hans: 生日", "fr: anniversaire"},
 	} {
 		text := document + strings.Replace(goodwillSection, change[0], change[1], 1)
-		if _, err := c.ApplyProgramme(t.Context(), []byte(text)); err == nil {
+		if _, err := c.ApplyProgramme(t.Context(), ledgertest.Application(text)); err == nil {
 			t.Errorf("%s was applied", name)
 		}
 	}

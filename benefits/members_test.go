@@ -15,6 +15,7 @@ import (
 	"tallystick/internal/db"
 	"tallystick/internal/devdb"
 	"tallystick/ledger"
+	"tallystick/ledger/ledgertest"
 )
 
 const membersSection = `
@@ -501,7 +502,7 @@ func TestAMembersSectionThatCannotBeIsRefused(t *testing.T) {
 		"unknown field": {"level: city", "size: city"},
 	} {
 		text := strings.Replace(document+membersSection, change[0], change[1], 1)
-		if _, err := c.ApplyProgramme(t.Context(), []byte(text)); err == nil {
+		if _, err := c.ApplyProgramme(t.Context(), ledgertest.Application(text)); err == nil {
 			t.Errorf("%s was applied", name)
 		}
 	}

@@ -178,14 +178,15 @@ func (s *Seal) chain(previous []byte, digests [][]byte) []byte {
 }
 
 // chainVersion is the hash of one version of a programme's document: it covers the row and the version before it.
-func chainVersion(previous []byte, programme uuid.UUID, version int64, document []byte, appliedAt time.Time) []byte {
-	c := make(canon, 0, 128+len(document))
-	c.text("version/1")
+func chainVersion(previous []byte, programme uuid.UUID, v *Version, document []byte) []byte {
+	c := make(canon, 0, 256+len(document))
+	c.text("version/2")
 	c.bytes(previous)
 	c.id(programme)
-	c.int(version)
+	c.int(v.Number)
 	c.bytes(document)
-	c.time(appliedAt)
+	c.time(v.AppliedAt)
+	c.text(v.AppliedBy)
 	return c.sum()
 }
 

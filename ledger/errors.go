@@ -78,6 +78,7 @@ const (
 	LimitReached         Reason = "LIMIT_REACHED"
 	RuleFailed           Reason = "RULE_FAILED"
 	NotOpen              Reason = "NOT_OPEN"
+	ProgrammeChanged     Reason = "PROGRAMME_CHANGED"
 )
 
 // Reasons gives the class of every reason that this package and those above it refuse with.
@@ -99,6 +100,7 @@ var Reasons = map[Reason]Class{
 	TierMoved:     Precondition,
 	AsOfTooRecent: Precondition, VoucherCanceled: Precondition, NothingEarned: Precondition,
 	LimitReached: Precondition, RuleFailed: Precondition, NotOpen: Precondition, ReferenceUsed: Conflict,
+	ProgrammeChanged: Precondition,
 }
 
 // Refusal is a "no" with its reason. Its text may be shown to a caller: it names no SQL, host or other member.

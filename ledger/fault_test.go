@@ -86,8 +86,11 @@ const (
 	sqlInsertNotes = `
 INSERT INTO notes (id, note)
 SELECT u.id, u.note FROM unnest($1::uuid[], $2::text[]) AS u (id, note)`
-	sqlCountNotes  = `SELECT count(*) FROM notes`
-	sqlFreeStripes = `UPDATE stripes SET lease_until = '1970-01-01' WHERE programme_id = $1`
+	sqlCountNotes = `SELECT count(*) FROM notes`
+
+	sqlCountVersions     = `SELECT count(*) FROM programme_versions`
+	sqlCountPublications = `SELECT count(*) FROM transactions WHERE kind = 'publication'`
+	sqlFreeStripes       = `UPDATE stripes SET lease_until = '1970-01-01' WHERE programme_id = $1`
 )
 
 var notes = &ledger.CompanionTable{Name: "notes", Insert: sqlInsertNotes, Columns: func(rows [][]any) []any {
@@ -267,8 +270,9 @@ func wantError(t *testing.T, l *ledger.Ledger, programme uuid.UUID, r ledger.Req
 	}
 }
 
-// A programme is applied through every fault as well: a retry makes no second version.
-func TestAFaultAtAnyStatementAppliesAProgrammeOnce(t *testing.T) {
+// A programme is applied through every fault as well: its version and what it posts are there together or not at all, and a
+// retry makes neither twice.
+func TestAFaultAtAnyStatementAppliesAProgrammeOnceAndWhole(t *testing.T) {
 	s := newDrill(t)
 	version := int64(1)
 	apply := func(at int, f fault) []string {
@@ -276,10 +280,16 @@ func TestAFaultAtAnyStatementAppliesAProgrammeOnce(t *testing.T) {
 		version++
 		l := ledger.New(s.pool, s.pool)
 		defer l.Close()
+		a := ledger.Application{Document: document, By: "test", After: version - 1, Posts: []ledger.Request{
+			ledger.Publish("lounge", amount(1), key(named("stock %d", version))),
+		}}
 		s.wire.count(at, f)
-		p, err := l.ApplyProgramme(context.Background(), document)
+		p, err := l.ApplyProgramme(context.Background(), a)
 		for tries := 0; err != nil && db.IsRetryable(err) && tries < 5; tries++ {
-			p, err = l.ApplyProgramme(context.Background(), document)
+			if versions, posted := one[int](t, s.Books, sqlCountVersions), one[int](t, s.Books, sqlCountPublications); versions != posted+1 {
+				t.Errorf("%s at statement %d: %d versions, %d publications", f, at, versions, posted)
+			}
+			p, err = l.ApplyProgramme(context.Background(), a)
 		}
 		if err != nil || p.Version != version {
 			t.Fatalf("%s at statement %d: version %v, want %d: %v", f, at, p, version, err)
@@ -296,5 +306,6 @@ func TestAFaultAtAnyStatementAppliesAProgrammeOnce(t *testing.T) {
 			}
 		}
 	}
+	s.WantBalance(t, "stock", "lounge", amount(version-1))
 	t.Logf("%d statements: %q; faults: %v", len(trace), trace, s.wire.happened())
 }

@@ -19,7 +19,7 @@ func TestTermsThatChangeBeforeThePostingAreBuiltAnew(t *testing.T) {
 		built = append(built, p.Version)
 		if len(built) < 3 { // an operator applies another document while this one is being read
 			document := strings.Replace(ledgertest.Document, `debt_limit: "50"`, `debt_limit: "5`+strings.Repeat("0", len(built))+`0"`, 1)
-			if _, err := b.Ledger.ApplyProgramme(t.Context(), []byte(document)); err != nil {
+			if _, err := b.Ledger.ApplyProgramme(t.Context(), ledgertest.Application(document)); err != nil {
 				t.Fatal(err)
 			}
 		}

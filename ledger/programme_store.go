@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,18 +10,12 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"tallystick/internal/db"
 	"tallystick/internal/document"
 )
 
 const (
-	sqlReadVersion = `
+	sqlReadDocument = `
 SELECT v.document
-FROM programme_versions AS v
-WHERE v.programme_id = $1 AND v.version = $2`
-
-	sqlReadVersionHash = `
-SELECT v.hash
 FROM programme_versions AS v
 WHERE v.programme_id = $1 AND v.version = $2`
 
@@ -36,96 +29,10 @@ INSERT INTO stripes (programme_id, stripe, seals, events, head, lease_owner, lea
 SELECT $1, u.stripe, 0, 0, ''::bytea, $3, $4
 FROM unnest($2::int2[]) AS u (stripe)
 ON CONFLICT (programme_id, stripe) DO NOTHING`
-
-	sqlInsertVersion = `
-INSERT INTO programme_versions (programme_id, version, document, applied_at, hash)
-VALUES ($1, $2, $3, $4, $5)`
-
-	sqlUpdateVersion = `
-UPDATE programmes SET version = $2 WHERE id = $1`
 )
 
 // sandboxEpoch is where a new sandbox's clock stands, before any event that anybody would want to play.
 var sandboxEpoch = time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
-
-// ApplyProgramme makes the document the programme's current version, atomically, and returns it. A document that is
-// already current changes nothing. Whether a programme is a sandbox is decided once, when it is first applied; a unit,
-// once declared, keeps its kind and its decimal places for ever.
-func (l *Ledger) ApplyProgramme(ctx context.Context, text []byte) (*Programme, error) {
-	p, err := ParseProgramme(text, 0)
-	if err != nil {
-		return nil, err
-	}
-	err = db.InTx(ctx, l.posting, db.Locked, func(tx dbTx) error {
-		current, sandbox, now, err := lockProgramme(ctx, tx, p)
-		if err != nil {
-			return err
-		}
-		if sandbox != p.Sandbox {
-			return refuse(NotSandbox, "programme", p.Name, "sandbox", fmt.Sprint(sandbox))
-		}
-		p.Version = current
-		if current > 0 {
-			before, err := l.programmeAt(ctx, tx, p.ID, current)
-			if err != nil || bytes.Equal(before.Document, text) {
-				return err
-			}
-			if err := p.keeps(before); err != nil {
-				return err
-			}
-		}
-		p.Version++
-		return insertVersion(ctx, tx, p, now)
-	})
-	return p, err
-}
-
-// PreviewProgramme checks a document as ApplyProgramme does and writes nothing. It returns the programme that the document
-// declares, with the version that it would have, and the document that is current now, nil when there is none.
-func (l *Ledger) PreviewProgramme(ctx context.Context, text []byte) (p *Programme, current []byte, err error) {
-	if p, err = ParseProgramme(text, 1); err != nil {
-		return nil, nil, err
-	}
-	before, err := l.Programme(ctx, p.ID)
-	switch {
-	case errors.Is(err, &Refusal{Reason: NotFoundReason}):
-		return p, nil, nil
-	case err != nil:
-		return nil, nil, err
-	case before.Sandbox != p.Sandbox:
-		return nil, nil, refuse(NotSandbox, "programme", p.Name, "sandbox", fmt.Sprint(before.Sandbox))
-	}
-	p.Version = before.Version
-	if !bytes.Equal(before.Document, text) {
-		p.Version++
-	}
-	return p, before.Document, p.keeps(before)
-}
-
-// DocumentAt returns a version of a programme's document, byte for byte as it was applied, or NOT_FOUND.
-func (l *Ledger) DocumentAt(ctx context.Context, id uuid.UUID, version int64) ([]byte, error) {
-	text, err := readDocument(ctx, l.posting, id, version)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, refuse(NotFoundReason, "programme", id.String(), "version", fmt.Sprint(version))
-	}
-	return []byte(text), err
-}
-
-// insertVersion makes p the programme's current version, chained to the one before it.
-func insertVersion(ctx context.Context, tx dbTx, p *Programme, now time.Time) error {
-	var head []byte
-	if p.Version > 1 {
-		if err := tx.QueryRow(ctx, sqlReadVersionHash, p.ID, p.Version-1).Scan(&head); err != nil {
-			return fmt.Errorf("read programme version %d: %w", p.Version-1, err)
-		}
-	}
-	hash := chainVersion(head, p.ID, p.Version, p.Document, now)
-	if _, err := tx.Exec(ctx, sqlInsertVersion, p.ID, p.Version, string(p.Document), now, hash); err != nil {
-		return fmt.Errorf("insert programme version: %w", err)
-	}
-	_, err := tx.Exec(ctx, sqlUpdateVersion, p.ID, p.Version)
-	return err
-}
 
 // keeps refuses a version that would strand or redefine what accounts hold under the one before.
 func (p *Programme) keeps(before *Programme) error {
@@ -184,7 +91,7 @@ type rower interface {
 
 func readDocument(ctx context.Context, q rower, id uuid.UUID, version int64) (string, error) {
 	var text string
-	err := q.QueryRow(ctx, sqlReadVersion, id, version).Scan(&text)
+	err := q.QueryRow(ctx, sqlReadDocument, id, version).Scan(&text)
 	return text, err
 }
 
@@ -204,16 +111,6 @@ func (l *Ledger) programmeAt(ctx context.Context, q rower, id uuid.UUID, version
 	}
 	l.programmes.Store(key, p)
 	return p, nil
-}
-
-// Document returns the current document of a programme and its version, or NOT_FOUND.
-func (l *Ledger) Document(ctx context.Context, id uuid.UUID) (text []byte, version int64, err error) {
-	state, err := l.State(ctx, id)
-	if err != nil {
-		return nil, 0, err
-	}
-	current, err := readDocument(ctx, l.posting, id, state.Version)
-	return []byte(current), state.Version, err
 }
 
 // Programme returns the current version of a programme, or NOT_FOUND.

@@ -19,7 +19,7 @@ func TestAUnitKeepsItsKindAndItsDecimalPlaces(t *testing.T) {
 		if document == ledgertest.Document {
 			t.Fatalf("%s: the document is the same", name)
 		}
-		if _, err := b.Ledger.ApplyProgramme(t.Context(), []byte(document)); err == nil {
+		if _, err := b.Ledger.ApplyProgramme(t.Context(), ledgertest.Application(document)); err == nil {
 			t.Errorf("%s: applied", name)
 		}
 	}
@@ -32,7 +32,7 @@ func TestAMisspeltDocumentIsRefusedWithItsLine(t *testing.T) {
 		"sandbox: true": "sandbox: true\nback_dating: 30dxyz", "zone: Asia/Shanghai": "zone: Asia/Shanghai\nrefund_grce: 30d",
 	} {
 		document := strings.Replace(ledgertest.Document, was, is, 1)
-		_, err := b.Ledger.ApplyProgramme(t.Context(), []byte(document))
+		_, err := b.Ledger.ApplyProgramme(t.Context(), ledgertest.Application(document))
 		if err == nil || !strings.Contains(err.Error(), "line") && !strings.Contains(err.Error(), "30dxyz") {
 			t.Errorf("%s: %v", is, err)
 		}
@@ -54,7 +54,7 @@ func TestANewDebtLimitCountsFromNowOn(t *testing.T) {
 	}
 	b.Accrue(t, "pay", "m", "strict", 40) // pays the debt
 	lower := strings.Replace(ledgertest.Document, `debt_limit: "50"`, `debt_limit: "30"`, 1)
-	if _, err := b.Ledger.ApplyProgramme(t.Context(), []byte(lower)); err != nil {
+	if _, err := b.Ledger.ApplyProgramme(t.Context(), ledgertest.Application(lower)); err != nil {
 		t.Fatal(err)
 	}
 

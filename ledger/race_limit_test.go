@@ -75,7 +75,7 @@ func TestALoweredLimitTakesNothingBack(t *testing.T) {
 	if err := post("first"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Ledger.ApplyProgramme(t.Context(), []byte(strings.Replace(limitedDocument, "most: 1000", "most: 5", 1))); err != nil {
+	if _, err := b.Ledger.ApplyProgramme(t.Context(), ledgertest.Application(strings.Replace(limitedDocument, "most: 1000", "most: 5", 1))); err != nil {
 		t.Fatal(err)
 	}
 	if err := post("second"); !refused(err, ledger.NothingEarned) {
@@ -84,7 +84,7 @@ func TestALoweredLimitTakesNothingBack(t *testing.T) {
 	back := ledger.Reverse(ledger.TransactionID(b.Programme, "test", "first"), amount(1), key("back"))
 	b.Post(t, back)
 	b.WantBalance(t, "cap", "monthly", decimal.NewFromInt(-6))
-	if _, err := b.Ledger.ApplyProgramme(t.Context(), []byte(limitedDocument)); err != nil {
+	if _, err := b.Ledger.ApplyProgramme(t.Context(), ledgertest.Application(limitedDocument)); err != nil {
 		t.Fatal(err)
 	}
 	if err := post("third"); err != nil {

@@ -54,7 +54,7 @@ func TestTheDatabaseKeepsTheSameBooks(t *testing.T) {
 
 // reflectIn makes a ledger on a database answer every item, too.
 func (m *machine) reflectIn(t *rapid.T, l *Ledger) {
-	p, err := l.ApplyProgramme(t.Context(), m.document)
+	p, err := l.ApplyProgramme(t.Context(), Application{Document: m.document, By: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

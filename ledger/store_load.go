@@ -86,6 +86,20 @@ type work struct {
 
 // load locks and reads everything that decides the items.
 func (l *Ledger) load(ctx context.Context, tx dbTx, programme uuid.UUID, items []*Item, stripe int16) (*work, error) {
+	w, err := l.gather(ctx, tx, programme, items, stripe)
+	if err != nil {
+		return nil, err
+	}
+	p, err := l.programmeAt(ctx, tx, programme, w.version)
+	if err != nil {
+		return nil, err
+	}
+	w.book.begin(p, w.now())
+	return w, nil
+}
+
+// gather is load without the programme.
+func (l *Ledger) gather(ctx context.Context, tx dbTx, programme uuid.UUID, items []*Item, stripe int16) (*work, error) {
 	w := &work{book: newBook(&Programme{ID: programme}, max(stripe, 0))}
 	b := w.book
 	if err := loadOriginals(ctx, tx, b, items); err != nil {
@@ -108,11 +122,6 @@ func (l *Ledger) load(ctx context.Context, tx dbTx, programme uuid.UUID, items [
 	if err := tx.SendBatch(ctx, &q).Close(); err != nil {
 		return nil, fmt.Errorf("load batch: %w", err)
 	}
-	p, err := l.programmeAt(ctx, tx, programme, w.version)
-	if err != nil {
-		return nil, err
-	}
-	b.begin(p, w.now())
 	return w, nil
 }
 

@@ -54,7 +54,8 @@ var journalTables = []journalTable{
 		amount:decimal balance:decimal effective_at:timestamptz lots:text hash:bytea`)},
 	{"seals", 3, columns(`programme_id:uuid stripe:int2 n:int8 recorded_at:timestamptz sealed_at:timestamptz
 		first_event:int8 events:int8 transaction_ids:uuid[] hash:bytea`)},
-	{"programme_versions", 2, columns(`programme_id:uuid version:int8 document:text applied_at:timestamptz hash:bytea`)},
+	{"programme_versions", 2, columns(`programme_id:uuid version:int8 document:text applied_at:timestamptz hash:bytea
+		applied_by:text`)},
 }
 
 // tampering is one way to change one row, or to swap two.
@@ -102,7 +103,7 @@ func newSeed(t *testing.T) *rand.Rand {
 func TestVerifyCatchesEverySingleChangeOfTheJournal(t *testing.T) {
 	b := newBusy(t)
 	for _, note := range []string{"# once more\n", "# and again\n"} { // versions to swap
-		if _, err := b.Ledger.ApplyProgramme(t.Context(), []byte(ledgertest.Document+note)); err != nil {
+		if _, err := b.Ledger.ApplyProgramme(t.Context(), ledgertest.Application(ledgertest.Document+note)); err != nil {
 			t.Fatal(err)
 		}
 	}

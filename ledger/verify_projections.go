@@ -82,14 +82,16 @@ func (v *verifier) readProgrammes(ctx context.Context) error {
 	}
 	rows, err = v.tx.Query(ctx, sqlVerifyVersions, binaryRows)
 	return each(rows, err, func(c [][]byte) error {
-		v.version(rawID(c[0]), rawInt8(c[1]), c[2], rawTime(c[3]), c[4])
+		row := Version{Number: rawInt8(c[1]), AppliedAt: microTime(rawTime(c[3])), AppliedBy: string(c[4]), Hash: slices.Clone(c[5])}
+		v.version(rawID(c[0]), &row, c[2])
 		return nil
 	})
 }
 
 // version checks one version of a programme: its number and its hash follow the one before it.
-func (v *verifier) version(id uuid.UUID, n int64, document []byte, appliedAt int64, hash []byte) {
+func (v *verifier) version(id uuid.UUID, is *Version, document []byte) {
 	v.counts[checkVersions]++
+	n := is.Number
 	row := fmt.Sprintf("version %d of programme %s", n, id)
 	facts := v.programmes[id]
 	p, unreadable := ParseProgramme(document, n)
@@ -100,10 +102,10 @@ func (v *verifier) version(id uuid.UUID, n int64, document []byte, appliedAt int
 	if n != facts.lastVersion+1 {
 		v.fail(checkVersions, row, "it follows version %d", facts.lastVersion)
 	}
-	if !bytes.Equal(hash, chainVersion(facts.versionHead, id, n, document, microTime(appliedAt))) {
+	if !bytes.Equal(is.Hash, chainVersion(facts.versionHead, id, is, document)) {
 		v.fail(checkVersions, row, "its hash does not follow from its row and the version before it")
 	}
-	facts.versions[n], facts.lastVersion, facts.versionHead = p, n, slices.Clone(hash)
+	facts.versions[n], facts.lastVersion, facts.versionHead = p, n, is.Hash
 }
 
 // checkProgrammes compares the programmes' rows with what control transactions set.
@@ -268,7 +270,7 @@ SELECT p.id, p.name, p.sandbox, p.clock, p.open_from, p.version
 FROM programmes AS p`
 
 	sqlVerifyVersions = `
-SELECT v.programme_id, v.version, v.document, v.applied_at, v.hash
+SELECT v.programme_id, v.version, v.document, v.applied_at, v.applied_by, v.hash
 FROM programme_versions AS v
 ORDER BY v.programme_id, v.version`
 

@@ -232,7 +232,7 @@ func TestForeignAndUnknownVouchersLookTheSame(t *testing.T) {
 		}
 	}
 	elsewhere := ledger.ProgrammeID("another")
-	if _, err := m.Ledger.ApplyProgramme(t.Context(), []byte(strings.Replace(document, "programme: test", "programme: another", 1))); err != nil {
+	if _, err := m.Ledger.ApplyProgramme(t.Context(), ledgertest.Application(strings.Replace(document, "programme: test", "programme: another", 1))); err != nil {
 		t.Fatal(err)
 	}
 	_, err := m.ValidateVoucher(t.Context(), elsewhere, "harbour", foreign)
@@ -439,7 +439,7 @@ func TestRetryOfAUseKeepsItsPriceAndItsAgreement(t *testing.T) {
 	use := m.mustRedeem(t, "u1", "harbour", first)
 	apply := func(old, replacement string) {
 		t.Helper()
-		if _, err := m.Ledger.ApplyProgramme(t.Context(), []byte(strings.Replace(document, old, replacement, 1))); err != nil {
+		if _, err := m.Ledger.ApplyProgramme(t.Context(), ledgertest.Application(strings.Replace(document, old, replacement, 1))); err != nil {
 			t.Fatal(err)
 		}
 	}

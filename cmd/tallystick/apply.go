@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"tallystick/benefits"
 	"tallystick/internal/db"
 	"tallystick/internal/document"
+	"tallystick/ledger"
 	"tallystick/partners"
 )
 
@@ -19,11 +21,13 @@ type applyCommand struct {
 	onDatabase
 	File   string `short:"f" required:"" type:"existingfile" help:"The programme document (YAML)."`
 	DryRun bool   `help:"Check everything, show what would change, and write nothing."`
+	By     string `help:"Who applies it, which the books keep; without it, who is logged in." placeholder:"NAME"`
+	After  int64  `help:"The version that the document was made from: if another is current, nothing is applied." placeholder:"N"`
 	JSON   bool   `name:"json" help:"Print one JSON object."`
 }
 
-// Run validates every section of the document, shows what it changes, makes it current and publishes the stock that it
-// declares; the same document again changes nothing.
+// Run validates every section of the document, makes it current, publishes the stock that it declares and shows what that
+// changed; the same document again changes nothing.
 func (c *applyCommand) Run(ctx context.Context, s *streams) error {
 	text, err := os.ReadFile(c.File)
 	if err != nil {
@@ -35,53 +39,62 @@ func (c *applyCommand) Run(ctx context.Context, s *streams) error {
 			return err
 		}
 		catalog := benefits.New(d.ledger, pool, partners.New(d.ledger, pool))
-		preview, err := catalog.PreviewProgramme(ctx, text)
+		applied, err := catalog.ApplyProgramme(ctx, ledger.Application{
+			Document: text, By: "cli/" + cmp.Or(c.By, loggedIn()), After: c.After, Preview: c.DryRun,
+		})
 		if err != nil {
 			return err
 		}
-		if !c.JSON {
-			printChanges(s.out, preview)
-		}
-		if !c.DryRun {
-			p, err := catalog.ApplyProgramme(ctx, text)
-			if err != nil {
-				return err
-			}
-			preview.Version = p.Version
-		}
-		return c.conclude(s.out, preview)
+		return c.tell(s.out, applied)
 	})
 }
 
-// conclude says at which version the programme is, or would be.
-func (c *applyCommand) conclude(out io.Writer, p *benefits.Preview) error {
+// tell says what changed, and at which version the programme is, or would be.
+func (c *applyCommand) tell(out io.Writer, a *benefits.Applied) error {
 	if c.JSON {
 		return json.NewEncoder(out).Encode(struct {
-			*benefits.Preview
-			Applied bool `json:"applied"`
-		}{p, !c.DryRun})
+			Programme string                 `json:"programme"`
+			Version   int64                  `json:"version"`
+			Changes   []document.Change      `json:"changes"`
+			Publishes []benefits.Publication `json:"publishes"`
+			Applied   bool                   `json:"applied"`
+		}{a.Name, a.Version, a.Changes, a.Publishes, !c.DryRun})
 	}
+	printChanges(out, a)
 	verb := "is"
 	if c.DryRun {
 		verb = "would be"
 	}
-	fmt.Fprintf(out, "programme %s %s at version %d\n", p.Programme, verb, p.Version)
+	fmt.Fprintf(out, "programme %s %s at version %d\n", a.Name, verb, a.Version)
 	return nil
 }
 
 // printChanges writes what a document changes, in colours on a terminal.
-func printChanges(out io.Writer, p *benefits.Preview) {
+func printChanges(out io.Writer, a *benefits.Applied) {
 	colours := map[document.ChangeKind]string{document.Added: "\x1b[32m", document.Removed: "\x1b[31m", document.Changed: "\x1b[33m"}
 	file, isFile := out.(*os.File)
 	terminal := isFile && term.IsTerminal(int(file.Fd()))
-	for _, change := range p.Changes {
+	for _, change := range a.Changes {
 		line := "  " + change.String()
 		if terminal {
 			line = colours[change.Kind] + line + "\x1b[0m"
 		}
 		fmt.Fprintln(out, line)
 	}
-	for _, u := range p.Publishes {
-		fmt.Fprintf(out, "  publishes %s of %s as %s\n", u.Amount, u.Benefit, u.Name)
+	for _, u := range a.Publishes {
+		kept := ""
+		if u.Tier != "" {
+			kept = ", kept for " + u.Tier
+		}
+		fmt.Fprintf(out, "  publishes %s of %s as %s%s\n", u.Amount, u.Benefit, u.Name, kept)
 	}
+}
+
+// applied makes a document current in the name of the tool that plays it.
+func applied(ctx context.Context, site *site, document []byte) (*ledger.Programme, error) {
+	a, err := site.catalog.ApplyProgramme(ctx, ledger.Application{Document: document, By: "cli/" + loggedIn()})
+	if err != nil {
+		return nil, err
+	}
+	return a.Programme, nil
 }

@@ -141,9 +141,14 @@ func byOperator(key, reason string) ledger.Request {
 	if key == "" {
 		key = uuid.NewString()
 	}
-	actor := "unknown"
-	if who, err := user.Current(); err == nil {
-		actor = who.Username
+	return ledger.Request{Client: "tallystick-cli", Key: key, Actor: "cli/" + loggedIn(), Channel: "cli", Reason: reason}
+}
+
+// loggedIn is the name of who runs the tool.
+func loggedIn() string {
+	who, err := user.Current()
+	if err != nil {
+		return "unknown"
 	}
-	return ledger.Request{Client: "tallystick-cli", Key: key, Actor: "cli/" + actor, Channel: "cli", Reason: reason}
+	return who.Username
 }

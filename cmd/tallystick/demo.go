@@ -83,7 +83,7 @@ func (c *demoCommand) dir() (string, error) {
 
 // playAndReport does the main job: apply the programme, play the orders, sweep, and read the books.
 func playAndReport(ctx context.Context, s *streams, site *site, document []byte, days []orderDay, redemptions bool) (*demoBooks, error) {
-	programme, err := site.catalog.ApplyProgramme(ctx, document)
+	programme, err := applied(ctx, site, document)
 	if err != nil {
 		return nil, err
 	}

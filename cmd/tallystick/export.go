@@ -14,15 +14,7 @@ type exportCommand struct {
 // Run writes the document byte for byte as it was applied.
 func (c *exportCommand) Run(ctx context.Context, s *streams) error {
 	return c.with(ctx, func(d *database, programme uuid.UUID) error {
-		version := c.Version
-		if version == 0 {
-			state, err := d.ledger.State(ctx, programme)
-			if err != nil {
-				return err
-			}
-			version = state.Version
-		}
-		text, err := d.ledger.DocumentAt(ctx, programme, version)
+		_, text, err := d.ledger.ReadVersion(ctx, programme, c.Version)
 		if err != nil {
 			return err
 		}

@@ -66,7 +66,7 @@ func (c *runCommand) keepUp(ctx context.Context, s *streams, site *site) error {
 func demonstrated(ctx context.Context, site *site) (*ledger.Programme, error) {
 	programme, err := site.ledger.Programme(ctx, ledger.ProgrammeID("demonstration"))
 	if errors.Is(err, &ledger.Refusal{Reason: ledger.NotFoundReason}) {
-		return site.catalog.ApplyProgramme(ctx, demonstration)
+		return applied(ctx, site, demonstration)
 	}
 	return programme, err
 }

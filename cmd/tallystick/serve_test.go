@@ -13,6 +13,7 @@ import (
 	"tallystick/internal/db"
 	"tallystick/internal/devdb"
 	"tallystick/ledger"
+	"tallystick/ledger/ledgertest"
 )
 
 const serveProgramme = "programme: served\nzone: UTC\nsandbox: true\nunits: [{code: points, kind: points, scale: 0}]\n"
@@ -61,7 +62,7 @@ func TestServeAnswersWhoHasAKeyOfItsEnvironment(t *testing.T) {
 	pool := devdb.Open(t, database.URL, db.Options{Poster: true})
 	l := ledger.New(pool, pool)
 	t.Cleanup(l.Close)
-	if _, err := l.ApplyProgramme(t.Context(), []byte(serveProgramme)); err != nil {
+	if _, err := l.ApplyProgramme(t.Context(), ledgertest.Application(serveProgramme)); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("DATABASE_URL", database.OwnerURL) // token works on the database that it names
@@ -95,7 +96,7 @@ func TestAKeyIssuedByDefaultIsAcceptedByDefault(t *testing.T) {
 	pool := devdb.Open(t, database.URL, db.Options{Poster: true})
 	l := ledger.New(pool, pool)
 	t.Cleanup(l.Close)
-	if _, err := l.ApplyProgramme(t.Context(), []byte(serveProgramme)); err != nil {
+	if _, err := l.ApplyProgramme(t.Context(), ledgertest.Application(serveProgramme)); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("DATABASE_URL", database.OwnerURL)

@@ -91,7 +91,7 @@ func (b *bench) begin(ctx context.Context) (err error) {
 		return err
 	}
 	b.ledger = ledger.New(b.posting, b.reports)
-	p, err := b.ledger.ApplyProgramme(ctx, []byte(document))
+	p, err := b.ledger.ApplyProgramme(ctx, ledger.Application{Document: []byte(document), By: "bench"})
 	if err != nil {
 		return err
 	}

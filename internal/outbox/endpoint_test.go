@@ -41,7 +41,7 @@ func TestCreateIsIdempotentAndShowsTheSecretOnce(t *testing.T) {
 func TestAnotherProgrammesEndpointIsNotFound(t *testing.T) {
 	b := ledgertest.New(t, live)
 	_, e := endpoint(t, b, newSink(t))
-	other, err := b.Ledger.ApplyProgramme(t.Context(), []byte("programme: other\nzone: Asia/Shanghai\nunits: []\n"))
+	other, err := b.Ledger.ApplyProgramme(t.Context(), ledgertest.Application("programme: other\nzone: Asia/Shanghai\nunits: []\n"))
 	if err != nil {
 		t.Fatal(err)
 	}

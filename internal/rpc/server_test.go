@@ -21,6 +21,7 @@ import (
 	"tallystick/internal/outbox"
 	"tallystick/internal/rpc"
 	"tallystick/ledger"
+	"tallystick/ledger/ledgertest"
 	"tallystick/partners"
 	v1 "tallystick/proto/tallystick/v1"
 	api "tallystick/proto/tallystick/v1/tallystickv1connect"
@@ -144,7 +145,7 @@ func serve(t testing.TB, cfg rpc.Config) string {
 
 func (w *world) apply(document string) uuid.UUID {
 	w.t.Helper()
-	p, err := w.catalog.ApplyProgramme(w.t.Context(), []byte(document))
+	p, err := w.catalog.ApplyProgramme(w.t.Context(), ledgertest.Application(document))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 	"tallystick/internal/db"
 	"tallystick/internal/devdb"
 	"tallystick/ledger"
+	"tallystick/ledger/ledgertest"
 	"tallystick/migrations"
 	"tallystick/partners"
 )
@@ -130,7 +131,7 @@ func (r *rig) prepare(t *testing.T) {
 	pool := devdb.Open(t, r.database.RuntimeURL(""), db.Options{Poster: true})
 	l := ledger.New(pool, pool)
 	defer l.Close()
-	p, err := benefits.New(l, pool, partners.New(l, pool)).ApplyProgramme(t.Context(), []byte(document))
+	p, err := benefits.New(l, pool, partners.New(l, pool)).ApplyProgramme(t.Context(), ledgertest.Application(document))
 	if err != nil {
 		t.Fatal(err)
 	}

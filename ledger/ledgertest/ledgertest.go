@@ -45,13 +45,18 @@ func New(t testing.TB, document string) *Books {
 	b := &Books{Database: devdb.NewDatabase(t)}
 	b.Pool = devdb.Open(t, b.Database.URL, db.Options{Poster: true})
 	b.Ledger = b.Another(t)
-	p, err := b.Ledger.ApplyProgramme(context.Background(), []byte(document))
+	p, err := b.Ledger.ApplyProgramme(context.Background(), Application(document))
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.Programme = p.ID
 	t.Cleanup(func() { b.verify(t) })
 	return b
+}
+
+// Application applies a document in the name of the tests.
+func Application(document string) ledger.Application {
+	return ledger.Application{Document: []byte(document), By: "test"}
 }
 
 // verify fails the test unless the whole journal verifies.
