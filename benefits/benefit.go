@@ -63,8 +63,10 @@ type Benefit struct {
 	Limits []string
 	// Choose are the benefits of which a claim gives one, that the member chooses, instead of a right to this one.
 	Choose []string
-	// Parameters are what a service says of itself, such as a queue's class.
-	Parameters map[string]string
+	// Parameters are what a service says of itself, such as a queue's class; TierParameters what it is for the members of a
+	// tier and of those above it, by tier.
+	Parameters     map[string]string
+	TierParameters map[string]map[string]string
 }
 
 // Conditions are what a member must be, and when and through what a benefit is to be had, apart from its price.
@@ -79,8 +81,7 @@ type Conditions struct {
 	Priority    []Priority
 	Hours       Hours
 
-	condition  *expression
-	attributes map[string]Attribute // of members, for the condition
+	condition *expression
 }
 
 // Priority lets the members of a tier, and of those above it, claim from so many days before the others.

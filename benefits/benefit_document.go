@@ -41,11 +41,12 @@ type benefitDocument struct {
 	Open     []openingDocument `yaml:"open" doc:"The days and hours at which it may be claimed; none: always."`
 	When     string            `yaml:"when" doc:"A CEL condition over member and at."`
 
-	Stock      map[string]document.Amount            `yaml:"stock" doc:"Rights ever published, by the name of the publication; none: no limit."`
-	Kept       map[string]map[string]document.Amount `yaml:"kept" doc:"Rights published for the members of a tier and above only, by tier and the name of the publication."`
-	Limits     []string                              `yaml:"limits" doc:"The limits that every claim uses."`
-	Choose     []string                              `yaml:"choose" doc:"The benefits of which a claim gives one."`
-	Parameters map[string]string                     `yaml:"parameters" doc:"What a service says of itself."`
+	Stock          map[string]document.Amount            `yaml:"stock" doc:"Rights ever published, by the name of the publication; none: no limit."`
+	Kept           map[string]map[string]document.Amount `yaml:"kept" doc:"Rights published for the members of a tier and above only, by tier and the name of the publication."`
+	Limits         []string                              `yaml:"limits" doc:"The limits that every claim uses."`
+	Choose         []string                              `yaml:"choose" doc:"The benefits of which a claim gives one."`
+	Parameters     map[string]string                     `yaml:"parameters" doc:"What a service says of itself."`
+	TierParameters map[string]map[string]string          `yaml:"tier_parameters" doc:"What a service says of itself to the members of a tier and above, by tier."`
 }
 
 type mixDocument struct {
@@ -71,7 +72,7 @@ type benefitReader struct {
 func (s benefitReader) add(d *benefitDocument) {
 	b := &Benefit{
 		Code: d.Code, Kind: d.Kind, State: cmp.Or(d.State, BenefitActive), Names: d.Names, Terms: d.Terms, Limits: d.Limits,
-		Choose: d.Choose, Parameters: d.Parameters, Stock: make(map[string]decimal.Decimal), Kept: make(map[string]map[string]decimal.Decimal),
+		Choose: d.Choose, Parameters: d.Parameters, TierParameters: d.TierParameters, Stock: make(map[string]decimal.Decimal), Kept: make(map[string]map[string]decimal.Decimal),
 	}
 	code := s.spot.At("code")
 	switch {
@@ -202,7 +203,7 @@ func (s benefitReader) readMix(b *Benefit, d *benefitDocument) {
 // readWho reads what a member must be.
 func (s benefitReader) readWho(b *Benefit, d *benefitDocument) {
 	b.Conditions = Conditions{
-		Tier: d.Tier, Kinds: d.Kinds, Segments: d.Segments, Regions: d.Regions, Channels: d.Channels, attributes: s.members.Attributes,
+		Tier: d.Tier, Kinds: d.Kinds, Segments: d.Segments, Regions: d.Regions, Channels: d.Channels,
 	}
 	if d.Tier != "" {
 		s.knows(s.spot.At("tier"), d.Tier)
@@ -227,11 +228,14 @@ func (s benefitReader) readWho(b *Benefit, d *benefitDocument) {
 			s.spot.At("channels", i).Wrong(fmt.Sprintf("%q is no channel", channel), "use up to 32 lower-case letters, digits, _ and -")
 		}
 	}
+	for _, tier := range slices.Sorted(maps.Keys(d.TierParameters)) {
+		s.knows(s.spot.At("tier_parameters", tier), tier)
+	}
 	if d.When == "" {
 		return
 	}
 	types := make(map[string]*cel.Type)
-	memberTypes(types, b.attributes)
+	memberTypes(types, s.members.Attributes)
 	language, err := newLanguage(types)
 	if err == nil {
 		b.condition, err = language.compile(d.When, cel.BoolType)

@@ -3,6 +3,8 @@ package benefits_test
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -455,7 +457,7 @@ func TestListingSaysWhatABenefitCostsAndWhatIsInTheWay(t *testing.T) {
 	c.mustRedeem(t, "r1", "gus", "dinner", benefits.WithPoints)
 	got := func(member string) (lines []string) {
 		t.Helper()
-		list, err := c.ListBenefits(t.Context(), c.Programme, member)
+		list, err := c.ListBenefits(t.Context(), c.Programme, benefits.CatalogQuery{Member: member})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -467,16 +469,20 @@ func TestListingSaysWhatABenefitCostsAndWhatIsInTheWay(t *testing.T) {
 			if l.Left.Valid {
 				line += " left " + l.Left.Decimal.String()
 			}
-			if l.Refusal != nil {
-				line += " " + string(l.Refusal.Reason)
+			for _, no := range l.Refusals {
+				line += " " + string(no.Reason)
+				for _, name := range slices.Sorted(maps.Keys(no.Detail)) {
+					line += " " + name + "=" + no.Detail[name]
+				}
 			}
 			lines = append(lines, line)
 		}
 		return lines
 	}
 	want := []string{
-		"dinner points 100 of 250 left 0 NOT_ELIGIBLE", "lounge visits 1 of 0 points 300 of 250 INSUFFICIENT_POINTS",
-		"tea points 300 of 250 left 10 INSUFFICIENT_POINTS",
+		"dinner points 100 of 250 left 0 NOT_ELIGIBLE missing=250 tier=gold unit=points OUT_OF_STOCK",
+		"lounge visits 1 of 0 points 300 of 250 INSUFFICIENT_POINTS missing=50 unit=points",
+		"tea points 300 of 250 left 10 INSUFFICIENT_POINTS missing=50 unit=points",
 	}
 	if diff := cmp.Diff(want, got("ann")); diff != "" {
 		t.Errorf("for ann (-want +got):\n%s", diff)

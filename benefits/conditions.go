@@ -13,6 +13,13 @@ type circumstances struct {
 	Earner
 	region, channel string // that the member asks from
 	now             time.Time
+	variables       map[string]any // what conditions may name; nil without any condition
+}
+
+// know gives the conditions what they may name.
+func (at *circumstances) know(s *section, zone *time.Location) {
+	at.variables = make(map[string]any)
+	at.Earner.variables(at.variables, at.now, s.members.Regions, zone, s.members.Attributes)
 }
 
 // denies names what of the conditions stands in the way, apart from tiers, in a fixed order. It depends on nothing else
@@ -38,9 +45,7 @@ func (s *section) denies(b *Benefit, at *circumstances, zone *time.Location) (wh
 		because("segment", b.Segments)
 	}
 	if b.condition != nil {
-		variables := make(map[string]any)
-		at.variables(variables, at.now, s.members.Regions, zone, b.attributes)
-		if holds, err := b.condition.holds(variables); err != nil || !holds { // what has no result does not hold
+		if holds, err := b.condition.holds(at.variables); err != nil || !holds { // what has no result does not hold
 			because("condition", []string{b.condition.text})
 		}
 	}

@@ -38,15 +38,15 @@ func (c *Catalog) ListAllotments(ctx context.Context, programme uuid.UUID, membe
 	if err != nil || len(s.allotments) == 0 {
 		return nil, err
 	}
-	wallet, err := c.wallet(ctx, p, s, member)
-	if err != nil {
-		return nil, err
-	}
 	facts, err := c.Facts(ctx, p.ID, []string{member})
 	if err != nil {
 		return nil, err
 	}
-	now := wallet.Balances[0].At // there is an allotment, hence a unit
+	wallet, err := c.walletOf(ctx, p, s, member, facts[member])
+	if err != nil {
+		return nil, err
+	}
+	now := wallet.At
 	var list []MemberAllotment
 	for _, e := range s.entitlements(wallet.Standing, member, facts[member], now, p.Zone) {
 		m := MemberAllotment{Allotment: e.Allotment, Tier: e.tier, Start: e.term.start, End: e.term.end, Left: wallet.spendable(e.Unit)}

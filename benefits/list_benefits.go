@@ -13,6 +13,17 @@ import (
 	"tallystick/ledger"
 )
 
+// CatalogQuery asks for benefits as one member sees them.
+type CatalogQuery struct {
+	Member string
+	// Region is where the member is and Channel through what the member asks, as far as is known.
+	Region, Channel string
+	Kinds           []Kind // none: all
+	Redeemable      bool   // only what the member can redeem now
+	After           string // a code; only those after it
+	Limit           int    // how many at the most; 0: all
+}
+
 // Listing is a benefit as one member sees it.
 type Listing struct {
 	*Benefit
@@ -21,109 +32,129 @@ type Listing struct {
 	// Spendable is what the member has of each price's unit, in the order of Prices: the points, and what is left of the
 	// tier's allotment.
 	Spendable []decimal.Decimal
-	// Refusal is what RedeemBenefit would answer now, as far as can be told without trying; nil when it would succeed.
-	Refusal *ledger.Refusal
+	// Refusals are everything that stands in the way now, each with the smallest change that would help, see [Catalog.ListBenefits];
+	// none when RedeemBenefit would succeed, as far as can be told without trying.
+	Refusals []*ledger.Refusal
 }
 
-// ListBenefits reads what is offered as a member sees it, by code. Conditions that are not about tiers are left out of what
-// is refused: PreviewRedemption tells them.
-func (c *Catalog) ListBenefits(ctx context.Context, programme uuid.UUID, member string) ([]Listing, error) {
+// ListBenefits reads what is offered as a member sees it, by code. The details of a refusal say what would help: of
+// NOT_ELIGIBLE because what is accepted, or the tier with what is missing to it of which unit, and opens_at when it is
+// needed only before; of NOT_OPEN opens_at; of INSUFFICIENT_POINTS the price that is closest, as unit and missing; of
+// LIMIT_REACHED the limit and resets_at; of OUT_OF_STOCK the tier for which some are left. The catalog is that of the
+// current version; nothing is locked, and what is read may change meanwhile.
+func (c *Catalog) ListBenefits(ctx context.Context, programme uuid.UUID, q CatalogQuery) ([]Listing, error) {
 	p, s, err := c.current(ctx, programme)
 	if err != nil {
 		return nil, err
 	}
-	wallet, err := c.wallet(ctx, p, s, member)
-	if err != nil {
-		return nil, err
-	}
-	left, err := c.stock(ctx, p, s)
-	if err != nil {
-		return nil, err
-	}
-	frozen, err := c.frozen(ctx, programme, member)
-	if err != nil {
-		return nil, err
-	}
-	list := make([]Listing, 0, len(s.benefits))
+	var asked []*Benefit
 	for _, code := range slices.Sorted(maps.Keys(s.benefits)) {
-		l := Listing{Benefit: s.benefits[code]}
-		if l.State != BenefitActive {
+		b := s.benefits[code]
+		if b.State == BenefitActive && code > q.After && (len(q.Kinds) == 0 || slices.Contains(q.Kinds, b.Kind)) {
+			asked = append(asked, b)
+		}
+	}
+	if q.Limit > 0 && !q.Redeemable && len(asked) > q.Limit {
+		asked = asked[:q.Limit]
+	}
+	v, err := c.viewer(ctx, p, s, q, asked)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Listing, 0, len(asked))
+	for _, b := range asked {
+		l := v.see(b)
+		if q.Redeemable && len(l.Refusals) > 0 {
 			continue
 		}
-		if l.limited() {
-			l.Left = decimal.NewNullDecimal(decimal.Zero)
-			for _, from := range s.sources(l.Benefit) {
-				if len(wallet.Standing.reached) >= s.tiers.rank(from.tier) {
-					l.Left.Decimal = l.Left.Decimal.Add(left[from.account.ID(p.ID)])
-				}
-			}
+		if list = append(list, l); len(list) == q.Limit {
+			break
 		}
-		for _, price := range l.Prices {
-			l.Spendable = append(l.Spendable, wallet.spendable(price.Unit))
-		}
-		l.Refusal = l.refusal(s.tiers, wallet.Standing, frozen)
-		list = append(list, l)
 	}
 	return list, nil
 }
 
-// refusal names the first thing that stands in the way, in the order in which RedeemBenefit finds them.
-func (l Listing) refusal(ladder Ladder, standing Standing, frozen bool) *ledger.Refusal {
-	if frozen {
-		return refuse(ledger.MemberFrozen)
-	}
-	if len(standing.reached) < ladder.rank(l.Tier) {
-		return refuse(ledger.NotEligible, "tier", l.Tier)
-	}
-	switch {
-	case !l.affordable(ladder, standing):
-		return refuse(ledger.InsufficientPoints)
-	case l.Left.Valid && l.Left.Decimal.LessThan(decimal.NewFromInt(1)):
-		return refuse(ledger.OutOfStock)
-	default:
-		return nil
-	}
+// Entitlement is whether a member is entitled to a service, and how it is rendered to the member.
+type Entitlement struct {
+	Listing
+	Parameters map[string]string
 }
 
-// affordable reports whether the member has what one of the prices takes. Whoever pays in money alone can always.
-func (l Listing) affordable(ladder Ladder, standing Standing) bool {
-	for i, price := range l.Prices {
-		theirs := len(standing.reached) >= ladder.rank(price.Tier)
-		if theirs && (price.With == WithCash || l.Spendable[i].GreaterThanOrEqual(price.Amount)) {
-			return true
-		}
+// CheckEntitlement answers whether a member is entitled to a benefit now: of a static service by tier and conditions alone,
+// of what is counted also by what is left to pay with. It uses nothing up. Refusals: NOT_FOUND for what is not offered.
+func (c *Catalog) CheckEntitlement(ctx context.Context, programme uuid.UUID, benefit string, q CatalogQuery) (Entitlement, error) {
+	p, s, err := c.current(ctx, programme)
+	if err != nil {
+		return Entitlement{}, err
 	}
-	return false
+	b, err := s.benefit(benefit)
+	if err != nil {
+		return Entitlement{}, err
+	}
+	v, err := c.viewer(ctx, p, s, q, []*Benefit{b})
+	if err != nil {
+		return Entitlement{}, err
+	}
+	return Entitlement{v.see(b), v.parameters(b)}, nil
 }
 
-const sqlStock = `
+// viewer loads what decides how a member sees some benefits.
+func (c *Catalog) viewer(ctx context.Context, p *ledger.Programme, s *section, q CatalogQuery, asked []*Benefit) (*viewer, error) {
+	v := &viewer{section: s, programme: p, member: q.Member}
+	facts, err := c.Facts(ctx, p.ID, []string{q.Member})
+	if err != nil {
+		return nil, err
+	}
+	if v.wallet, err = c.walletOf(ctx, p, s, q.Member, facts[q.Member]); err != nil {
+		return nil, err
+	}
+	v.at = &circumstances{Earner: Earner{Facts: facts[q.Member]}, region: q.Region, channel: q.Channel, now: v.wallet.At}
+	if tier := v.wallet.Standing.Tier; tier != nil {
+		v.at.Tier = tier.Code
+	}
+	if slices.ContainsFunc(asked, func(b *Benefit) bool { return b.condition != nil }) {
+		v.at.know(s, p.Zone)
+	}
+	if v.frozen, err = c.frozen(ctx, p.ID, q.Member); err != nil {
+		return nil, err
+	}
+	return v, c.readBalances(ctx, v, asked)
+}
+
+const sqlAccountBalances = `
 SELECT a.id, a.balance
 FROM accounts AS a
 WHERE a.id = ANY($1::uuid[])`
 
-// stock reads what is left of every benefit that has a limit, by stock.
-func (c *Catalog) stock(ctx context.Context, p *ledger.Programme, s *section) (map[uuid.UUID]decimal.Decimal, error) {
+// readBalances reads what is left of every stock, and used of every limit, of benefits.
+func (c *Catalog) readBalances(ctx context.Context, v *viewer, asked []*Benefit) error {
 	var ids []uuid.UUID
-	for _, b := range s.benefits {
-		if !b.limited() {
-			continue
+	for _, b := range asked {
+		for _, right := range v.rights(b) {
+			for _, from := range v.sources(right) {
+				if right.limited() {
+					ids = append(ids, from.account.ID(v.programme.ID))
+				}
+			}
 		}
-		for _, from := range s.sources(b) {
-			ids = append(ids, from.account.ID(p.ID))
+		for _, code := range b.Limits {
+			ids = append(ids, v.capOf(code).ID(v.programme.ID))
 		}
 	}
-	rows, err := c.pool.Query(ctx, sqlStock, ids)
+	v.balances = make(map[uuid.UUID]decimal.Decimal, len(ids))
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := c.pool.Query(ctx, sqlAccountBalances, ids)
 	if err != nil {
-		return nil, fmt.Errorf("benefits: read stock: %w", err)
+		return fmt.Errorf("benefits: read stock: %w", err)
 	}
-	left := make(map[uuid.UUID]decimal.Decimal)
 	var id uuid.UUID
 	var balance decimal.Decimal
-	_, err = pgx.ForEachRow(rows, []any{&id, &balance}, func() error { left[id] = balance; return nil })
-	if err != nil {
-		return nil, fmt.Errorf("benefits: read stock: %w", err)
+	if _, err := pgx.ForEachRow(rows, []any{&id, &balance}, func() error { v.balances[id] = balance; return nil }); err != nil {
+		return fmt.Errorf("benefits: read stock: %w", err)
 	}
-	return left, nil
+	return nil
 }
 
 const sqlFrozen = `

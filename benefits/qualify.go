@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -68,14 +69,18 @@ func (c *Catalog) due(ctx context.Context, p *ledger.Programme, s *section, stan
 	if err != nil {
 		return nil, err
 	}
-	list := s.entitlements(standing, member, facts[member], state.Now, p.Zone)
+	return c.dueTo(ctx, p, s.entitlements(standing, member, facts[member], state.Now, p.Zone), state.Now)
+}
+
+// dueTo lists what is to be posted for entitlements.
+func (c *Catalog) dueTo(ctx context.Context, p *ledger.Programme, list []entitled, now time.Time) ([]ledger.Request, error) {
 	books, err := c.readAllotments(ctx, p, list)
 	if err != nil {
 		return nil, err
 	}
 	var due []ledger.Request
 	for i := range list {
-		due = append(due, list[i].due(&books[i], state.Now)...)
+		due = append(due, list[i].due(&books[i], now)...)
 	}
 	return due, nil
 }

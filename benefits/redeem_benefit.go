@@ -123,7 +123,7 @@ func (c *Catalog) claim(ctx context.Context, p *ledger.Programme, w Wanted, r le
 	if err != nil {
 		return r, err
 	}
-	at, err := c.circumstances(ctx, p, b, w, r.Channel)
+	at, err := c.circumstances(ctx, p, s, b, w, r.Channel)
 	if err != nil {
 		return r, err
 	}
@@ -131,7 +131,9 @@ func (c *Catalog) claim(ctx context.Context, p *ledger.Programme, w Wanted, r le
 }
 
 // circumstances reads what the conditions of a benefit are decided by, as far as it has any.
-func (c *Catalog) circumstances(ctx context.Context, p *ledger.Programme, b *Benefit, w Wanted, channel string) (*circumstances, error) {
+func (c *Catalog) circumstances(
+	ctx context.Context, p *ledger.Programme, s *section, b *Benefit, w Wanted, channel string,
+) (*circumstances, error) {
 	at := &circumstances{region: w.Region, channel: channel}
 	if b.condition != nil {
 		who, err := c.earner(ctx, p.ID, w.Member)
@@ -151,6 +153,9 @@ func (c *Catalog) circumstances(ctx context.Context, p *ledger.Programme, b *Ben
 		return nil, err
 	}
 	at.now = state.Now
+	if b.condition != nil {
+		at.know(s, p.Zone)
+	}
 	return at, nil
 }
 

@@ -45,6 +45,11 @@ func (l Ladder) codes() []string {
 	return codes
 }
 
+// missing is how much of which unit a standing is below a tier.
+func (l Ladder) missing(s Standing, tier string) (string, decimal.Decimal) {
+	return l.Unit, l.Tiers[l.rank(tier)-1].From.Sub(s.Accrued)
+}
+
 // need is what has to be accrued for a tier. The ledger decides it under the locks of the posting that needs it.
 func (l Ladder) need(code string) ledger.Need {
 	return ledger.Need{Unit: l.Unit, Least: l.Tiers[l.rank(code)-1].From, Tier: code}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
@@ -13,6 +14,7 @@ import (
 
 // Wallet is what a member has, and where the member stands.
 type Wallet struct {
+	At       time.Time // the programme's clock
 	Standing Standing
 	Balances []ledger.Balance // of every unit of points, qualifying points and allotments, by code
 	// Due is what the member's tiers still grant in the periods of now, by unit, on top of the balances; it is negative for
@@ -26,19 +28,28 @@ func (c *Catalog) Wallet(ctx context.Context, programme uuid.UUID, member string
 	if err != nil {
 		return Wallet{}, err
 	}
-	return c.wallet(ctx, p, s, member)
+	facts, err := c.Facts(ctx, programme, []string{member})
+	if err != nil {
+		return Wallet{}, err
+	}
+	return c.walletOf(ctx, p, s, member, facts[member])
 }
 
-func (c *Catalog) wallet(ctx context.Context, p *ledger.Programme, s *section, member string) (Wallet, error) {
+// walletOf reads the wallet of a member whose facts are known.
+func (c *Catalog) walletOf(ctx context.Context, p *ledger.Programme, s *section, member string, facts Facts) (Wallet, error) {
+	state, err := c.ledger.State(ctx, p.ID)
+	if err != nil {
+		return Wallet{}, err
+	}
 	standing, err := c.standing(ctx, p.ID, s.tiers, member)
 	if err != nil {
 		return Wallet{}, err
 	}
-	grants, err := c.due(ctx, p, s, standing, member)
+	grants, err := c.dueTo(ctx, p, s.entitlements(standing, member, facts, state.Now, p.Zone), state.Now)
 	if err != nil {
 		return Wallet{}, err
 	}
-	w := Wallet{Standing: standing, Due: uses(grants)}
+	w := Wallet{At: state.Now, Standing: standing, Due: uses(grants)}
 	var units []string
 	for _, code := range slices.Sorted(maps.Keys(p.Units)) {
 		switch p.Units[code].Kind {

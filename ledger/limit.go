@@ -74,6 +74,26 @@ func (i Interval) Of(at time.Time, zone *time.Location) string {
 	}
 }
 
+// Ends is when the interval that a time lies in ends; [Never] for one without end.
+func (i Interval) Ends(at time.Time, zone *time.Location) time.Time {
+	local := at.In(zone)
+	day := func(year int, month time.Month, day int) time.Time { return time.Date(year, month, day, 0, 0, 0, 0, zone) }
+	switch i {
+	case Day:
+		return day(local.Year(), local.Month(), local.Day()+1)
+	case Week:
+		return day(local.Year(), local.Month(), local.Day()+7-(int(local.Weekday())+6)%7)
+	case Month:
+		return day(local.Year(), local.Month()+1, 1)
+	case Quarter:
+		return day(local.Year(), local.Month()+3-(local.Month()-1)%3, 1)
+	case Year:
+		return day(local.Year()+1, time.January, 1)
+	default:
+		return Never
+	}
+}
+
 // Cap is the account of what a member used of the limit in the interval of a time; for a programme's limit all members
 // have the same one.
 func (p *Programme) Cap(limit Limit, member string, at time.Time) Account {
