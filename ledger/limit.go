@@ -77,7 +77,9 @@ func (i Interval) Of(at time.Time, zone *time.Location) string {
 // Ends is when the interval that a time lies in ends; [Never] for one without end.
 func (i Interval) Ends(at time.Time, zone *time.Location) time.Time {
 	local := at.In(zone)
-	day := func(year int, month time.Month, day int) time.Time { return time.Date(year, month, day, 0, 0, 0, 0, zone) }
+	day := func(year int, month time.Month, day int) time.Time {
+		return time.Date(year, month, day, 0, 0, 0, 0, zone)
+	}
 	switch i {
 	case Day:
 		return day(local.Year(), local.Month(), local.Day()+1)

@@ -115,6 +115,8 @@ func TestMemberSeesItselfOnly(t *testing.T) { // E30
 	for _, c := range []struct{ procedure, rest string }{
 		{api.MemberServiceGetWalletProcedure, ""},
 		{api.MemberServiceListBenefitsProcedure, ""},
+		{api.MemberServiceListAllotmentsProcedure, ""},
+		{api.MemberServiceCheckEntitlementProcedure, `,"benefitId":"pass"`},
 		{api.MemberServiceListVouchersProcedure, ""},
 		{api.MemberServiceListStatementProcedure, `,"unit":"points"`},
 		{api.MemberServicePreviewRedemptionProcedure, `,"benefitId":"b","payWith":"PAY_WITH_POINTS"`},

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -36,7 +37,7 @@ func TestEveryMethodHasARowAndEveryRowAMethod(t *testing.T) {
 func TestReadsAndOnlyReadsCanBeGets(t *testing.T) {
 	for _, m := range methods() {
 		read := false
-		for _, verb := range []string{"Get", "List", "Explain", "Preview", "Estimate"} {
+		for _, verb := range []string{"Get", "List", "Explain", "Preview", "Estimate", "Check"} {
 			read = read || strings.HasPrefix(string(m.Name()), verb)
 		}
 		options, _ := m.Options().(*descriptorpb.MethodOptions)
@@ -58,13 +59,16 @@ func TestEveryStringAndListOfARequestIsBounded(t *testing.T) {
 			field := m.Fields().Get(i)
 			rules, _ := proto.GetExtension(field.Options(), validate.E_Field).(*validate.FieldRules)
 			text := rules.GetString()
+			if field.IsList() {
+				rules = cmp.Or(rules.GetRepeated().GetItems(), rules)
+			}
 			if field.Kind() == protoreflect.StringKind && !text.GetUuid() && (text.GetMaxLen() == 0 || text.GetPattern() == "") {
 				t.Errorf("%s: give it a max_len and a pattern, or uuid", field.FullName())
 			}
 			if field.Kind() == protoreflect.EnumKind && !rules.GetEnum().GetDefinedOnly() && len(rules.GetEnum().GetIn()) == 0 {
 				t.Errorf("%s: numbers without a name are accepted", field.FullName())
 			}
-			if field.IsList() && rules.GetRepeated().GetMaxItems() == 0 {
+			if list, _ := proto.GetExtension(field.Options(), validate.E_Field).(*validate.FieldRules); field.IsList() && list.GetRepeated().GetMaxItems() == 0 {
 				t.Errorf("%s: give it max_items", field.FullName())
 			}
 			if field.Message() != nil {

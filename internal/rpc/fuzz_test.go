@@ -68,6 +68,8 @@ func sample(d protoreflect.MessageDescriptor, depth int) *dynamicpb.Message {
 			m.Set(field, protoreflect.ValueOfMessage(seconds(field.Message(), clockStart.Unix()+int64(1000*field.Number()))))
 		case field.Message() != nil && field.Message().FullName() == "google.protobuf.Duration":
 			m.Set(field, protoreflect.ValueOfMessage(seconds(field.Message(), 60)))
+		case field.IsList() && field.Kind() == protoreflect.EnumKind:
+			m.Mutable(field).List().Append(protoreflect.ValueOfEnum(1))
 		case field.IsList():
 			m.Mutable(field).List().Append(protoreflect.ValueOfMessage(sample(field.Message(), depth+1)))
 		case field.Message() != nil:

@@ -3,8 +3,6 @@ package rpc
 import (
 	"context"
 
-	"github.com/google/uuid"
-
 	"tallystick/benefits"
 	"tallystick/internal/auth"
 	"tallystick/ledger"
@@ -53,89 +51,6 @@ func tierOf(t *benefits.Tier) *v1.Tier {
 		return nil
 	}
 	return &v1.Tier{Id: t.Code, Names: t.Names, From: t.From.String()}
-}
-
-func (s *server) ListBenefits(ctx context.Context, m *v1.ListBenefitsRequest) (*v1.ListBenefitsResponse, error) {
-	member, err := memberOf(caller(ctx), m.MemberId)
-	if err != nil {
-		return nil, err
-	}
-	list, err := s.benefits.ListBenefits(ctx, caller(ctx).Programme, member)
-	if err != nil {
-		return nil, err
-	}
-	res := &v1.ListBenefitsResponse{Benefits: make([]*v1.Benefit, len(list))}
-	for i := range list {
-		res.Benefits[i] = benefitOf(&list[i])
-	}
-	return res, nil
-}
-
-var benefitKinds = map[benefits.Kind]v1.BenefitKind{
-	benefits.Lounge:  v1.BenefitKind_BENEFIT_KIND_LOUNGE,
-	benefits.Event:   v1.BenefitKind_BENEFIT_KIND_EVENT,
-	benefits.Offer:   v1.BenefitKind_BENEFIT_KIND_OFFER,
-	benefits.Gift:    v1.BenefitKind_BENEFIT_KIND_GIFT,
-	benefits.Service: v1.BenefitKind_BENEFIT_KIND_SERVICE,
-}
-
-var waysToPay = map[v1.PayWith]benefits.PayWith{
-	v1.PayWith_PAY_WITH_POINTS:    benefits.WithPoints,
-	v1.PayWith_PAY_WITH_ALLOTMENT: benefits.WithAllotment,
-
-	v1.PayWith_PAY_WITH_CASH:            benefits.WithCash,
-	v1.PayWith_PAY_WITH_POINTS_AND_CASH: benefits.WithPointsAndCash,
-}
-
-func benefitOf(l *benefits.Listing) *v1.Benefit {
-	b := &v1.Benefit{Id: l.Code, Names: l.Names, Kind: benefitKinds[l.Kind], Redeemable: l.Refusal == nil}
-	for i, price := range l.Prices {
-		line := &v1.Price{Unit: price.Unit, Amount: price.Amount.String(), Spendable: l.Spendable[i].String()}
-		for way, with := range waysToPay {
-			if with == price.With {
-				line.PayWith = way
-			}
-		}
-		b.Prices = append(b.Prices, line)
-	}
-	if l.Left.Valid {
-		b.Stock = l.Left.Decimal.String()
-	}
-	if l.Refusal != nil {
-		b.BlockedBy = string(l.Refusal.Reason)
-	}
-	return b
-}
-
-// PreviewRedemption asks under a key of its own, which is never recorded.
-func (s *server) PreviewRedemption(ctx context.Context, m *v1.PreviewRedemptionRequest) (*v1.PreviewRedemptionResponse, error) {
-	p := caller(ctx)
-	member, err := memberOf(p, m.MemberId)
-	if err != nil {
-		return nil, err
-	}
-	r := asked(p, "preview:"+uuid.NewString())
-	tx, err := s.benefits.PreviewRedemption(ctx, p.Programme, benefits.Wanted{Member: member, Benefit: m.BenefitId, With: waysToPay[m.PayWith]}, r)
-	if err != nil {
-		return nil, err
-	}
-	return &v1.PreviewRedemptionResponse{Transaction: previewOf(tx)}, nil
-}
-
-func (s *server) RedeemBenefit(ctx context.Context, m *v1.RedeemBenefitRequest) (*v1.RedeemBenefitResponse, error) {
-	p := caller(ctx)
-	member, err := memberOf(p, m.MemberId)
-	if err != nil {
-		return nil, err
-	}
-	r := asked(p, m.IdempotencyKey)
-	r.Channel = m.Channel
-	claim, err := s.benefits.RedeemBenefit(ctx, p.Programme, benefits.Wanted{Member: member, Benefit: m.BenefitId, With: waysToPay[m.PayWith]}, r)
-	tx, err := answered(ctx, claim.Answer, err)
-	if err != nil {
-		return nil, err
-	}
-	return &v1.RedeemBenefitResponse{Transaction: tx, Voucher: voucherOf(claim.Voucher)}, nil
 }
 
 func (s *server) CancelRedemption(ctx context.Context, m *v1.CancelRedemptionRequest) (*v1.CancelRedemptionResponse, error) {

@@ -71,6 +71,8 @@ var procedures = map[string]procedure{
 
 	api.MemberServiceGetWalletProcedure:         open(auth.Member, auth.System),
 	api.MemberServiceListBenefitsProcedure:      open(auth.Member, auth.System),
+	api.MemberServiceCheckEntitlementProcedure:  open(auth.Member, auth.System),
+	api.MemberServiceListAllotmentsProcedure:    open(auth.Member, auth.System),
 	api.MemberServicePreviewRedemptionProcedure: open(auth.Member, auth.System),
 	api.MemberServiceRedeemBenefitProcedure:     open(auth.Member, auth.System),
 	api.MemberServiceCancelRedemptionProcedure:  open(auth.Member, auth.System),
@@ -96,4 +98,6 @@ var procedures = map[string]procedure{
 	api.AdminServiceReplayWebhookProcedure:       open(auth.Operator),
 	api.AdminServiceResumeWebhookProcedure:       open(auth.Operator),
 	api.AdminServiceDeleteWebhookProcedure:       open(auth.Operator),
+	api.AdminServiceAssignAllotmentProcedure:     open(auth.Operator),
+	api.AdminServiceRevokeAllotmentProcedure:     open(auth.Operator),
 }

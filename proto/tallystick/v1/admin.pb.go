@@ -1349,6 +1349,280 @@ func (*DeleteWebhookResponse) Descriptor() ([]byte, []int) {
 	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{21}
 }
 
+// AssignAllotmentRequest asks to assign uses of an organisation's allotment.
+type AssignAllotmentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's own id of this one intent: 1 to 128 of A-Z, a-z, 0-9, "_", ".", ":" and "-".
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// The organisation.
+	OrganisationId string `protobuf:"bytes,2,opt,name=organisation_id,json=organisationId,proto3" json:"organisation_id,omitempty"`
+	// The person who belongs to it.
+	PersonId string `protobuf:"bytes,3,opt,name=person_id,json=personId,proto3" json:"person_id,omitempty"`
+	// The allotment's unit.
+	Unit string `protobuf:"bytes,4,opt,name=unit,proto3" json:"unit,omitempty"`
+	// How many uses.
+	Amount string `protobuf:"bytes,5,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Why, in the caller's own words: at most 140 characters, none of them a control or a direction mark. No personal data.
+	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Whether to try only: the answer is what would happen now, nothing is recorded and the key stays free.
+	Preview       bool `protobuf:"varint,7,opt,name=preview,proto3" json:"preview,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AssignAllotmentRequest) Reset() {
+	*x = AssignAllotmentRequest{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AssignAllotmentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AssignAllotmentRequest) ProtoMessage() {}
+
+func (x *AssignAllotmentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AssignAllotmentRequest.ProtoReflect.Descriptor instead.
+func (*AssignAllotmentRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *AssignAllotmentRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *AssignAllotmentRequest) GetOrganisationId() string {
+	if x != nil {
+		return x.OrganisationId
+	}
+	return ""
+}
+
+func (x *AssignAllotmentRequest) GetPersonId() string {
+	if x != nil {
+		return x.PersonId
+	}
+	return ""
+}
+
+func (x *AssignAllotmentRequest) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *AssignAllotmentRequest) GetAmount() string {
+	if x != nil {
+		return x.Amount
+	}
+	return ""
+}
+
+func (x *AssignAllotmentRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *AssignAllotmentRequest) GetPreview() bool {
+	if x != nil {
+		return x.Preview
+	}
+	return false
+}
+
+// AssignAllotmentResponse answers an assignment.
+type AssignAllotmentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The transfer; its id is the assignment's.
+	Transaction   *Transaction `protobuf:"bytes,1,opt,name=transaction,proto3" json:"transaction,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AssignAllotmentResponse) Reset() {
+	*x = AssignAllotmentResponse{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AssignAllotmentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AssignAllotmentResponse) ProtoMessage() {}
+
+func (x *AssignAllotmentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AssignAllotmentResponse.ProtoReflect.Descriptor instead.
+func (*AssignAllotmentResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *AssignAllotmentResponse) GetTransaction() *Transaction {
+	if x != nil {
+		return x.Transaction
+	}
+	return nil
+}
+
+// RevokeAllotmentRequest asks to take an assignment back.
+type RevokeAllotmentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's own id of this one intent: 1 to 128 of A-Z, a-z, 0-9, "_", ".", ":" and "-".
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// The assignment.
+	AssignmentId string `protobuf:"bytes,2,opt,name=assignment_id,json=assignmentId,proto3" json:"assignment_id,omitempty"`
+	// How many uses; empty: what is not used.
+	Amount string `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Why, in the caller's own words: at most 140 characters, none of them a control or a direction mark. No personal data.
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Whether to try only: the answer is what would happen now, nothing is recorded and the key stays free.
+	Preview       bool `protobuf:"varint,5,opt,name=preview,proto3" json:"preview,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeAllotmentRequest) Reset() {
+	*x = RevokeAllotmentRequest{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeAllotmentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeAllotmentRequest) ProtoMessage() {}
+
+func (x *RevokeAllotmentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeAllotmentRequest.ProtoReflect.Descriptor instead.
+func (*RevokeAllotmentRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *RevokeAllotmentRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *RevokeAllotmentRequest) GetAssignmentId() string {
+	if x != nil {
+		return x.AssignmentId
+	}
+	return ""
+}
+
+func (x *RevokeAllotmentRequest) GetAmount() string {
+	if x != nil {
+		return x.Amount
+	}
+	return ""
+}
+
+func (x *RevokeAllotmentRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RevokeAllotmentRequest) GetPreview() bool {
+	if x != nil {
+		return x.Preview
+	}
+	return false
+}
+
+// RevokeAllotmentResponse answers a revocation.
+type RevokeAllotmentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The reversal of the transfer.
+	Transaction   *Transaction `protobuf:"bytes,1,opt,name=transaction,proto3" json:"transaction,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeAllotmentResponse) Reset() {
+	*x = RevokeAllotmentResponse{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeAllotmentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeAllotmentResponse) ProtoMessage() {}
+
+func (x *RevokeAllotmentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeAllotmentResponse.ProtoReflect.Descriptor instead.
+func (*RevokeAllotmentResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *RevokeAllotmentResponse) GetTransaction() *Transaction {
+	if x != nil {
+		return x.Transaction
+	}
+	return nil
+}
+
 var File_tallystick_v1_admin_proto protoreflect.FileDescriptor
 
 const file_tallystick_v1_admin_proto_rawDesc = "" +
@@ -1438,11 +1712,29 @@ const file_tallystick_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"webhook_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\twebhookId\x12G\n" +
 	"\x0fidempotency_key\x18\x02 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\"\x17\n" +
-	"\x15DeleteWebhookResponse*a\n" +
+	"\x15DeleteWebhookResponse\"\xf4\x03\n" +
+	"\x16AssignAllotmentRequest\x12G\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x12E\n" +
+	"\x0forganisation_id\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\x0eorganisationId\x129\n" +
+	"\tperson_id\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\bpersonId\x12=\n" +
+	"\x04unit\x18\x04 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\x04unit\x12I\n" +
+	"\x06amount\x18\x05 \x01(\tB1\xbaH.r,\x10\x01\x18 2&^(0|[1-9][0-9]{0,15})(\\.[0-9]{1,12})?$R\x06amount\x12k\n" +
+	"\x06reason\x18\x06 \x01(\tBS\xbaHPrN\x18\x8c\x01(\xb0\x042F^[^\\p{Cc}\\x{061C}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\x12\x18\n" +
+	"\apreview\x18\a \x01(\bR\apreview\"W\n" +
+	"\x17AssignAllotmentResponse\x12<\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xe3\x02\n" +
+	"\x16RevokeAllotmentRequest\x12G\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x12-\n" +
+	"\rassignment_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\fassignmentId\x12J\n" +
+	"\x06amount\x18\x03 \x01(\tB2\xbaH/r-\x18 2)^((0|[1-9][0-9]{0,15})(\\.[0-9]{1,12})?)?$R\x06amount\x12k\n" +
+	"\x06reason\x18\x04 \x01(\tBS\xbaHPrN\x18\x8c\x01(\xb0\x042F^[^\\p{Cc}\\x{061C}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\x12\x18\n" +
+	"\apreview\x18\x05 \x01(\bR\apreview\"W\n" +
+	"\x17RevokeAllotmentResponse\x12<\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction*a\n" +
 	"\fWebhookState\x12\x1d\n" +
 	"\x19WEBHOOK_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14WEBHOOK_STATE_ACTIVE\x10\x01\x12\x18\n" +
-	"\x14WEBHOOK_STATE_PARKED\x10\x022\xa5\a\n" +
+	"\x14WEBHOOK_STATE_PARKED\x10\x022\xe9\b\n" +
 	"\fAdminService\x12W\n" +
 	"\fFreezeMember\x12\".tallystick.v1.FreezeMemberRequest\x1a#.tallystick.v1.FreezeMemberResponse\x12]\n" +
 	"\x0eUnfreezeMember\x12$.tallystick.v1.UnfreezeMemberRequest\x1a%.tallystick.v1.UnfreezeMemberResponse\x12N\n" +
@@ -1454,7 +1746,9 @@ const file_tallystick_v1_admin_proto_rawDesc = "" +
 	"\x13RotateWebhookSecret\x12).tallystick.v1.RotateWebhookSecretRequest\x1a*.tallystick.v1.RotateWebhookSecretResponse\x12Z\n" +
 	"\rReplayWebhook\x12#.tallystick.v1.ReplayWebhookRequest\x1a$.tallystick.v1.ReplayWebhookResponse\x12Z\n" +
 	"\rResumeWebhook\x12#.tallystick.v1.ResumeWebhookRequest\x1a$.tallystick.v1.ResumeWebhookResponse\x12Z\n" +
-	"\rDeleteWebhook\x12#.tallystick.v1.DeleteWebhookRequest\x1a$.tallystick.v1.DeleteWebhookResponseB-Z+tallystick/proto/tallystick/v1;tallystickv1b\x06proto3"
+	"\rDeleteWebhook\x12#.tallystick.v1.DeleteWebhookRequest\x1a$.tallystick.v1.DeleteWebhookResponse\x12`\n" +
+	"\x0fAssignAllotment\x12%.tallystick.v1.AssignAllotmentRequest\x1a&.tallystick.v1.AssignAllotmentResponse\x12`\n" +
+	"\x0fRevokeAllotment\x12%.tallystick.v1.RevokeAllotmentRequest\x1a&.tallystick.v1.RevokeAllotmentResponseB-Z+tallystick/proto/tallystick/v1;tallystickv1b\x06proto3"
 
 var (
 	file_tallystick_v1_admin_proto_rawDescOnce sync.Once
@@ -1469,7 +1763,7 @@ func file_tallystick_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_tallystick_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tallystick_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_tallystick_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_tallystick_v1_admin_proto_goTypes = []any{
 	(WebhookState)(0),                   // 0: tallystick.v1.WebhookState
 	(*FreezeMemberRequest)(nil),         // 1: tallystick.v1.FreezeMemberRequest
@@ -1494,52 +1788,62 @@ var file_tallystick_v1_admin_proto_goTypes = []any{
 	(*ResumeWebhookResponse)(nil),       // 20: tallystick.v1.ResumeWebhookResponse
 	(*DeleteWebhookRequest)(nil),        // 21: tallystick.v1.DeleteWebhookRequest
 	(*DeleteWebhookResponse)(nil),       // 22: tallystick.v1.DeleteWebhookResponse
-	(*Transaction)(nil),                 // 23: tallystick.v1.Transaction
-	(*timestamppb.Timestamp)(nil),       // 24: google.protobuf.Timestamp
+	(*AssignAllotmentRequest)(nil),      // 23: tallystick.v1.AssignAllotmentRequest
+	(*AssignAllotmentResponse)(nil),     // 24: tallystick.v1.AssignAllotmentResponse
+	(*RevokeAllotmentRequest)(nil),      // 25: tallystick.v1.RevokeAllotmentRequest
+	(*RevokeAllotmentResponse)(nil),     // 26: tallystick.v1.RevokeAllotmentResponse
+	(*Transaction)(nil),                 // 27: tallystick.v1.Transaction
+	(*timestamppb.Timestamp)(nil),       // 28: google.protobuf.Timestamp
 }
 var file_tallystick_v1_admin_proto_depIdxs = []int32{
-	23, // 0: tallystick.v1.FreezeMemberResponse.transaction:type_name -> tallystick.v1.Transaction
-	23, // 1: tallystick.v1.UnfreezeMemberResponse.transaction:type_name -> tallystick.v1.Transaction
-	24, // 2: tallystick.v1.MoveClockRequest.clock:type_name -> google.protobuf.Timestamp
-	23, // 3: tallystick.v1.MoveClockResponse.transaction:type_name -> tallystick.v1.Transaction
-	24, // 4: tallystick.v1.RedateLotsRequest.expiring_from:type_name -> google.protobuf.Timestamp
-	24, // 5: tallystick.v1.RedateLotsRequest.expiring_to:type_name -> google.protobuf.Timestamp
-	24, // 6: tallystick.v1.RedateLotsRequest.expires_at:type_name -> google.protobuf.Timestamp
-	23, // 7: tallystick.v1.RedateLotsResponse.transaction:type_name -> tallystick.v1.Transaction
+	27, // 0: tallystick.v1.FreezeMemberResponse.transaction:type_name -> tallystick.v1.Transaction
+	27, // 1: tallystick.v1.UnfreezeMemberResponse.transaction:type_name -> tallystick.v1.Transaction
+	28, // 2: tallystick.v1.MoveClockRequest.clock:type_name -> google.protobuf.Timestamp
+	27, // 3: tallystick.v1.MoveClockResponse.transaction:type_name -> tallystick.v1.Transaction
+	28, // 4: tallystick.v1.RedateLotsRequest.expiring_from:type_name -> google.protobuf.Timestamp
+	28, // 5: tallystick.v1.RedateLotsRequest.expiring_to:type_name -> google.protobuf.Timestamp
+	28, // 6: tallystick.v1.RedateLotsRequest.expires_at:type_name -> google.protobuf.Timestamp
+	27, // 7: tallystick.v1.RedateLotsResponse.transaction:type_name -> tallystick.v1.Transaction
 	0,  // 8: tallystick.v1.Webhook.state:type_name -> tallystick.v1.WebhookState
 	9,  // 9: tallystick.v1.Webhook.position:type_name -> tallystick.v1.StripePosition
-	24, // 10: tallystick.v1.Webhook.created_at:type_name -> google.protobuf.Timestamp
-	24, // 11: tallystick.v1.Webhook.delivered_at:type_name -> google.protobuf.Timestamp
+	28, // 10: tallystick.v1.Webhook.created_at:type_name -> google.protobuf.Timestamp
+	28, // 11: tallystick.v1.Webhook.delivered_at:type_name -> google.protobuf.Timestamp
 	10, // 12: tallystick.v1.CreateWebhookResponse.webhook:type_name -> tallystick.v1.Webhook
 	10, // 13: tallystick.v1.ListWebhooksResponse.webhooks:type_name -> tallystick.v1.Webhook
 	9,  // 14: tallystick.v1.ReplayWebhookRequest.position:type_name -> tallystick.v1.StripePosition
 	10, // 15: tallystick.v1.ReplayWebhookResponse.webhook:type_name -> tallystick.v1.Webhook
 	10, // 16: tallystick.v1.ResumeWebhookResponse.webhook:type_name -> tallystick.v1.Webhook
-	1,  // 17: tallystick.v1.AdminService.FreezeMember:input_type -> tallystick.v1.FreezeMemberRequest
-	3,  // 18: tallystick.v1.AdminService.UnfreezeMember:input_type -> tallystick.v1.UnfreezeMemberRequest
-	5,  // 19: tallystick.v1.AdminService.MoveClock:input_type -> tallystick.v1.MoveClockRequest
-	7,  // 20: tallystick.v1.AdminService.RedateLots:input_type -> tallystick.v1.RedateLotsRequest
-	11, // 21: tallystick.v1.AdminService.CreateWebhook:input_type -> tallystick.v1.CreateWebhookRequest
-	13, // 22: tallystick.v1.AdminService.ListWebhooks:input_type -> tallystick.v1.ListWebhooksRequest
-	15, // 23: tallystick.v1.AdminService.RotateWebhookSecret:input_type -> tallystick.v1.RotateWebhookSecretRequest
-	17, // 24: tallystick.v1.AdminService.ReplayWebhook:input_type -> tallystick.v1.ReplayWebhookRequest
-	19, // 25: tallystick.v1.AdminService.ResumeWebhook:input_type -> tallystick.v1.ResumeWebhookRequest
-	21, // 26: tallystick.v1.AdminService.DeleteWebhook:input_type -> tallystick.v1.DeleteWebhookRequest
-	2,  // 27: tallystick.v1.AdminService.FreezeMember:output_type -> tallystick.v1.FreezeMemberResponse
-	4,  // 28: tallystick.v1.AdminService.UnfreezeMember:output_type -> tallystick.v1.UnfreezeMemberResponse
-	6,  // 29: tallystick.v1.AdminService.MoveClock:output_type -> tallystick.v1.MoveClockResponse
-	8,  // 30: tallystick.v1.AdminService.RedateLots:output_type -> tallystick.v1.RedateLotsResponse
-	12, // 31: tallystick.v1.AdminService.CreateWebhook:output_type -> tallystick.v1.CreateWebhookResponse
-	14, // 32: tallystick.v1.AdminService.ListWebhooks:output_type -> tallystick.v1.ListWebhooksResponse
-	16, // 33: tallystick.v1.AdminService.RotateWebhookSecret:output_type -> tallystick.v1.RotateWebhookSecretResponse
-	18, // 34: tallystick.v1.AdminService.ReplayWebhook:output_type -> tallystick.v1.ReplayWebhookResponse
-	20, // 35: tallystick.v1.AdminService.ResumeWebhook:output_type -> tallystick.v1.ResumeWebhookResponse
-	22, // 36: tallystick.v1.AdminService.DeleteWebhook:output_type -> tallystick.v1.DeleteWebhookResponse
-	27, // [27:37] is the sub-list for method output_type
-	17, // [17:27] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	27, // 17: tallystick.v1.AssignAllotmentResponse.transaction:type_name -> tallystick.v1.Transaction
+	27, // 18: tallystick.v1.RevokeAllotmentResponse.transaction:type_name -> tallystick.v1.Transaction
+	1,  // 19: tallystick.v1.AdminService.FreezeMember:input_type -> tallystick.v1.FreezeMemberRequest
+	3,  // 20: tallystick.v1.AdminService.UnfreezeMember:input_type -> tallystick.v1.UnfreezeMemberRequest
+	5,  // 21: tallystick.v1.AdminService.MoveClock:input_type -> tallystick.v1.MoveClockRequest
+	7,  // 22: tallystick.v1.AdminService.RedateLots:input_type -> tallystick.v1.RedateLotsRequest
+	11, // 23: tallystick.v1.AdminService.CreateWebhook:input_type -> tallystick.v1.CreateWebhookRequest
+	13, // 24: tallystick.v1.AdminService.ListWebhooks:input_type -> tallystick.v1.ListWebhooksRequest
+	15, // 25: tallystick.v1.AdminService.RotateWebhookSecret:input_type -> tallystick.v1.RotateWebhookSecretRequest
+	17, // 26: tallystick.v1.AdminService.ReplayWebhook:input_type -> tallystick.v1.ReplayWebhookRequest
+	19, // 27: tallystick.v1.AdminService.ResumeWebhook:input_type -> tallystick.v1.ResumeWebhookRequest
+	21, // 28: tallystick.v1.AdminService.DeleteWebhook:input_type -> tallystick.v1.DeleteWebhookRequest
+	23, // 29: tallystick.v1.AdminService.AssignAllotment:input_type -> tallystick.v1.AssignAllotmentRequest
+	25, // 30: tallystick.v1.AdminService.RevokeAllotment:input_type -> tallystick.v1.RevokeAllotmentRequest
+	2,  // 31: tallystick.v1.AdminService.FreezeMember:output_type -> tallystick.v1.FreezeMemberResponse
+	4,  // 32: tallystick.v1.AdminService.UnfreezeMember:output_type -> tallystick.v1.UnfreezeMemberResponse
+	6,  // 33: tallystick.v1.AdminService.MoveClock:output_type -> tallystick.v1.MoveClockResponse
+	8,  // 34: tallystick.v1.AdminService.RedateLots:output_type -> tallystick.v1.RedateLotsResponse
+	12, // 35: tallystick.v1.AdminService.CreateWebhook:output_type -> tallystick.v1.CreateWebhookResponse
+	14, // 36: tallystick.v1.AdminService.ListWebhooks:output_type -> tallystick.v1.ListWebhooksResponse
+	16, // 37: tallystick.v1.AdminService.RotateWebhookSecret:output_type -> tallystick.v1.RotateWebhookSecretResponse
+	18, // 38: tallystick.v1.AdminService.ReplayWebhook:output_type -> tallystick.v1.ReplayWebhookResponse
+	20, // 39: tallystick.v1.AdminService.ResumeWebhook:output_type -> tallystick.v1.ResumeWebhookResponse
+	22, // 40: tallystick.v1.AdminService.DeleteWebhook:output_type -> tallystick.v1.DeleteWebhookResponse
+	24, // 41: tallystick.v1.AdminService.AssignAllotment:output_type -> tallystick.v1.AssignAllotmentResponse
+	26, // 42: tallystick.v1.AdminService.RevokeAllotment:output_type -> tallystick.v1.RevokeAllotmentResponse
+	31, // [31:43] is the sub-list for method output_type
+	19, // [19:31] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_tallystick_v1_admin_proto_init() }
@@ -1554,7 +1858,7 @@ func file_tallystick_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tallystick_v1_admin_proto_rawDesc), len(file_tallystick_v1_admin_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   22,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

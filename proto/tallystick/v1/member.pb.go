@@ -92,15 +92,15 @@ func (BenefitKind) EnumDescriptor() ([]byte, []int) {
 type PayWith int32
 
 const (
-	// Refused: the member chooses.
+	// The first way of the benefit's own order that the member can pay.
 	PayWith_PAY_WITH_UNSPECIFIED PayWith = 0
 	// With points.
 	PayWith_PAY_WITH_POINTS PayWith = 1
 	// With a use that the member's tier granted.
 	PayWith_PAY_WITH_ALLOTMENT PayWith = 2
-	// In a price only: with money.
+	// With money that the channel has collected.
 	PayWith_PAY_WITH_CASH PayWith = 3
-	// In a price only: with points and money.
+	// With points, and money that the channel has collected.
 	PayWith_PAY_WITH_POINTS_AND_CASH PayWith = 4
 )
 
@@ -220,7 +220,11 @@ type Price struct {
 	// How much.
 	Amount string `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
 	// What the member has to pay with: available points, or what is left of the tier's allotment.
-	Spendable     string `protobuf:"bytes,4,opt,name=spendable,proto3" json:"spendable,omitempty"`
+	Spendable string `protobuf:"bytes,4,opt,name=spendable,proto3" json:"spendable,omitempty"`
+	// What is paid in money besides points; absent without.
+	Cash *Cash `protobuf:"bytes,5,opt,name=cash,proto3" json:"cash,omitempty"`
+	// The lowest tier whose members pay this price; empty: everybody.
+	TierId        string `protobuf:"bytes,6,opt,name=tier_id,json=tierId,proto3" json:"tier_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -283,6 +287,148 @@ func (x *Price) GetSpendable() string {
 	return ""
 }
 
+func (x *Price) GetCash() *Cash {
+	if x != nil {
+		return x.Cash
+	}
+	return nil
+}
+
+func (x *Price) GetTierId() string {
+	if x != nil {
+		return x.TierId
+	}
+	return ""
+}
+
+// Cash is an amount of money.
+type Cash struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The unit's code.
+	Unit string `protobuf:"bytes,1,opt,name=unit,proto3" json:"unit,omitempty"`
+	// How much.
+	Amount string `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	// The number of the payment by which the channel collected it; it pays once. Required in a redemption, empty in a price.
+	PaymentReference string `protobuf:"bytes,3,opt,name=payment_reference,json=paymentReference,proto3" json:"payment_reference,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *Cash) Reset() {
+	*x = Cash{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Cash) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Cash) ProtoMessage() {}
+
+func (x *Cash) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Cash.ProtoReflect.Descriptor instead.
+func (*Cash) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Cash) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *Cash) GetAmount() string {
+	if x != nil {
+		return x.Amount
+	}
+	return ""
+}
+
+func (x *Cash) GetPaymentReference() string {
+	if x != nil {
+		return x.PaymentReference
+	}
+	return ""
+}
+
+// Obstacle is one thing that stands between a member and a benefit.
+type Obstacle struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The reason that RedeemBenefit would answer.
+	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	// What it is about, and what would help: because and accepted; tier, unit and missing; limit and resets_at; opens_at.
+	Details map[string]string `protobuf:"bytes,2,rep,name=details,proto3" json:"details,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The smallest change that would help, for people, by language tag.
+	Hints         map[string]string `protobuf:"bytes,3,rep,name=hints,proto3" json:"hints,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Obstacle) Reset() {
+	*x = Obstacle{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Obstacle) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Obstacle) ProtoMessage() {}
+
+func (x *Obstacle) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Obstacle.ProtoReflect.Descriptor instead.
+func (*Obstacle) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Obstacle) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Obstacle) GetDetails() map[string]string {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
+func (x *Obstacle) GetHints() map[string]string {
+	if x != nil {
+		return x.Hints
+	}
+	return nil
+}
+
 // Benefit is one row of the catalog.
 type Benefit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -298,15 +444,21 @@ type Benefit struct {
 	Stock string `protobuf:"bytes,5,opt,name=stock,proto3" json:"stock,omitempty"`
 	// Whether this member may redeem it now, as far as can be told without trying.
 	Redeemable bool `protobuf:"varint,6,opt,name=redeemable,proto3" json:"redeemable,omitempty"`
-	// Why not: the reason that RedeemBenefit would answer. Empty when redeemable.
-	BlockedBy     string `protobuf:"bytes,7,opt,name=blocked_by,json=blockedBy,proto3" json:"blocked_by,omitempty"`
+	// Why not: the first of the obstacles. Empty when redeemable.
+	BlockedBy string `protobuf:"bytes,7,opt,name=blocked_by,json=blockedBy,proto3" json:"blocked_by,omitempty"`
+	// What is promised, by language tag.
+	Terms map[string]string `protobuf:"bytes,8,rep,name=terms,proto3" json:"terms,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Everything that stands in the way, in the order in which RedeemBenefit finds it; none when redeemable.
+	Obstacles []*Obstacle `protobuf:"bytes,9,rep,name=obstacles,proto3" json:"obstacles,omitempty"`
+	// The benefits of which a claim gives one.
+	Choices       []string `protobuf:"bytes,10,rep,name=choices,proto3" json:"choices,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Benefit) Reset() {
 	*x = Benefit{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[1]
+	mi := &file_tallystick_v1_member_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -318,7 +470,7 @@ func (x *Benefit) String() string {
 func (*Benefit) ProtoMessage() {}
 
 func (x *Benefit) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[1]
+	mi := &file_tallystick_v1_member_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -331,7 +483,7 @@ func (x *Benefit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Benefit.ProtoReflect.Descriptor instead.
 func (*Benefit) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{1}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Benefit) GetId() string {
@@ -383,6 +535,27 @@ func (x *Benefit) GetBlockedBy() string {
 	return ""
 }
 
+func (x *Benefit) GetTerms() map[string]string {
+	if x != nil {
+		return x.Terms
+	}
+	return nil
+}
+
+func (x *Benefit) GetObstacles() []*Obstacle {
+	if x != nil {
+		return x.Obstacles
+	}
+	return nil
+}
+
+func (x *Benefit) GetChoices() []string {
+	if x != nil {
+		return x.Choices
+	}
+	return nil
+}
+
 // Voucher holds rights to a benefit until a merchant redeems it.
 type Voucher struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -404,7 +577,7 @@ type Voucher struct {
 
 func (x *Voucher) Reset() {
 	*x = Voucher{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[2]
+	mi := &file_tallystick_v1_member_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -416,7 +589,7 @@ func (x *Voucher) String() string {
 func (*Voucher) ProtoMessage() {}
 
 func (x *Voucher) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[2]
+	mi := &file_tallystick_v1_member_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -429,7 +602,7 @@ func (x *Voucher) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Voucher.ProtoReflect.Descriptor instead.
 func (*Voucher) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{2}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Voucher) GetId() string {
@@ -489,7 +662,7 @@ type Tier struct {
 
 func (x *Tier) Reset() {
 	*x = Tier{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[3]
+	mi := &file_tallystick_v1_member_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -501,7 +674,7 @@ func (x *Tier) String() string {
 func (*Tier) ProtoMessage() {}
 
 func (x *Tier) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[3]
+	mi := &file_tallystick_v1_member_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -514,7 +687,7 @@ func (x *Tier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tier.ProtoReflect.Descriptor instead.
 func (*Tier) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{3}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Tier) GetId() string {
@@ -549,7 +722,7 @@ type GetWalletRequest struct {
 
 func (x *GetWalletRequest) Reset() {
 	*x = GetWalletRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[4]
+	mi := &file_tallystick_v1_member_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -561,7 +734,7 @@ func (x *GetWalletRequest) String() string {
 func (*GetWalletRequest) ProtoMessage() {}
 
 func (x *GetWalletRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[4]
+	mi := &file_tallystick_v1_member_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -574,7 +747,7 @@ func (x *GetWalletRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetWalletRequest.ProtoReflect.Descriptor instead.
 func (*GetWalletRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{4}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetWalletRequest) GetMemberId() string {
@@ -605,7 +778,7 @@ type GetWalletResponse struct {
 
 func (x *GetWalletResponse) Reset() {
 	*x = GetWalletResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[5]
+	mi := &file_tallystick_v1_member_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -617,7 +790,7 @@ func (x *GetWalletResponse) String() string {
 func (*GetWalletResponse) ProtoMessage() {}
 
 func (x *GetWalletResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[5]
+	mi := &file_tallystick_v1_member_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -630,7 +803,7 @@ func (x *GetWalletResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetWalletResponse.ProtoReflect.Descriptor instead.
 func (*GetWalletResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{5}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetWalletResponse) GetMemberId() string {
@@ -679,14 +852,27 @@ func (x *GetWalletResponse) GetDue() map[string]string {
 type ListBenefitsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The member; empty: the credential's own.
-	MemberId      string `protobuf:"bytes,1,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	MemberId string `protobuf:"bytes,1,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	// The kinds asked for; empty: all.
+	Kinds []BenefitKind `protobuf:"varint,2,rep,packed,name=kinds,proto3,enum=tallystick.v1.BenefitKind" json:"kinds,omitempty"`
+	// Whether only what the member can redeem now is asked for.
+	Redeemable bool `protobuf:"varint,3,opt,name=redeemable,proto3" json:"redeemable,omitempty"`
+	// Where the member is; empty: not known.
+	Region string `protobuf:"bytes,4,opt,name=region,proto3" json:"region,omitempty"`
+	// Where it comes from, such as "app" or "billing".
+	Channel string `protobuf:"bytes,5,opt,name=channel,proto3" json:"channel,omitempty"`
+	// How many rows a page has; 0 means 50, more than 200 means 200.
+	PageSize int32 `protobuf:"varint,6,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The last answer's next_page_token; empty: the first page. It is bound to the caller's programme and to the other
+	// fields of the request, page_size excepted: with any of them changed it is refused.
+	PageToken     string `protobuf:"bytes,7,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListBenefitsRequest) Reset() {
 	*x = ListBenefitsRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[6]
+	mi := &file_tallystick_v1_member_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -698,7 +884,7 @@ func (x *ListBenefitsRequest) String() string {
 func (*ListBenefitsRequest) ProtoMessage() {}
 
 func (x *ListBenefitsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[6]
+	mi := &file_tallystick_v1_member_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -711,7 +897,7 @@ func (x *ListBenefitsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBenefitsRequest.ProtoReflect.Descriptor instead.
 func (*ListBenefitsRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{6}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListBenefitsRequest) GetMemberId() string {
@@ -721,18 +907,62 @@ func (x *ListBenefitsRequest) GetMemberId() string {
 	return ""
 }
 
+func (x *ListBenefitsRequest) GetKinds() []BenefitKind {
+	if x != nil {
+		return x.Kinds
+	}
+	return nil
+}
+
+func (x *ListBenefitsRequest) GetRedeemable() bool {
+	if x != nil {
+		return x.Redeemable
+	}
+	return false
+}
+
+func (x *ListBenefitsRequest) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
+}
+
+func (x *ListBenefitsRequest) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *ListBenefitsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListBenefitsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
 // ListBenefitsResponse answers the catalog.
 type ListBenefitsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The active benefits, by code.
-	Benefits      []*Benefit `protobuf:"bytes,1,rep,name=benefits,proto3" json:"benefits,omitempty"`
+	Benefits []*Benefit `protobuf:"bytes,1,rep,name=benefits,proto3" json:"benefits,omitempty"`
+	// Asks for the next page; empty: this was the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListBenefitsResponse) Reset() {
 	*x = ListBenefitsResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[7]
+	mi := &file_tallystick_v1_member_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -744,7 +974,7 @@ func (x *ListBenefitsResponse) String() string {
 func (*ListBenefitsResponse) ProtoMessage() {}
 
 func (x *ListBenefitsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[7]
+	mi := &file_tallystick_v1_member_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -757,12 +987,449 @@ func (x *ListBenefitsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBenefitsResponse.ProtoReflect.Descriptor instead.
 func (*ListBenefitsResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{7}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListBenefitsResponse) GetBenefits() []*Benefit {
 	if x != nil {
 		return x.Benefits
+	}
+	return nil
+}
+
+func (x *ListBenefitsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// CheckEntitlementRequest asks whether a member is entitled to a benefit.
+type CheckEntitlementRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The member; empty: the credential's own, or the one of number.
+	MemberId string `protobuf:"bytes,1,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	// A number of the member, such as the calling subscription's, in place of member_id; for a system's credential.
+	Number string `protobuf:"bytes,2,opt,name=number,proto3" json:"number,omitempty"`
+	// The benefit's code.
+	BenefitId string `protobuf:"bytes,3,opt,name=benefit_id,json=benefitId,proto3" json:"benefit_id,omitempty"`
+	// Where the member is; empty: not known.
+	Region string `protobuf:"bytes,4,opt,name=region,proto3" json:"region,omitempty"`
+	// Where it comes from, such as "app" or "billing".
+	Channel       string `protobuf:"bytes,5,opt,name=channel,proto3" json:"channel,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckEntitlementRequest) Reset() {
+	*x = CheckEntitlementRequest{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckEntitlementRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckEntitlementRequest) ProtoMessage() {}
+
+func (x *CheckEntitlementRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckEntitlementRequest.ProtoReflect.Descriptor instead.
+func (*CheckEntitlementRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CheckEntitlementRequest) GetMemberId() string {
+	if x != nil {
+		return x.MemberId
+	}
+	return ""
+}
+
+func (x *CheckEntitlementRequest) GetNumber() string {
+	if x != nil {
+		return x.Number
+	}
+	return ""
+}
+
+func (x *CheckEntitlementRequest) GetBenefitId() string {
+	if x != nil {
+		return x.BenefitId
+	}
+	return ""
+}
+
+func (x *CheckEntitlementRequest) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
+}
+
+func (x *CheckEntitlementRequest) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+// CheckEntitlementResponse answers whether a member is entitled.
+type CheckEntitlementResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The member.
+	MemberId string `protobuf:"bytes,1,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	// Whether the member is entitled now.
+	Entitled bool `protobuf:"varint,2,opt,name=entitled,proto3" json:"entitled,omitempty"`
+	// Why not.
+	Obstacles []*Obstacle `protobuf:"bytes,3,rep,name=obstacles,proto3" json:"obstacles,omitempty"`
+	// What the service says of itself to this member, such as a queue's class.
+	Parameters    map[string]string `protobuf:"bytes,4,rep,name=parameters,proto3" json:"parameters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckEntitlementResponse) Reset() {
+	*x = CheckEntitlementResponse{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckEntitlementResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckEntitlementResponse) ProtoMessage() {}
+
+func (x *CheckEntitlementResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckEntitlementResponse.ProtoReflect.Descriptor instead.
+func (*CheckEntitlementResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *CheckEntitlementResponse) GetMemberId() string {
+	if x != nil {
+		return x.MemberId
+	}
+	return ""
+}
+
+func (x *CheckEntitlementResponse) GetEntitled() bool {
+	if x != nil {
+		return x.Entitled
+	}
+	return false
+}
+
+func (x *CheckEntitlementResponse) GetObstacles() []*Obstacle {
+	if x != nil {
+		return x.Obstacles
+	}
+	return nil
+}
+
+func (x *CheckEntitlementResponse) GetParameters() map[string]string {
+	if x != nil {
+		return x.Parameters
+	}
+	return nil
+}
+
+// ListAllotmentsRequest asks for a member's allotments.
+type ListAllotmentsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The member; empty: the credential's own.
+	MemberId      string `protobuf:"bytes,1,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAllotmentsRequest) Reset() {
+	*x = ListAllotmentsRequest{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAllotmentsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAllotmentsRequest) ProtoMessage() {}
+
+func (x *ListAllotmentsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAllotmentsRequest.ProtoReflect.Descriptor instead.
+func (*ListAllotmentsRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ListAllotmentsRequest) GetMemberId() string {
+	if x != nil {
+		return x.MemberId
+	}
+	return ""
+}
+
+// Allotment is uses that a tier gives in a period. total = used + pending + left.
+type Allotment struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The unit of its uses.
+	Unit string `protobuf:"bytes,1,opt,name=unit,proto3" json:"unit,omitempty"`
+	// The tier whose total it is; empty without any.
+	TierId string `protobuf:"bytes,2,opt,name=tier_id,json=tierId,proto3" json:"tier_id,omitempty"`
+	// When the period begins.
+	Start *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=start,proto3" json:"start,omitempty"`
+	// When it ends, exclusive.
+	End *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=end,proto3" json:"end,omitempty"`
+	// What there is in the period in all.
+	Total string `protobuf:"bytes,5,opt,name=total,proto3" json:"total,omitempty"`
+	// What was paid with.
+	Used string `protobuf:"bytes,6,opt,name=used,proto3" json:"used,omitempty"`
+	// What is held by what is not decided yet.
+	Pending string `protobuf:"bytes,7,opt,name=pending,proto3" json:"pending,omitempty"`
+	// What can be paid with now.
+	Left string `protobuf:"bytes,8,opt,name=left,proto3" json:"left,omitempty"`
+	// Where what is left is from.
+	Sources       []*AllotmentSource `protobuf:"bytes,9,rep,name=sources,proto3" json:"sources,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Allotment) Reset() {
+	*x = Allotment{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Allotment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Allotment) ProtoMessage() {}
+
+func (x *Allotment) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Allotment.ProtoReflect.Descriptor instead.
+func (*Allotment) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Allotment) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *Allotment) GetTierId() string {
+	if x != nil {
+		return x.TierId
+	}
+	return ""
+}
+
+func (x *Allotment) GetStart() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Start
+	}
+	return nil
+}
+
+func (x *Allotment) GetEnd() *timestamppb.Timestamp {
+	if x != nil {
+		return x.End
+	}
+	return nil
+}
+
+func (x *Allotment) GetTotal() string {
+	if x != nil {
+		return x.Total
+	}
+	return ""
+}
+
+func (x *Allotment) GetUsed() string {
+	if x != nil {
+		return x.Used
+	}
+	return ""
+}
+
+func (x *Allotment) GetPending() string {
+	if x != nil {
+		return x.Pending
+	}
+	return ""
+}
+
+func (x *Allotment) GetLeft() string {
+	if x != nil {
+		return x.Left
+	}
+	return ""
+}
+
+func (x *Allotment) GetSources() []*AllotmentSource {
+	if x != nil {
+		return x.Sources
+	}
+	return nil
+}
+
+// AllotmentSource is a part of what is left of an allotment.
+type AllotmentSource struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "granted" by the member's tier, "due" when it is granted as soon as it is needed, "carried" over from the period before,
+	// or "pooled" from an organisation.
+	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// Until when it can be used.
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// How much.
+	Left          string `protobuf:"bytes,3,opt,name=left,proto3" json:"left,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AllotmentSource) Reset() {
+	*x = AllotmentSource{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AllotmentSource) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AllotmentSource) ProtoMessage() {}
+
+func (x *AllotmentSource) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AllotmentSource.ProtoReflect.Descriptor instead.
+func (*AllotmentSource) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *AllotmentSource) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *AllotmentSource) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *AllotmentSource) GetLeft() string {
+	if x != nil {
+		return x.Left
+	}
+	return ""
+}
+
+// ListAllotmentsResponse answers a member's allotments.
+type ListAllotmentsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order of the programme's document.
+	Allotments    []*Allotment `protobuf:"bytes,1,rep,name=allotments,proto3" json:"allotments,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAllotmentsResponse) Reset() {
+	*x = ListAllotmentsResponse{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAllotmentsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAllotmentsResponse) ProtoMessage() {}
+
+func (x *ListAllotmentsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAllotmentsResponse.ProtoReflect.Descriptor instead.
+func (*ListAllotmentsResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListAllotmentsResponse) GetAllotments() []*Allotment {
+	if x != nil {
+		return x.Allotments
 	}
 	return nil
 }
@@ -774,15 +1441,23 @@ type PreviewRedemptionRequest struct {
 	MemberId string `protobuf:"bytes,1,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
 	// The benefit's code.
 	BenefitId string `protobuf:"bytes,2,opt,name=benefit_id,json=benefitId,proto3" json:"benefit_id,omitempty"`
-	// What to pay with.
-	PayWith       PayWith `protobuf:"varint,3,opt,name=pay_with,json=payWith,proto3,enum=tallystick.v1.PayWith" json:"pay_with,omitempty"`
+	// What to pay with; unspecified: the benefit's own order.
+	PayWith PayWith `protobuf:"varint,3,opt,name=pay_with,json=payWith,proto3,enum=tallystick.v1.PayWith" json:"pay_with,omitempty"`
+	// What the channel has collected for it; absent: no money.
+	Cash *Cash `protobuf:"bytes,4,opt,name=cash,proto3" json:"cash,omitempty"`
+	// The benefit that is chosen, where there is a choice.
+	Choice string `protobuf:"bytes,5,opt,name=choice,proto3" json:"choice,omitempty"`
+	// Where the member is; empty: not known.
+	Region string `protobuf:"bytes,6,opt,name=region,proto3" json:"region,omitempty"`
+	// Where it comes from, such as "app" or "billing".
+	Channel       string `protobuf:"bytes,7,opt,name=channel,proto3" json:"channel,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PreviewRedemptionRequest) Reset() {
 	*x = PreviewRedemptionRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[8]
+	mi := &file_tallystick_v1_member_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -794,7 +1469,7 @@ func (x *PreviewRedemptionRequest) String() string {
 func (*PreviewRedemptionRequest) ProtoMessage() {}
 
 func (x *PreviewRedemptionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[8]
+	mi := &file_tallystick_v1_member_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -807,7 +1482,7 @@ func (x *PreviewRedemptionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewRedemptionRequest.ProtoReflect.Descriptor instead.
 func (*PreviewRedemptionRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{8}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PreviewRedemptionRequest) GetMemberId() string {
@@ -831,6 +1506,34 @@ func (x *PreviewRedemptionRequest) GetPayWith() PayWith {
 	return PayWith_PAY_WITH_UNSPECIFIED
 }
 
+func (x *PreviewRedemptionRequest) GetCash() *Cash {
+	if x != nil {
+		return x.Cash
+	}
+	return nil
+}
+
+func (x *PreviewRedemptionRequest) GetChoice() string {
+	if x != nil {
+		return x.Choice
+	}
+	return ""
+}
+
+func (x *PreviewRedemptionRequest) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
+}
+
+func (x *PreviewRedemptionRequest) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
 // PreviewRedemptionResponse answers what redeeming would do.
 type PreviewRedemptionResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -842,7 +1545,7 @@ type PreviewRedemptionResponse struct {
 
 func (x *PreviewRedemptionResponse) Reset() {
 	*x = PreviewRedemptionResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[9]
+	mi := &file_tallystick_v1_member_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -854,7 +1557,7 @@ func (x *PreviewRedemptionResponse) String() string {
 func (*PreviewRedemptionResponse) ProtoMessage() {}
 
 func (x *PreviewRedemptionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[9]
+	mi := &file_tallystick_v1_member_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -867,7 +1570,7 @@ func (x *PreviewRedemptionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewRedemptionResponse.ProtoReflect.Descriptor instead.
 func (*PreviewRedemptionResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{9}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *PreviewRedemptionResponse) GetTransaction() *Transaction {
@@ -886,17 +1589,23 @@ type RedeemBenefitRequest struct {
 	MemberId string `protobuf:"bytes,2,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
 	// The benefit's code.
 	BenefitId string `protobuf:"bytes,3,opt,name=benefit_id,json=benefitId,proto3" json:"benefit_id,omitempty"`
-	// What to pay with.
+	// What to pay with; unspecified: the benefit's own order.
 	PayWith PayWith `protobuf:"varint,4,opt,name=pay_with,json=payWith,proto3,enum=tallystick.v1.PayWith" json:"pay_with,omitempty"`
 	// Where it comes from, such as "app" or "billing".
-	Channel       string `protobuf:"bytes,5,opt,name=channel,proto3" json:"channel,omitempty"`
+	Channel string `protobuf:"bytes,5,opt,name=channel,proto3" json:"channel,omitempty"`
+	// What the channel has collected for it; absent: no money.
+	Cash *Cash `protobuf:"bytes,6,opt,name=cash,proto3" json:"cash,omitempty"`
+	// The benefit that is chosen, where there is a choice.
+	Choice string `protobuf:"bytes,7,opt,name=choice,proto3" json:"choice,omitempty"`
+	// Where the member is; empty: not known.
+	Region        string `protobuf:"bytes,8,opt,name=region,proto3" json:"region,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RedeemBenefitRequest) Reset() {
 	*x = RedeemBenefitRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[10]
+	mi := &file_tallystick_v1_member_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -908,7 +1617,7 @@ func (x *RedeemBenefitRequest) String() string {
 func (*RedeemBenefitRequest) ProtoMessage() {}
 
 func (x *RedeemBenefitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[10]
+	mi := &file_tallystick_v1_member_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -921,7 +1630,7 @@ func (x *RedeemBenefitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemBenefitRequest.ProtoReflect.Descriptor instead.
 func (*RedeemBenefitRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{10}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RedeemBenefitRequest) GetIdempotencyKey() string {
@@ -959,6 +1668,27 @@ func (x *RedeemBenefitRequest) GetChannel() string {
 	return ""
 }
 
+func (x *RedeemBenefitRequest) GetCash() *Cash {
+	if x != nil {
+		return x.Cash
+	}
+	return nil
+}
+
+func (x *RedeemBenefitRequest) GetChoice() string {
+	if x != nil {
+		return x.Choice
+	}
+	return ""
+}
+
+func (x *RedeemBenefitRequest) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
+}
+
 // RedeemBenefitResponse answers a redemption.
 type RedeemBenefitResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -972,7 +1702,7 @@ type RedeemBenefitResponse struct {
 
 func (x *RedeemBenefitResponse) Reset() {
 	*x = RedeemBenefitResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[11]
+	mi := &file_tallystick_v1_member_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -984,7 +1714,7 @@ func (x *RedeemBenefitResponse) String() string {
 func (*RedeemBenefitResponse) ProtoMessage() {}
 
 func (x *RedeemBenefitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[11]
+	mi := &file_tallystick_v1_member_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -997,7 +1727,7 @@ func (x *RedeemBenefitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemBenefitResponse.ProtoReflect.Descriptor instead.
 func (*RedeemBenefitResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{11}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RedeemBenefitResponse) GetTransaction() *Transaction {
@@ -1033,7 +1763,7 @@ type CancelRedemptionRequest struct {
 
 func (x *CancelRedemptionRequest) Reset() {
 	*x = CancelRedemptionRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[12]
+	mi := &file_tallystick_v1_member_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1045,7 +1775,7 @@ func (x *CancelRedemptionRequest) String() string {
 func (*CancelRedemptionRequest) ProtoMessage() {}
 
 func (x *CancelRedemptionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[12]
+	mi := &file_tallystick_v1_member_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1058,7 +1788,7 @@ func (x *CancelRedemptionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRedemptionRequest.ProtoReflect.Descriptor instead.
 func (*CancelRedemptionRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{12}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CancelRedemptionRequest) GetIdempotencyKey() string {
@@ -1107,7 +1837,7 @@ type CancelRedemptionResponse struct {
 
 func (x *CancelRedemptionResponse) Reset() {
 	*x = CancelRedemptionResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[13]
+	mi := &file_tallystick_v1_member_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1119,7 +1849,7 @@ func (x *CancelRedemptionResponse) String() string {
 func (*CancelRedemptionResponse) ProtoMessage() {}
 
 func (x *CancelRedemptionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[13]
+	mi := &file_tallystick_v1_member_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1132,7 +1862,7 @@ func (x *CancelRedemptionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRedemptionResponse.ProtoReflect.Descriptor instead.
 func (*CancelRedemptionResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{13}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CancelRedemptionResponse) GetTransaction() *Transaction {
@@ -1158,7 +1888,7 @@ type ListVouchersRequest struct {
 
 func (x *ListVouchersRequest) Reset() {
 	*x = ListVouchersRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[14]
+	mi := &file_tallystick_v1_member_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1170,7 +1900,7 @@ func (x *ListVouchersRequest) String() string {
 func (*ListVouchersRequest) ProtoMessage() {}
 
 func (x *ListVouchersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[14]
+	mi := &file_tallystick_v1_member_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1183,7 +1913,7 @@ func (x *ListVouchersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVouchersRequest.ProtoReflect.Descriptor instead.
 func (*ListVouchersRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{14}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListVouchersRequest) GetMemberId() string {
@@ -1220,7 +1950,7 @@ type ListVouchersResponse struct {
 
 func (x *ListVouchersResponse) Reset() {
 	*x = ListVouchersResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[15]
+	mi := &file_tallystick_v1_member_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1232,7 +1962,7 @@ func (x *ListVouchersResponse) String() string {
 func (*ListVouchersResponse) ProtoMessage() {}
 
 func (x *ListVouchersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[15]
+	mi := &file_tallystick_v1_member_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1245,7 +1975,7 @@ func (x *ListVouchersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVouchersResponse.ProtoReflect.Descriptor instead.
 func (*ListVouchersResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{15}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListVouchersResponse) GetVouchers() []*Voucher {
@@ -1284,7 +2014,7 @@ type ListStatementRequest struct {
 
 func (x *ListStatementRequest) Reset() {
 	*x = ListStatementRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[16]
+	mi := &file_tallystick_v1_member_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1296,7 +2026,7 @@ func (x *ListStatementRequest) String() string {
 func (*ListStatementRequest) ProtoMessage() {}
 
 func (x *ListStatementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[16]
+	mi := &file_tallystick_v1_member_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1309,7 +2039,7 @@ func (x *ListStatementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStatementRequest.ProtoReflect.Descriptor instead.
 func (*ListStatementRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{16}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListStatementRequest) GetMemberId() string {
@@ -1367,7 +2097,7 @@ type ListStatementResponse struct {
 
 func (x *ListStatementResponse) Reset() {
 	*x = ListStatementResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[17]
+	mi := &file_tallystick_v1_member_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1379,7 +2109,7 @@ func (x *ListStatementResponse) String() string {
 func (*ListStatementResponse) ProtoMessage() {}
 
 func (x *ListStatementResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[17]
+	mi := &file_tallystick_v1_member_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1392,7 +2122,7 @@ func (x *ListStatementResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStatementResponse.ProtoReflect.Descriptor instead.
 func (*ListStatementResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{17}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListStatementResponse) GetEntries() []*Entry {
@@ -1413,12 +2143,29 @@ var File_tallystick_v1_member_proto protoreflect.FileDescriptor
 
 const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\n" +
-	"\x1atallystick/v1/member.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atallystick/v1/common.proto\x1a\x1atallystick/v1/ledger.proto\"\x84\x01\n" +
+	"\x1atallystick/v1/member.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atallystick/v1/common.proto\x1a\x1atallystick/v1/ledger.proto\"\xc6\x01\n" +
 	"\x05Price\x121\n" +
 	"\bpay_with\x18\x01 \x01(\x0e2\x16.tallystick.v1.PayWithR\apayWith\x12\x12\n" +
 	"\x04unit\x18\x02 \x01(\tR\x04unit\x12\x16\n" +
 	"\x06amount\x18\x03 \x01(\tR\x06amount\x12\x1c\n" +
-	"\tspendable\x18\x04 \x01(\tR\tspendable\"\xbf\x02\n" +
+	"\tspendable\x18\x04 \x01(\tR\tspendable\x12'\n" +
+	"\x04cash\x18\x05 \x01(\v2\x13.tallystick.v1.CashR\x04cash\x12\x17\n" +
+	"\atier_id\x18\x06 \x01(\tR\x06tierId\"\xd1\x01\n" +
+	"\x04Cash\x12=\n" +
+	"\x04unit\x18\x01 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\x04unit\x12I\n" +
+	"\x06amount\x18\x02 \x01(\tB1\xbaH.r,\x10\x01\x18 2&^(0|[1-9][0-9]{0,15})(\\.[0-9]{1,12})?$R\x06amount\x12?\n" +
+	"\x11payment_reference\x18\x03 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x012\b^[!-~]*$R\x10paymentReference\"\x92\x02\n" +
+	"\bObstacle\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\x12>\n" +
+	"\adetails\x18\x02 \x03(\v2$.tallystick.v1.Obstacle.DetailsEntryR\adetails\x128\n" +
+	"\x05hints\x18\x03 \x03(\v2\".tallystick.v1.Obstacle.HintsEntryR\x05hints\x1a:\n" +
+	"\fDetailsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a8\n" +
+	"\n" +
+	"HintsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x83\x04\n" +
 	"\aBenefit\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x127\n" +
 	"\x05names\x18\x02 \x03(\v2!.tallystick.v1.Benefit.NamesEntryR\x05names\x12.\n" +
@@ -1429,9 +2176,17 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"redeemable\x18\x06 \x01(\bR\n" +
 	"redeemable\x12\x1d\n" +
 	"\n" +
-	"blocked_by\x18\a \x01(\tR\tblockedBy\x1a8\n" +
+	"blocked_by\x18\a \x01(\tR\tblockedBy\x127\n" +
+	"\x05terms\x18\b \x03(\v2!.tallystick.v1.Benefit.TermsEntryR\x05terms\x125\n" +
+	"\tobstacles\x18\t \x03(\v2\x17.tallystick.v1.ObstacleR\tobstacles\x12\x18\n" +
+	"\achoices\x18\n" +
+	" \x03(\tR\achoices\x1a8\n" +
 	"\n" +
 	"NamesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a8\n" +
+	"\n" +
+	"TermsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf3\x01\n" +
 	"\aVoucher\x12\x0e\n" +
@@ -1462,27 +2217,80 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\x03due\x18\x06 \x03(\v2).tallystick.v1.GetWalletResponse.DueEntryR\x03due\x1a6\n" +
 	"\bDueEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"N\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8a\x03\n" +
 	"\x13ListBenefitsRequest\x127\n" +
-	"\tmember_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\"J\n" +
+	"\tmember_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\x12C\n" +
+	"\x05kinds\x18\x02 \x03(\x0e2\x1a.tallystick.v1.BenefitKindB\x11\xbaH\x0e\x92\x01\v\x10\x05\"\a\x82\x01\x04\x10\x01 \x00R\x05kinds\x12\x1e\n" +
+	"\n" +
+	"redeemable\x18\x03 \x01(\bR\n" +
+	"redeemable\x12B\n" +
+	"\x06region\x18\x04 \x01(\tB*\xbaH'r%\x18@2!^([A-Za-z0-9][A-Za-z0-9_.:/-]*)?$R\x06region\x120\n" +
+	"\achannel\x18\x05 \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\x12$\n" +
+	"\tpage_size\x18\x06 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x129\n" +
+	"\n" +
+	"page_token\x18\a \x01(\tB\x1a\xbaH\x17r\x15\x18\x80\x042\x10^[A-Za-z0-9_-]*$R\tpageToken\"r\n" +
 	"\x14ListBenefitsResponse\x122\n" +
-	"\bbenefits\x18\x01 \x03(\v2\x16.tallystick.v1.BenefitR\bbenefits\"\xdc\x01\n" +
+	"\bbenefits\x18\x01 \x03(\v2\x16.tallystick.v1.BenefitR\bbenefits\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc9\x02\n" +
+	"\x17CheckEntitlementRequest\x127\n" +
+	"\tmember_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\x125\n" +
+	"\x06number\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18@2\x14^[A-Za-z0-9_.:/+-]*$R\x06number\x12H\n" +
+	"\n" +
+	"benefit_id\x18\x03 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\tbenefitId\x12B\n" +
+	"\x06region\x18\x04 \x01(\tB*\xbaH'r%\x18@2!^([A-Za-z0-9][A-Za-z0-9_.:/-]*)?$R\x06region\x120\n" +
+	"\achannel\x18\x05 \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\"\xa2\x02\n" +
+	"\x18CheckEntitlementResponse\x12\x1b\n" +
+	"\tmember_id\x18\x01 \x01(\tR\bmemberId\x12\x1a\n" +
+	"\bentitled\x18\x02 \x01(\bR\bentitled\x125\n" +
+	"\tobstacles\x18\x03 \x03(\v2\x17.tallystick.v1.ObstacleR\tobstacles\x12W\n" +
+	"\n" +
+	"parameters\x18\x04 \x03(\v27.tallystick.v1.CheckEntitlementResponse.ParametersEntryR\n" +
+	"parameters\x1a=\n" +
+	"\x0fParametersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"P\n" +
+	"\x15ListAllotmentsRequest\x127\n" +
+	"\tmember_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\"\xaa\x02\n" +
+	"\tAllotment\x12\x12\n" +
+	"\x04unit\x18\x01 \x01(\tR\x04unit\x12\x17\n" +
+	"\atier_id\x18\x02 \x01(\tR\x06tierId\x120\n" +
+	"\x05start\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05start\x12,\n" +
+	"\x03end\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x03end\x12\x14\n" +
+	"\x05total\x18\x05 \x01(\tR\x05total\x12\x12\n" +
+	"\x04used\x18\x06 \x01(\tR\x04used\x12\x18\n" +
+	"\apending\x18\a \x01(\tR\apending\x12\x12\n" +
+	"\x04left\x18\b \x01(\tR\x04left\x128\n" +
+	"\asources\x18\t \x03(\v2\x1e.tallystick.v1.AllotmentSourceR\asources\"x\n" +
+	"\x0fAllotmentSource\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x129\n" +
+	"\n" +
+	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x12\n" +
+	"\x04left\x18\x03 \x01(\tR\x04left\"R\n" +
+	"\x16ListAllotmentsResponse\x128\n" +
+	"\n" +
+	"allotments\x18\x01 \x03(\v2\x18.tallystick.v1.AllotmentR\n" +
+	"allotments\"\xbd\x03\n" +
 	"\x18PreviewRedemptionRequest\x127\n" +
 	"\tmember_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\x12H\n" +
 	"\n" +
-	"benefit_id\x18\x02 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\tbenefitId\x12=\n" +
-	"\bpay_with\x18\x03 \x01(\x0e2\x16.tallystick.v1.PayWithB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\apayWith\"Y\n" +
+	"benefit_id\x18\x02 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\tbenefitId\x12;\n" +
+	"\bpay_with\x18\x03 \x01(\x0e2\x16.tallystick.v1.PayWithB\b\xbaH\x05\x82\x01\x02\x10\x01R\apayWith\x12'\n" +
+	"\x04cash\x18\x04 \x01(\v2\x13.tallystick.v1.CashR\x04cash\x12B\n" +
+	"\x06choice\x18\x05 \x01(\tB*\xbaH'r%\x18@2!^([A-Za-z0-9][A-Za-z0-9_.:/-]*)?$R\x06choice\x12B\n" +
+	"\x06region\x18\x06 \x01(\tB*\xbaH'r%\x18@2!^([A-Za-z0-9][A-Za-z0-9_.:/-]*)?$R\x06region\x120\n" +
+	"\achannel\x18\a \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\"Y\n" +
 	"\x19PreviewRedemptionResponse\x12<\n" +
-	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xd3\x02\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\x82\x04\n" +
 	"\x14RedeemBenefitRequest\x12G\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x127\n" +
 	"\tmember_id\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\x12H\n" +
 	"\n" +
-	"benefit_id\x18\x03 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\tbenefitId\x12=\n" +
-	"\bpay_with\x18\x04 \x01(\x0e2\x16.tallystick.v1.PayWithB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\apayWith\x120\n" +
-	"\achannel\x18\x05 \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\"\x87\x01\n" +
+	"benefit_id\x18\x03 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\tbenefitId\x12;\n" +
+	"\bpay_with\x18\x04 \x01(\x0e2\x16.tallystick.v1.PayWithB\b\xbaH\x05\x82\x01\x02\x10\x01R\apayWith\x120\n" +
+	"\achannel\x18\x05 \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\x12'\n" +
+	"\x04cash\x18\x06 \x01(\v2\x13.tallystick.v1.CashR\x04cash\x12B\n" +
+	"\x06choice\x18\a \x01(\tB*\xbaH'r%\x18@2!^([A-Za-z0-9][A-Za-z0-9_.:/-]*)?$R\x06choice\x12B\n" +
+	"\x06region\x18\b \x01(\tB*\xbaH'r%\x18@2!^([A-Za-z0-9][A-Za-z0-9_.:/-]*)?$R\x06region\"\x87\x01\n" +
 	"\x15RedeemBenefitResponse\x12<\n" +
 	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\x120\n" +
 	"\avoucher\x18\x02 \x01(\v2\x16.tallystick.v1.VoucherR\avoucher\"\x90\x02\n" +
@@ -1534,10 +2342,12 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\x14VOUCHER_STATE_ISSUED\x10\x01\x12\x1a\n" +
 	"\x16VOUCHER_STATE_REDEEMED\x10\x02\x12\x19\n" +
 	"\x15VOUCHER_STATE_EXPIRED\x10\x03\x12\x1a\n" +
-	"\x16VOUCHER_STATE_CANCELED\x10\x042\xaf\x05\n" +
+	"\x16VOUCHER_STATE_CANCELED\x10\x042\xfd\x06\n" +
 	"\rMemberService\x12S\n" +
 	"\tGetWallet\x12\x1f.tallystick.v1.GetWalletRequest\x1a .tallystick.v1.GetWalletResponse\"\x03\x90\x02\x01\x12\\\n" +
-	"\fListBenefits\x12\".tallystick.v1.ListBenefitsRequest\x1a#.tallystick.v1.ListBenefitsResponse\"\x03\x90\x02\x01\x12k\n" +
+	"\fListBenefits\x12\".tallystick.v1.ListBenefitsRequest\x1a#.tallystick.v1.ListBenefitsResponse\"\x03\x90\x02\x01\x12h\n" +
+	"\x10CheckEntitlement\x12&.tallystick.v1.CheckEntitlementRequest\x1a'.tallystick.v1.CheckEntitlementResponse\"\x03\x90\x02\x01\x12b\n" +
+	"\x0eListAllotments\x12$.tallystick.v1.ListAllotmentsRequest\x1a%.tallystick.v1.ListAllotmentsResponse\"\x03\x90\x02\x01\x12k\n" +
 	"\x11PreviewRedemption\x12'.tallystick.v1.PreviewRedemptionRequest\x1a(.tallystick.v1.PreviewRedemptionResponse\"\x03\x90\x02\x01\x12Z\n" +
 	"\rRedeemBenefit\x12#.tallystick.v1.RedeemBenefitRequest\x1a$.tallystick.v1.RedeemBenefitResponse\x12c\n" +
 	"\x10CancelRedemption\x12&.tallystick.v1.CancelRedemptionRequest\x1a'.tallystick.v1.CancelRedemptionResponse\x12\\\n" +
@@ -1557,80 +2367,111 @@ func file_tallystick_v1_member_proto_rawDescGZIP() []byte {
 }
 
 var file_tallystick_v1_member_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_tallystick_v1_member_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_tallystick_v1_member_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_tallystick_v1_member_proto_goTypes = []any{
 	(BenefitKind)(0),                  // 0: tallystick.v1.BenefitKind
 	(PayWith)(0),                      // 1: tallystick.v1.PayWith
 	(VoucherState)(0),                 // 2: tallystick.v1.VoucherState
 	(*Price)(nil),                     // 3: tallystick.v1.Price
-	(*Benefit)(nil),                   // 4: tallystick.v1.Benefit
-	(*Voucher)(nil),                   // 5: tallystick.v1.Voucher
-	(*Tier)(nil),                      // 6: tallystick.v1.Tier
-	(*GetWalletRequest)(nil),          // 7: tallystick.v1.GetWalletRequest
-	(*GetWalletResponse)(nil),         // 8: tallystick.v1.GetWalletResponse
-	(*ListBenefitsRequest)(nil),       // 9: tallystick.v1.ListBenefitsRequest
-	(*ListBenefitsResponse)(nil),      // 10: tallystick.v1.ListBenefitsResponse
-	(*PreviewRedemptionRequest)(nil),  // 11: tallystick.v1.PreviewRedemptionRequest
-	(*PreviewRedemptionResponse)(nil), // 12: tallystick.v1.PreviewRedemptionResponse
-	(*RedeemBenefitRequest)(nil),      // 13: tallystick.v1.RedeemBenefitRequest
-	(*RedeemBenefitResponse)(nil),     // 14: tallystick.v1.RedeemBenefitResponse
-	(*CancelRedemptionRequest)(nil),   // 15: tallystick.v1.CancelRedemptionRequest
-	(*CancelRedemptionResponse)(nil),  // 16: tallystick.v1.CancelRedemptionResponse
-	(*ListVouchersRequest)(nil),       // 17: tallystick.v1.ListVouchersRequest
-	(*ListVouchersResponse)(nil),      // 18: tallystick.v1.ListVouchersResponse
-	(*ListStatementRequest)(nil),      // 19: tallystick.v1.ListStatementRequest
-	(*ListStatementResponse)(nil),     // 20: tallystick.v1.ListStatementResponse
-	nil,                               // 21: tallystick.v1.Benefit.NamesEntry
-	nil,                               // 22: tallystick.v1.Tier.NamesEntry
-	nil,                               // 23: tallystick.v1.GetWalletResponse.DueEntry
-	(*timestamppb.Timestamp)(nil),     // 24: google.protobuf.Timestamp
-	(*Balance)(nil),                   // 25: tallystick.v1.Balance
-	(*Transaction)(nil),               // 26: tallystick.v1.Transaction
-	(*Entry)(nil),                     // 27: tallystick.v1.Entry
+	(*Cash)(nil),                      // 4: tallystick.v1.Cash
+	(*Obstacle)(nil),                  // 5: tallystick.v1.Obstacle
+	(*Benefit)(nil),                   // 6: tallystick.v1.Benefit
+	(*Voucher)(nil),                   // 7: tallystick.v1.Voucher
+	(*Tier)(nil),                      // 8: tallystick.v1.Tier
+	(*GetWalletRequest)(nil),          // 9: tallystick.v1.GetWalletRequest
+	(*GetWalletResponse)(nil),         // 10: tallystick.v1.GetWalletResponse
+	(*ListBenefitsRequest)(nil),       // 11: tallystick.v1.ListBenefitsRequest
+	(*ListBenefitsResponse)(nil),      // 12: tallystick.v1.ListBenefitsResponse
+	(*CheckEntitlementRequest)(nil),   // 13: tallystick.v1.CheckEntitlementRequest
+	(*CheckEntitlementResponse)(nil),  // 14: tallystick.v1.CheckEntitlementResponse
+	(*ListAllotmentsRequest)(nil),     // 15: tallystick.v1.ListAllotmentsRequest
+	(*Allotment)(nil),                 // 16: tallystick.v1.Allotment
+	(*AllotmentSource)(nil),           // 17: tallystick.v1.AllotmentSource
+	(*ListAllotmentsResponse)(nil),    // 18: tallystick.v1.ListAllotmentsResponse
+	(*PreviewRedemptionRequest)(nil),  // 19: tallystick.v1.PreviewRedemptionRequest
+	(*PreviewRedemptionResponse)(nil), // 20: tallystick.v1.PreviewRedemptionResponse
+	(*RedeemBenefitRequest)(nil),      // 21: tallystick.v1.RedeemBenefitRequest
+	(*RedeemBenefitResponse)(nil),     // 22: tallystick.v1.RedeemBenefitResponse
+	(*CancelRedemptionRequest)(nil),   // 23: tallystick.v1.CancelRedemptionRequest
+	(*CancelRedemptionResponse)(nil),  // 24: tallystick.v1.CancelRedemptionResponse
+	(*ListVouchersRequest)(nil),       // 25: tallystick.v1.ListVouchersRequest
+	(*ListVouchersResponse)(nil),      // 26: tallystick.v1.ListVouchersResponse
+	(*ListStatementRequest)(nil),      // 27: tallystick.v1.ListStatementRequest
+	(*ListStatementResponse)(nil),     // 28: tallystick.v1.ListStatementResponse
+	nil,                               // 29: tallystick.v1.Obstacle.DetailsEntry
+	nil,                               // 30: tallystick.v1.Obstacle.HintsEntry
+	nil,                               // 31: tallystick.v1.Benefit.NamesEntry
+	nil,                               // 32: tallystick.v1.Benefit.TermsEntry
+	nil,                               // 33: tallystick.v1.Tier.NamesEntry
+	nil,                               // 34: tallystick.v1.GetWalletResponse.DueEntry
+	nil,                               // 35: tallystick.v1.CheckEntitlementResponse.ParametersEntry
+	(*timestamppb.Timestamp)(nil),     // 36: google.protobuf.Timestamp
+	(*Balance)(nil),                   // 37: tallystick.v1.Balance
+	(*Transaction)(nil),               // 38: tallystick.v1.Transaction
+	(*Entry)(nil),                     // 39: tallystick.v1.Entry
 }
 var file_tallystick_v1_member_proto_depIdxs = []int32{
 	1,  // 0: tallystick.v1.Price.pay_with:type_name -> tallystick.v1.PayWith
-	21, // 1: tallystick.v1.Benefit.names:type_name -> tallystick.v1.Benefit.NamesEntry
-	0,  // 2: tallystick.v1.Benefit.kind:type_name -> tallystick.v1.BenefitKind
-	3,  // 3: tallystick.v1.Benefit.prices:type_name -> tallystick.v1.Price
-	2,  // 4: tallystick.v1.Voucher.state:type_name -> tallystick.v1.VoucherState
-	24, // 5: tallystick.v1.Voucher.issued_at:type_name -> google.protobuf.Timestamp
-	24, // 6: tallystick.v1.Voucher.expires_at:type_name -> google.protobuf.Timestamp
-	22, // 7: tallystick.v1.Tier.names:type_name -> tallystick.v1.Tier.NamesEntry
-	6,  // 8: tallystick.v1.GetWalletResponse.tier:type_name -> tallystick.v1.Tier
-	6,  // 9: tallystick.v1.GetWalletResponse.next_tier:type_name -> tallystick.v1.Tier
-	25, // 10: tallystick.v1.GetWalletResponse.balances:type_name -> tallystick.v1.Balance
-	23, // 11: tallystick.v1.GetWalletResponse.due:type_name -> tallystick.v1.GetWalletResponse.DueEntry
-	4,  // 12: tallystick.v1.ListBenefitsResponse.benefits:type_name -> tallystick.v1.Benefit
-	1,  // 13: tallystick.v1.PreviewRedemptionRequest.pay_with:type_name -> tallystick.v1.PayWith
-	26, // 14: tallystick.v1.PreviewRedemptionResponse.transaction:type_name -> tallystick.v1.Transaction
-	1,  // 15: tallystick.v1.RedeemBenefitRequest.pay_with:type_name -> tallystick.v1.PayWith
-	26, // 16: tallystick.v1.RedeemBenefitResponse.transaction:type_name -> tallystick.v1.Transaction
-	5,  // 17: tallystick.v1.RedeemBenefitResponse.voucher:type_name -> tallystick.v1.Voucher
-	26, // 18: tallystick.v1.CancelRedemptionResponse.transaction:type_name -> tallystick.v1.Transaction
-	5,  // 19: tallystick.v1.ListVouchersResponse.vouchers:type_name -> tallystick.v1.Voucher
-	24, // 20: tallystick.v1.ListStatementRequest.from:type_name -> google.protobuf.Timestamp
-	24, // 21: tallystick.v1.ListStatementRequest.to:type_name -> google.protobuf.Timestamp
-	27, // 22: tallystick.v1.ListStatementResponse.entries:type_name -> tallystick.v1.Entry
-	7,  // 23: tallystick.v1.MemberService.GetWallet:input_type -> tallystick.v1.GetWalletRequest
-	9,  // 24: tallystick.v1.MemberService.ListBenefits:input_type -> tallystick.v1.ListBenefitsRequest
-	11, // 25: tallystick.v1.MemberService.PreviewRedemption:input_type -> tallystick.v1.PreviewRedemptionRequest
-	13, // 26: tallystick.v1.MemberService.RedeemBenefit:input_type -> tallystick.v1.RedeemBenefitRequest
-	15, // 27: tallystick.v1.MemberService.CancelRedemption:input_type -> tallystick.v1.CancelRedemptionRequest
-	17, // 28: tallystick.v1.MemberService.ListVouchers:input_type -> tallystick.v1.ListVouchersRequest
-	19, // 29: tallystick.v1.MemberService.ListStatement:input_type -> tallystick.v1.ListStatementRequest
-	8,  // 30: tallystick.v1.MemberService.GetWallet:output_type -> tallystick.v1.GetWalletResponse
-	10, // 31: tallystick.v1.MemberService.ListBenefits:output_type -> tallystick.v1.ListBenefitsResponse
-	12, // 32: tallystick.v1.MemberService.PreviewRedemption:output_type -> tallystick.v1.PreviewRedemptionResponse
-	14, // 33: tallystick.v1.MemberService.RedeemBenefit:output_type -> tallystick.v1.RedeemBenefitResponse
-	16, // 34: tallystick.v1.MemberService.CancelRedemption:output_type -> tallystick.v1.CancelRedemptionResponse
-	18, // 35: tallystick.v1.MemberService.ListVouchers:output_type -> tallystick.v1.ListVouchersResponse
-	20, // 36: tallystick.v1.MemberService.ListStatement:output_type -> tallystick.v1.ListStatementResponse
-	30, // [30:37] is the sub-list for method output_type
-	23, // [23:30] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	4,  // 1: tallystick.v1.Price.cash:type_name -> tallystick.v1.Cash
+	29, // 2: tallystick.v1.Obstacle.details:type_name -> tallystick.v1.Obstacle.DetailsEntry
+	30, // 3: tallystick.v1.Obstacle.hints:type_name -> tallystick.v1.Obstacle.HintsEntry
+	31, // 4: tallystick.v1.Benefit.names:type_name -> tallystick.v1.Benefit.NamesEntry
+	0,  // 5: tallystick.v1.Benefit.kind:type_name -> tallystick.v1.BenefitKind
+	3,  // 6: tallystick.v1.Benefit.prices:type_name -> tallystick.v1.Price
+	32, // 7: tallystick.v1.Benefit.terms:type_name -> tallystick.v1.Benefit.TermsEntry
+	5,  // 8: tallystick.v1.Benefit.obstacles:type_name -> tallystick.v1.Obstacle
+	2,  // 9: tallystick.v1.Voucher.state:type_name -> tallystick.v1.VoucherState
+	36, // 10: tallystick.v1.Voucher.issued_at:type_name -> google.protobuf.Timestamp
+	36, // 11: tallystick.v1.Voucher.expires_at:type_name -> google.protobuf.Timestamp
+	33, // 12: tallystick.v1.Tier.names:type_name -> tallystick.v1.Tier.NamesEntry
+	8,  // 13: tallystick.v1.GetWalletResponse.tier:type_name -> tallystick.v1.Tier
+	8,  // 14: tallystick.v1.GetWalletResponse.next_tier:type_name -> tallystick.v1.Tier
+	37, // 15: tallystick.v1.GetWalletResponse.balances:type_name -> tallystick.v1.Balance
+	34, // 16: tallystick.v1.GetWalletResponse.due:type_name -> tallystick.v1.GetWalletResponse.DueEntry
+	0,  // 17: tallystick.v1.ListBenefitsRequest.kinds:type_name -> tallystick.v1.BenefitKind
+	6,  // 18: tallystick.v1.ListBenefitsResponse.benefits:type_name -> tallystick.v1.Benefit
+	5,  // 19: tallystick.v1.CheckEntitlementResponse.obstacles:type_name -> tallystick.v1.Obstacle
+	35, // 20: tallystick.v1.CheckEntitlementResponse.parameters:type_name -> tallystick.v1.CheckEntitlementResponse.ParametersEntry
+	36, // 21: tallystick.v1.Allotment.start:type_name -> google.protobuf.Timestamp
+	36, // 22: tallystick.v1.Allotment.end:type_name -> google.protobuf.Timestamp
+	17, // 23: tallystick.v1.Allotment.sources:type_name -> tallystick.v1.AllotmentSource
+	36, // 24: tallystick.v1.AllotmentSource.expires_at:type_name -> google.protobuf.Timestamp
+	16, // 25: tallystick.v1.ListAllotmentsResponse.allotments:type_name -> tallystick.v1.Allotment
+	1,  // 26: tallystick.v1.PreviewRedemptionRequest.pay_with:type_name -> tallystick.v1.PayWith
+	4,  // 27: tallystick.v1.PreviewRedemptionRequest.cash:type_name -> tallystick.v1.Cash
+	38, // 28: tallystick.v1.PreviewRedemptionResponse.transaction:type_name -> tallystick.v1.Transaction
+	1,  // 29: tallystick.v1.RedeemBenefitRequest.pay_with:type_name -> tallystick.v1.PayWith
+	4,  // 30: tallystick.v1.RedeemBenefitRequest.cash:type_name -> tallystick.v1.Cash
+	38, // 31: tallystick.v1.RedeemBenefitResponse.transaction:type_name -> tallystick.v1.Transaction
+	7,  // 32: tallystick.v1.RedeemBenefitResponse.voucher:type_name -> tallystick.v1.Voucher
+	38, // 33: tallystick.v1.CancelRedemptionResponse.transaction:type_name -> tallystick.v1.Transaction
+	7,  // 34: tallystick.v1.ListVouchersResponse.vouchers:type_name -> tallystick.v1.Voucher
+	36, // 35: tallystick.v1.ListStatementRequest.from:type_name -> google.protobuf.Timestamp
+	36, // 36: tallystick.v1.ListStatementRequest.to:type_name -> google.protobuf.Timestamp
+	39, // 37: tallystick.v1.ListStatementResponse.entries:type_name -> tallystick.v1.Entry
+	9,  // 38: tallystick.v1.MemberService.GetWallet:input_type -> tallystick.v1.GetWalletRequest
+	11, // 39: tallystick.v1.MemberService.ListBenefits:input_type -> tallystick.v1.ListBenefitsRequest
+	13, // 40: tallystick.v1.MemberService.CheckEntitlement:input_type -> tallystick.v1.CheckEntitlementRequest
+	15, // 41: tallystick.v1.MemberService.ListAllotments:input_type -> tallystick.v1.ListAllotmentsRequest
+	19, // 42: tallystick.v1.MemberService.PreviewRedemption:input_type -> tallystick.v1.PreviewRedemptionRequest
+	21, // 43: tallystick.v1.MemberService.RedeemBenefit:input_type -> tallystick.v1.RedeemBenefitRequest
+	23, // 44: tallystick.v1.MemberService.CancelRedemption:input_type -> tallystick.v1.CancelRedemptionRequest
+	25, // 45: tallystick.v1.MemberService.ListVouchers:input_type -> tallystick.v1.ListVouchersRequest
+	27, // 46: tallystick.v1.MemberService.ListStatement:input_type -> tallystick.v1.ListStatementRequest
+	10, // 47: tallystick.v1.MemberService.GetWallet:output_type -> tallystick.v1.GetWalletResponse
+	12, // 48: tallystick.v1.MemberService.ListBenefits:output_type -> tallystick.v1.ListBenefitsResponse
+	14, // 49: tallystick.v1.MemberService.CheckEntitlement:output_type -> tallystick.v1.CheckEntitlementResponse
+	18, // 50: tallystick.v1.MemberService.ListAllotments:output_type -> tallystick.v1.ListAllotmentsResponse
+	20, // 51: tallystick.v1.MemberService.PreviewRedemption:output_type -> tallystick.v1.PreviewRedemptionResponse
+	22, // 52: tallystick.v1.MemberService.RedeemBenefit:output_type -> tallystick.v1.RedeemBenefitResponse
+	24, // 53: tallystick.v1.MemberService.CancelRedemption:output_type -> tallystick.v1.CancelRedemptionResponse
+	26, // 54: tallystick.v1.MemberService.ListVouchers:output_type -> tallystick.v1.ListVouchersResponse
+	28, // 55: tallystick.v1.MemberService.ListStatement:output_type -> tallystick.v1.ListStatementResponse
+	47, // [47:56] is the sub-list for method output_type
+	38, // [38:47] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_tallystick_v1_member_proto_init() }
@@ -1646,7 +2487,7 @@ func file_tallystick_v1_member_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tallystick_v1_member_proto_rawDesc), len(file_tallystick_v1_member_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   21,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

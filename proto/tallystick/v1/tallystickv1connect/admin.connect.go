@@ -61,6 +61,12 @@ const (
 	// AdminServiceDeleteWebhookProcedure is the fully-qualified name of the AdminService's
 	// DeleteWebhook RPC.
 	AdminServiceDeleteWebhookProcedure = "/tallystick.v1.AdminService/DeleteWebhook"
+	// AdminServiceAssignAllotmentProcedure is the fully-qualified name of the AdminService's
+	// AssignAllotment RPC.
+	AdminServiceAssignAllotmentProcedure = "/tallystick.v1.AdminService/AssignAllotment"
+	// AdminServiceRevokeAllotmentProcedure is the fully-qualified name of the AdminService's
+	// RevokeAllotment RPC.
+	AdminServiceRevokeAllotmentProcedure = "/tallystick.v1.AdminService/RevokeAllotment"
 )
 
 // AdminServiceClient is a client for the tallystick.v1.AdminService service.
@@ -100,6 +106,14 @@ type AdminServiceClient interface {
 	// DeleteWebhook ends an endpoint. A retry with the same key succeeds; deleting it under another key is not_found.
 	// Reasons: IDEMPOTENCY_KEY_REUSED (failed_precondition), NOT_FOUND (not_found).
 	DeleteWebhook(context.Context, *v1.DeleteWebhookRequest) (*v1.DeleteWebhookResponse, error)
+	// AssignAllotment gives uses of an organisation's allotment to a person who belongs to it.
+	// Reasons: INVALID_FIELD, AMOUNT_OUT_OF_RANGE (invalid_argument), IDEMPOTENCY_KEY_REUSED, NOT_ELIGIBLE,
+	// INSUFFICIENT_POINTS, MEMBER_FROZEN, MEMBER_TERMINATED (failed_precondition).
+	AssignAllotment(context.Context, *v1.AssignAllotmentRequest) (*v1.AssignAllotmentResponse, error)
+	// RevokeAllotment takes an assignment back to the organisation, as far as it is not used.
+	// Reasons: NOT_FOUND (not_found), AMOUNT_OUT_OF_RANGE (invalid_argument), IDEMPOTENCY_KEY_REUSED, INSUFFICIENT_POINTS,
+	// ALREADY_REVERSED, REVERSAL_EXCEEDS_REST (failed_precondition).
+	RevokeAllotment(context.Context, *v1.RevokeAllotmentRequest) (*v1.RevokeAllotmentResponse, error)
 }
 
 // NewAdminServiceClient constructs a client for the tallystick.v1.AdminService service. By default,
@@ -174,6 +188,18 @@ func NewAdminServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(adminServiceMethods.ByName("DeleteWebhook")),
 			connect.WithClientOptions(opts...),
 		),
+		assignAllotment: connect.NewClient[v1.AssignAllotmentRequest, v1.AssignAllotmentResponse](
+			httpClient,
+			baseURL+AdminServiceAssignAllotmentProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("AssignAllotment")),
+			connect.WithClientOptions(opts...),
+		),
+		revokeAllotment: connect.NewClient[v1.RevokeAllotmentRequest, v1.RevokeAllotmentResponse](
+			httpClient,
+			baseURL+AdminServiceRevokeAllotmentProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("RevokeAllotment")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -189,6 +215,8 @@ type adminServiceClient struct {
 	replayWebhook       *connect.Client[v1.ReplayWebhookRequest, v1.ReplayWebhookResponse]
 	resumeWebhook       *connect.Client[v1.ResumeWebhookRequest, v1.ResumeWebhookResponse]
 	deleteWebhook       *connect.Client[v1.DeleteWebhookRequest, v1.DeleteWebhookResponse]
+	assignAllotment     *connect.Client[v1.AssignAllotmentRequest, v1.AssignAllotmentResponse]
+	revokeAllotment     *connect.Client[v1.RevokeAllotmentRequest, v1.RevokeAllotmentResponse]
 }
 
 // FreezeMember calls tallystick.v1.AdminService.FreezeMember.
@@ -281,6 +309,24 @@ func (c *adminServiceClient) DeleteWebhook(ctx context.Context, req *v1.DeleteWe
 	return nil, err
 }
 
+// AssignAllotment calls tallystick.v1.AdminService.AssignAllotment.
+func (c *adminServiceClient) AssignAllotment(ctx context.Context, req *v1.AssignAllotmentRequest) (*v1.AssignAllotmentResponse, error) {
+	response, err := c.assignAllotment.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RevokeAllotment calls tallystick.v1.AdminService.RevokeAllotment.
+func (c *adminServiceClient) RevokeAllotment(ctx context.Context, req *v1.RevokeAllotmentRequest) (*v1.RevokeAllotmentResponse, error) {
+	response, err := c.revokeAllotment.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // AdminServiceHandler is an implementation of the tallystick.v1.AdminService service.
 type AdminServiceHandler interface {
 	// FreezeMember stops every unit from leaving a member's wallet and holds, except to breakage.
@@ -318,6 +364,14 @@ type AdminServiceHandler interface {
 	// DeleteWebhook ends an endpoint. A retry with the same key succeeds; deleting it under another key is not_found.
 	// Reasons: IDEMPOTENCY_KEY_REUSED (failed_precondition), NOT_FOUND (not_found).
 	DeleteWebhook(context.Context, *v1.DeleteWebhookRequest) (*v1.DeleteWebhookResponse, error)
+	// AssignAllotment gives uses of an organisation's allotment to a person who belongs to it.
+	// Reasons: INVALID_FIELD, AMOUNT_OUT_OF_RANGE (invalid_argument), IDEMPOTENCY_KEY_REUSED, NOT_ELIGIBLE,
+	// INSUFFICIENT_POINTS, MEMBER_FROZEN, MEMBER_TERMINATED (failed_precondition).
+	AssignAllotment(context.Context, *v1.AssignAllotmentRequest) (*v1.AssignAllotmentResponse, error)
+	// RevokeAllotment takes an assignment back to the organisation, as far as it is not used.
+	// Reasons: NOT_FOUND (not_found), AMOUNT_OUT_OF_RANGE (invalid_argument), IDEMPOTENCY_KEY_REUSED, INSUFFICIENT_POINTS,
+	// ALREADY_REVERSED, REVERSAL_EXCEEDS_REST (failed_precondition).
+	RevokeAllotment(context.Context, *v1.RevokeAllotmentRequest) (*v1.RevokeAllotmentResponse, error)
 }
 
 // NewAdminServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -388,6 +442,18 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(adminServiceMethods.ByName("DeleteWebhook")),
 		connect.WithHandlerOptions(opts...),
 	)
+	adminServiceAssignAllotmentHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceAssignAllotmentProcedure,
+		svc.AssignAllotment,
+		connect.WithSchema(adminServiceMethods.ByName("AssignAllotment")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceRevokeAllotmentHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceRevokeAllotmentProcedure,
+		svc.RevokeAllotment,
+		connect.WithSchema(adminServiceMethods.ByName("RevokeAllotment")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/tallystick.v1.AdminService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case AdminServiceFreezeMemberProcedure:
@@ -410,6 +476,10 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 			adminServiceResumeWebhookHandler.ServeHTTP(w, r)
 		case AdminServiceDeleteWebhookProcedure:
 			adminServiceDeleteWebhookHandler.ServeHTTP(w, r)
+		case AdminServiceAssignAllotmentProcedure:
+			adminServiceAssignAllotmentHandler.ServeHTTP(w, r)
+		case AdminServiceRevokeAllotmentProcedure:
+			adminServiceRevokeAllotmentHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -457,4 +527,12 @@ func (UnimplementedAdminServiceHandler) ResumeWebhook(context.Context, *v1.Resum
 
 func (UnimplementedAdminServiceHandler) DeleteWebhook(context.Context, *v1.DeleteWebhookRequest) (*v1.DeleteWebhookResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.DeleteWebhook is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) AssignAllotment(context.Context, *v1.AssignAllotmentRequest) (*v1.AssignAllotmentResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.AssignAllotment is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) RevokeAllotment(context.Context, *v1.RevokeAllotmentRequest) (*v1.RevokeAllotmentResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.RevokeAllotment is not implemented"))
 }

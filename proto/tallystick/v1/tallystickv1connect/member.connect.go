@@ -38,6 +38,12 @@ const (
 	// MemberServiceListBenefitsProcedure is the fully-qualified name of the MemberService's
 	// ListBenefits RPC.
 	MemberServiceListBenefitsProcedure = "/tallystick.v1.MemberService/ListBenefits"
+	// MemberServiceCheckEntitlementProcedure is the fully-qualified name of the MemberService's
+	// CheckEntitlement RPC.
+	MemberServiceCheckEntitlementProcedure = "/tallystick.v1.MemberService/CheckEntitlement"
+	// MemberServiceListAllotmentsProcedure is the fully-qualified name of the MemberService's
+	// ListAllotments RPC.
+	MemberServiceListAllotmentsProcedure = "/tallystick.v1.MemberService/ListAllotments"
 	// MemberServicePreviewRedemptionProcedure is the fully-qualified name of the MemberService's
 	// PreviewRedemption RPC.
 	MemberServicePreviewRedemptionProcedure = "/tallystick.v1.MemberService/PreviewRedemption"
@@ -60,9 +66,17 @@ type MemberServiceClient interface {
 	// GetWallet reads everything a member has, unit by unit, and the member's tier.
 	// Reasons: NOT_FOUND (not_found).
 	GetWallet(context.Context, *v1.GetWalletRequest) (*v1.GetWalletResponse, error)
-	// ListBenefits reads the catalog as the member sees it: what each benefit costs and whether the member may have it.
-	// Reasons: NOT_FOUND (not_found).
+	// ListBenefits reads the catalog as the member sees it, by code: what each benefit costs and whether the member may have
+	// it, with everything that stands in the way and the smallest change that would help.
+	// Reasons: NOT_FOUND (not_found), PAGE_TOKEN_INVALID (invalid_argument).
 	ListBenefits(context.Context, *v1.ListBenefitsRequest) (*v1.ListBenefitsResponse, error)
+	// CheckEntitlement answers whether a member is entitled to a benefit now, and how a service is rendered to the member. It
+	// uses nothing up.
+	// Reasons: NOT_FOUND (not_found).
+	CheckEntitlement(context.Context, *v1.CheckEntitlementRequest) (*v1.CheckEntitlementResponse, error)
+	// ListAllotments reads what the member's tiers give in the periods of now: total, used, pending and left.
+	// Reasons: NOT_FOUND (not_found).
+	ListAllotments(context.Context, *v1.ListAllotmentsRequest) (*v1.ListAllotmentsResponse, error)
 	// PreviewRedemption tells what redeeming a benefit would do now, by the same code that does it. Nothing is recorded.
 	// Reasons: as RedeemBenefit.
 	PreviewRedemption(context.Context, *v1.PreviewRedemptionRequest) (*v1.PreviewRedemptionResponse, error)
@@ -109,6 +123,20 @@ func NewMemberServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		checkEntitlement: connect.NewClient[v1.CheckEntitlementRequest, v1.CheckEntitlementResponse](
+			httpClient,
+			baseURL+MemberServiceCheckEntitlementProcedure,
+			connect.WithSchema(memberServiceMethods.ByName("CheckEntitlement")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		listAllotments: connect.NewClient[v1.ListAllotmentsRequest, v1.ListAllotmentsResponse](
+			httpClient,
+			baseURL+MemberServiceListAllotmentsProcedure,
+			connect.WithSchema(memberServiceMethods.ByName("ListAllotments")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		previewRedemption: connect.NewClient[v1.PreviewRedemptionRequest, v1.PreviewRedemptionResponse](
 			httpClient,
 			baseURL+MemberServicePreviewRedemptionProcedure,
@@ -149,6 +177,8 @@ func NewMemberServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 type memberServiceClient struct {
 	getWallet         *connect.Client[v1.GetWalletRequest, v1.GetWalletResponse]
 	listBenefits      *connect.Client[v1.ListBenefitsRequest, v1.ListBenefitsResponse]
+	checkEntitlement  *connect.Client[v1.CheckEntitlementRequest, v1.CheckEntitlementResponse]
+	listAllotments    *connect.Client[v1.ListAllotmentsRequest, v1.ListAllotmentsResponse]
 	previewRedemption *connect.Client[v1.PreviewRedemptionRequest, v1.PreviewRedemptionResponse]
 	redeemBenefit     *connect.Client[v1.RedeemBenefitRequest, v1.RedeemBenefitResponse]
 	cancelRedemption  *connect.Client[v1.CancelRedemptionRequest, v1.CancelRedemptionResponse]
@@ -168,6 +198,24 @@ func (c *memberServiceClient) GetWallet(ctx context.Context, req *v1.GetWalletRe
 // ListBenefits calls tallystick.v1.MemberService.ListBenefits.
 func (c *memberServiceClient) ListBenefits(ctx context.Context, req *v1.ListBenefitsRequest) (*v1.ListBenefitsResponse, error) {
 	response, err := c.listBenefits.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// CheckEntitlement calls tallystick.v1.MemberService.CheckEntitlement.
+func (c *memberServiceClient) CheckEntitlement(ctx context.Context, req *v1.CheckEntitlementRequest) (*v1.CheckEntitlementResponse, error) {
+	response, err := c.checkEntitlement.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListAllotments calls tallystick.v1.MemberService.ListAllotments.
+func (c *memberServiceClient) ListAllotments(ctx context.Context, req *v1.ListAllotmentsRequest) (*v1.ListAllotmentsResponse, error) {
+	response, err := c.listAllotments.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -224,9 +272,17 @@ type MemberServiceHandler interface {
 	// GetWallet reads everything a member has, unit by unit, and the member's tier.
 	// Reasons: NOT_FOUND (not_found).
 	GetWallet(context.Context, *v1.GetWalletRequest) (*v1.GetWalletResponse, error)
-	// ListBenefits reads the catalog as the member sees it: what each benefit costs and whether the member may have it.
-	// Reasons: NOT_FOUND (not_found).
+	// ListBenefits reads the catalog as the member sees it, by code: what each benefit costs and whether the member may have
+	// it, with everything that stands in the way and the smallest change that would help.
+	// Reasons: NOT_FOUND (not_found), PAGE_TOKEN_INVALID (invalid_argument).
 	ListBenefits(context.Context, *v1.ListBenefitsRequest) (*v1.ListBenefitsResponse, error)
+	// CheckEntitlement answers whether a member is entitled to a benefit now, and how a service is rendered to the member. It
+	// uses nothing up.
+	// Reasons: NOT_FOUND (not_found).
+	CheckEntitlement(context.Context, *v1.CheckEntitlementRequest) (*v1.CheckEntitlementResponse, error)
+	// ListAllotments reads what the member's tiers give in the periods of now: total, used, pending and left.
+	// Reasons: NOT_FOUND (not_found).
+	ListAllotments(context.Context, *v1.ListAllotmentsRequest) (*v1.ListAllotmentsResponse, error)
 	// PreviewRedemption tells what redeeming a benefit would do now, by the same code that does it. Nothing is recorded.
 	// Reasons: as RedeemBenefit.
 	PreviewRedemption(context.Context, *v1.PreviewRedemptionRequest) (*v1.PreviewRedemptionResponse, error)
@@ -269,6 +325,20 @@ func NewMemberServiceHandler(svc MemberServiceHandler, opts ...connect.HandlerOp
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	memberServiceCheckEntitlementHandler := connect.NewUnaryHandlerSimple(
+		MemberServiceCheckEntitlementProcedure,
+		svc.CheckEntitlement,
+		connect.WithSchema(memberServiceMethods.ByName("CheckEntitlement")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	memberServiceListAllotmentsHandler := connect.NewUnaryHandlerSimple(
+		MemberServiceListAllotmentsProcedure,
+		svc.ListAllotments,
+		connect.WithSchema(memberServiceMethods.ByName("ListAllotments")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	memberServicePreviewRedemptionHandler := connect.NewUnaryHandlerSimple(
 		MemberServicePreviewRedemptionProcedure,
 		svc.PreviewRedemption,
@@ -308,6 +378,10 @@ func NewMemberServiceHandler(svc MemberServiceHandler, opts ...connect.HandlerOp
 			memberServiceGetWalletHandler.ServeHTTP(w, r)
 		case MemberServiceListBenefitsProcedure:
 			memberServiceListBenefitsHandler.ServeHTTP(w, r)
+		case MemberServiceCheckEntitlementProcedure:
+			memberServiceCheckEntitlementHandler.ServeHTTP(w, r)
+		case MemberServiceListAllotmentsProcedure:
+			memberServiceListAllotmentsHandler.ServeHTTP(w, r)
 		case MemberServicePreviewRedemptionProcedure:
 			memberServicePreviewRedemptionHandler.ServeHTTP(w, r)
 		case MemberServiceRedeemBenefitProcedure:
@@ -333,6 +407,14 @@ func (UnimplementedMemberServiceHandler) GetWallet(context.Context, *v1.GetWalle
 
 func (UnimplementedMemberServiceHandler) ListBenefits(context.Context, *v1.ListBenefitsRequest) (*v1.ListBenefitsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MemberService.ListBenefits is not implemented"))
+}
+
+func (UnimplementedMemberServiceHandler) CheckEntitlement(context.Context, *v1.CheckEntitlementRequest) (*v1.CheckEntitlementResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MemberService.CheckEntitlement is not implemented"))
+}
+
+func (UnimplementedMemberServiceHandler) ListAllotments(context.Context, *v1.ListAllotmentsRequest) (*v1.ListAllotmentsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MemberService.ListAllotments is not implemented"))
 }
 
 func (UnimplementedMemberServiceHandler) PreviewRedemption(context.Context, *v1.PreviewRedemptionRequest) (*v1.PreviewRedemptionResponse, error) {
