@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"tallystick/internal/db"
+	"tallystick/internal/document"
 	"tallystick/internal/outbox"
 	"tallystick/ledger"
 )
@@ -31,6 +32,7 @@ const (
 	reasonRequestMalformed    = "REQUEST_MALFORMED"
 	reasonInvalidField        = string(ledger.InvalidField)
 	reasonPageTokenInvalid    = "PAGE_TOKEN_INVALID"
+	reasonInvalidDocument     = "INVALID_DOCUMENT"
 	reasonContention          = "CONTENTION"
 	reasonOutcomeUnknown      = "OUTCOME_UNKNOWN"
 	reasonDatabaseUnavailable = "DATABASE_UNAVAILABLE"
@@ -73,6 +75,9 @@ func toRefusal(err error) *refusal {
 		if code, known := codes[ledger.Reasons[no.Reason]]; known {
 			return &refusal{code: code, reason: string(no.Reason), metadata: no.Detail}
 		}
+	}
+	if wrong, ok := errors.AsType[*document.InvalidError](err); ok {
+		return invalidDocument(wrong)
 	}
 	switch state := db.State(err); {
 	case errors.Is(err, db.ErrOutcomeUnknown):

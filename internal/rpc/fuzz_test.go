@@ -51,7 +51,7 @@ var samples = map[string]string{
 	"idempotency_key": "fuzz-1", "member_id": "m1", "from_member_id": "m1", "to_member_id": "m2", "unit": "points",
 	"amount": "5", "reason": "why", "benefit_id": "pass", "code": "0123456789ABCDEF",
 	"url": "https://93.184.216.34/", "reference": "order-1", "channel": "app", "fund": "programme", "outlet": "gate-4",
-	"kind": "bill", "name": "plan", "text": "p588", "gifted": "1", "paid_in_points": "1",
+	"document": document, "kind": "bill", "name": "plan", "text": "p588", "gifted": "1", "paid_in_points": "1",
 }
 
 // sample is a message that its handler takes seriously: every field has a value that is allowed.

@@ -41,7 +41,7 @@ func TestAServerHasTheLimitsThatAreDocumented(t *testing.T) {
 		if reports[path] {
 			want.deadline = time.Minute
 		}
-		if path == api.LedgerServicePostBatchProcedure {
+		if path == api.LedgerServicePostBatchProcedure || path == api.AdminServiceApplyProgrammeProcedure {
 			want.maxBytes = 1 << 20
 		}
 		if got := procedureOf(path); got.deadline != want.deadline || got.maxBytes != want.maxBytes {

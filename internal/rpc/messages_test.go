@@ -15,7 +15,7 @@ import (
 func TestEveryReasonHasASentenceForPeopleInBothLanguages(t *testing.T) {
 	reasons := append(constants(t, "errors.go", "Reason"),
 		reasonCredentialMissing, reasonCredentialInvalid, reasonNotPermitted, reasonRateLimited, reasonTooManyInFlight,
-		reasonRequestTooLarge, reasonRequestMalformed, reasonPageTokenInvalid, reasonContention, reasonOutcomeUnknown,
+		reasonRequestTooLarge, reasonRequestMalformed, reasonPageTokenInvalid, reasonInvalidDocument, reasonContention, reasonOutcomeUnknown,
 		reasonDatabaseUnavailable, reasonDatabaseBusy, reasonNameServer, reasonDeadlineExceeded, reasonCanceled, reasonInternal)
 	han := regexp.MustCompile(`\p{Han}`)
 	for _, reason := range reasons {

@@ -88,6 +88,12 @@ var procedures = map[string]procedure{
 	api.FinanceServiceListRollForwardLegsProcedure: report(auth.Finance),
 	api.FinanceServiceSetOpenPeriodProcedure:       open(auth.Finance),
 
+	api.AdminServiceApplyProgrammeProcedure: {
+		roles: []auth.Role{auth.Operator}, deadline: callTime, maxBytes: batchBytes,
+	},
+	api.AdminServiceGetProgrammeProcedure:          open(auth.Operator),
+	api.AdminServiceListProgrammeVersionsProcedure: open(auth.Operator),
+
 	api.AdminServiceFreezeMemberProcedure:        open(auth.Operator),
 	api.AdminServiceUnfreezeMemberProcedure:      open(auth.Operator),
 	api.AdminServiceMoveClockProcedure:           open(auth.Operator),

@@ -23,6 +23,63 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// ChangeKind says what became of a value of a document.
+type ChangeKind int32
+
+const (
+	// Never sent.
+	ChangeKind_CHANGE_KIND_UNSPECIFIED ChangeKind = 0
+	// It is new.
+	ChangeKind_CHANGE_KIND_ADDED ChangeKind = 1
+	// It is gone.
+	ChangeKind_CHANGE_KIND_REMOVED ChangeKind = 2
+	// It is another.
+	ChangeKind_CHANGE_KIND_CHANGED ChangeKind = 3
+)
+
+// Enum value maps for ChangeKind.
+var (
+	ChangeKind_name = map[int32]string{
+		0: "CHANGE_KIND_UNSPECIFIED",
+		1: "CHANGE_KIND_ADDED",
+		2: "CHANGE_KIND_REMOVED",
+		3: "CHANGE_KIND_CHANGED",
+	}
+	ChangeKind_value = map[string]int32{
+		"CHANGE_KIND_UNSPECIFIED": 0,
+		"CHANGE_KIND_ADDED":       1,
+		"CHANGE_KIND_REMOVED":     2,
+		"CHANGE_KIND_CHANGED":     3,
+	}
+)
+
+func (x ChangeKind) Enum() *ChangeKind {
+	p := new(ChangeKind)
+	*p = x
+	return p
+}
+
+func (x ChangeKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ChangeKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_tallystick_v1_admin_proto_enumTypes[0].Descriptor()
+}
+
+func (ChangeKind) Type() protoreflect.EnumType {
+	return &file_tallystick_v1_admin_proto_enumTypes[0]
+}
+
+func (x ChangeKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ChangeKind.Descriptor instead.
+func (ChangeKind) EnumDescriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{0}
+}
+
 // WebhookState says whether an endpoint gets events.
 type WebhookState int32
 
@@ -60,11 +117,11 @@ func (x WebhookState) String() string {
 }
 
 func (WebhookState) Descriptor() protoreflect.EnumDescriptor {
-	return file_tallystick_v1_admin_proto_enumTypes[0].Descriptor()
+	return file_tallystick_v1_admin_proto_enumTypes[1].Descriptor()
 }
 
 func (WebhookState) Type() protoreflect.EnumType {
-	return &file_tallystick_v1_admin_proto_enumTypes[0]
+	return &file_tallystick_v1_admin_proto_enumTypes[1]
 }
 
 func (x WebhookState) Number() protoreflect.EnumNumber {
@@ -73,7 +130,686 @@ func (x WebhookState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use WebhookState.Descriptor instead.
 func (WebhookState) EnumDescriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{1}
+}
+
+// ProgrammeVersion is the record of one version of the programme's document.
+type ProgrammeVersion struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its number, which transactions name as rule_version: from 1 on, without a gap.
+	Version int64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	// When it was applied, by the database's clock, also in a sandbox. Absent in a preview.
+	AppliedAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=applied_at,json=appliedAt,proto3" json:"applied_at,omitempty"`
+	// Who applied it: the holder of a credential, or "cli/" and the operator's name. Empty in a preview.
+	AppliedBy string `protobuf:"bytes,3,opt,name=applied_by,json=appliedBy,proto3" json:"applied_by,omitempty"`
+	// SHA-256 in hexadecimal over this record, its document and the hash of the version before. Empty in a preview.
+	Hash          string `protobuf:"bytes,4,opt,name=hash,proto3" json:"hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProgrammeVersion) Reset() {
+	*x = ProgrammeVersion{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProgrammeVersion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProgrammeVersion) ProtoMessage() {}
+
+func (x *ProgrammeVersion) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProgrammeVersion.ProtoReflect.Descriptor instead.
+func (*ProgrammeVersion) Descriptor() ([]byte, []int) {
 	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *ProgrammeVersion) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *ProgrammeVersion) GetAppliedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AppliedAt
+	}
+	return nil
+}
+
+func (x *ProgrammeVersion) GetAppliedBy() string {
+	if x != nil {
+		return x.AppliedBy
+	}
+	return ""
+}
+
+func (x *ProgrammeVersion) GetHash() string {
+	if x != nil {
+		return x.Hash
+	}
+	return ""
+}
+
+// DocumentChange is one value in which two documents differ. Layout and comments do not count.
+type DocumentChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What became of it.
+	Kind ChangeKind `protobuf:"varint,1,opt,name=kind,proto3,enum=tallystick.v1.ChangeKind" json:"kind,omitempty"`
+	// Where it stands, by the codes of things, such as benefits[tea].prices.points.
+	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	// The value before; empty when it was added.
+	From string `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
+	// The value after; empty when it was removed.
+	To            string `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DocumentChange) Reset() {
+	*x = DocumentChange{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DocumentChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DocumentChange) ProtoMessage() {}
+
+func (x *DocumentChange) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DocumentChange.ProtoReflect.Descriptor instead.
+func (*DocumentChange) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *DocumentChange) GetKind() ChangeKind {
+	if x != nil {
+		return x.Kind
+	}
+	return ChangeKind_CHANGE_KIND_UNSPECIFIED
+}
+
+func (x *DocumentChange) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *DocumentChange) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *DocumentChange) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+// Publication is an amount of rights that goes into a benefit's stock, once, under a name.
+type Publication struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The benefit.
+	BenefitId string `protobuf:"bytes,1,opt,name=benefit_id,json=benefitId,proto3" json:"benefit_id,omitempty"`
+	// The publication's name in the document.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// The tier that it is kept for; empty: for everybody.
+	Tier string `protobuf:"bytes,3,opt,name=tier,proto3" json:"tier,omitempty"`
+	// How many rights.
+	Amount        string `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Publication) Reset() {
+	*x = Publication{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Publication) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Publication) ProtoMessage() {}
+
+func (x *Publication) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Publication.ProtoReflect.Descriptor instead.
+func (*Publication) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Publication) GetBenefitId() string {
+	if x != nil {
+		return x.BenefitId
+	}
+	return ""
+}
+
+func (x *Publication) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Publication) GetTier() string {
+	if x != nil {
+		return x.Tier
+	}
+	return ""
+}
+
+func (x *Publication) GetAmount() string {
+	if x != nil {
+		return x.Amount
+	}
+	return ""
+}
+
+// InvalidDocument is the detail of INVALID_DOCUMENT: what is wrong in a programme's document, by line. Of very many long
+// mistakes the last are left out; the metadata's "mistakes" counts all that were found.
+type InvalidDocument struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The mistakes.
+	Mistakes      []*DocumentMistake `protobuf:"bytes,1,rep,name=mistakes,proto3" json:"mistakes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InvalidDocument) Reset() {
+	*x = InvalidDocument{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InvalidDocument) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InvalidDocument) ProtoMessage() {}
+
+func (x *InvalidDocument) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InvalidDocument.ProtoReflect.Descriptor instead.
+func (*InvalidDocument) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *InvalidDocument) GetMistakes() []*DocumentMistake {
+	if x != nil {
+		return x.Mistakes
+	}
+	return nil
+}
+
+// DocumentMistake is one thing that is wrong in a document.
+type DocumentMistake struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The line, from 1 on.
+	Line int32 `protobuf:"varint,1,opt,name=line,proto3" json:"line,omitempty"`
+	// Where it stands, such as tiers.ladder[gold].from; empty for the document as a whole.
+	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	// What is wrong, in English.
+	Problem string `protobuf:"bytes,3,opt,name=problem,proto3" json:"problem,omitempty"`
+	// What would be right, in English.
+	Fix           string `protobuf:"bytes,4,opt,name=fix,proto3" json:"fix,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DocumentMistake) Reset() {
+	*x = DocumentMistake{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DocumentMistake) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DocumentMistake) ProtoMessage() {}
+
+func (x *DocumentMistake) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DocumentMistake.ProtoReflect.Descriptor instead.
+func (*DocumentMistake) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *DocumentMistake) GetLine() int32 {
+	if x != nil {
+		return x.Line
+	}
+	return 0
+}
+
+func (x *DocumentMistake) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *DocumentMistake) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+func (x *DocumentMistake) GetFix() string {
+	if x != nil {
+		return x.Fix
+	}
+	return ""
+}
+
+// ApplyProgrammeRequest asks to apply a document.
+type ApplyProgrammeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The whole document: YAML, at most 786,432 bytes.
+	Document string `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
+	// The version that the document was made from, when it must still be the current one; 0: any.
+	ExpectedVersion int64 `protobuf:"varint,2,opt,name=expected_version,json=expectedVersion,proto3" json:"expected_version,omitempty"`
+	// Whether to try only: the answer is what would happen now, nothing is recorded.
+	Preview       bool `protobuf:"varint,3,opt,name=preview,proto3" json:"preview,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApplyProgrammeRequest) Reset() {
+	*x = ApplyProgrammeRequest{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApplyProgrammeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApplyProgrammeRequest) ProtoMessage() {}
+
+func (x *ApplyProgrammeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApplyProgrammeRequest.ProtoReflect.Descriptor instead.
+func (*ApplyProgrammeRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ApplyProgrammeRequest) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *ApplyProgrammeRequest) GetExpectedVersion() int64 {
+	if x != nil {
+		return x.ExpectedVersion
+	}
+	return 0
+}
+
+func (x *ApplyProgrammeRequest) GetPreview() bool {
+	if x != nil {
+		return x.Preview
+	}
+	return false
+}
+
+// ApplyProgrammeResponse answers an application.
+type ApplyProgrammeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version that the document is, or would be.
+	Version *ProgrammeVersion `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	// What makes the document that was current into this one: none for the same document again.
+	Changes []*DocumentChange `protobuf:"bytes,2,rep,name=changes,proto3" json:"changes,omitempty"`
+	// What was published now, or would be.
+	Publishes     []*Publication `protobuf:"bytes,3,rep,name=publishes,proto3" json:"publishes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApplyProgrammeResponse) Reset() {
+	*x = ApplyProgrammeResponse{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApplyProgrammeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApplyProgrammeResponse) ProtoMessage() {}
+
+func (x *ApplyProgrammeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApplyProgrammeResponse.ProtoReflect.Descriptor instead.
+func (*ApplyProgrammeResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ApplyProgrammeResponse) GetVersion() *ProgrammeVersion {
+	if x != nil {
+		return x.Version
+	}
+	return nil
+}
+
+func (x *ApplyProgrammeResponse) GetChanges() []*DocumentChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *ApplyProgrammeResponse) GetPublishes() []*Publication {
+	if x != nil {
+		return x.Publishes
+	}
+	return nil
+}
+
+// GetProgrammeRequest asks for a document.
+type GetProgrammeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version; 0: the current one.
+	Version       int64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetProgrammeRequest) Reset() {
+	*x = GetProgrammeRequest{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetProgrammeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetProgrammeRequest) ProtoMessage() {}
+
+func (x *GetProgrammeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetProgrammeRequest.ProtoReflect.Descriptor instead.
+func (*GetProgrammeRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *GetProgrammeRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+// GetProgrammeResponse answers a document.
+type GetProgrammeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version.
+	Version *ProgrammeVersion `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	// Its document.
+	Document      string `protobuf:"bytes,2,opt,name=document,proto3" json:"document,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetProgrammeResponse) Reset() {
+	*x = GetProgrammeResponse{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetProgrammeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetProgrammeResponse) ProtoMessage() {}
+
+func (x *GetProgrammeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetProgrammeResponse.ProtoReflect.Descriptor instead.
+func (*GetProgrammeResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *GetProgrammeResponse) GetVersion() *ProgrammeVersion {
+	if x != nil {
+		return x.Version
+	}
+	return nil
+}
+
+func (x *GetProgrammeResponse) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+// ListProgrammeVersionsRequest asks for the versions.
+type ListProgrammeVersionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many rows a page has; 0 means 50, more than 200 means 200.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The last answer's next_page_token; empty: the first page. It is bound to the caller's programme and to the other
+	// fields of the request, page_size excepted: with any of them changed it is refused.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListProgrammeVersionsRequest) Reset() {
+	*x = ListProgrammeVersionsRequest{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListProgrammeVersionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListProgrammeVersionsRequest) ProtoMessage() {}
+
+func (x *ListProgrammeVersionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListProgrammeVersionsRequest.ProtoReflect.Descriptor instead.
+func (*ListProgrammeVersionsRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ListProgrammeVersionsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListProgrammeVersionsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListProgrammeVersionsResponse answers a page of versions.
+type ListProgrammeVersionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The versions, the newest first.
+	Versions []*ProgrammeVersion `protobuf:"bytes,1,rep,name=versions,proto3" json:"versions,omitempty"`
+	// The page_token of the next page; empty: this is the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListProgrammeVersionsResponse) Reset() {
+	*x = ListProgrammeVersionsResponse{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListProgrammeVersionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListProgrammeVersionsResponse) ProtoMessage() {}
+
+func (x *ListProgrammeVersionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListProgrammeVersionsResponse.ProtoReflect.Descriptor instead.
+func (*ListProgrammeVersionsResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ListProgrammeVersionsResponse) GetVersions() []*ProgrammeVersion {
+	if x != nil {
+		return x.Versions
+	}
+	return nil
+}
+
+func (x *ListProgrammeVersionsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 // FreezeMemberRequest asks to freeze a member.
@@ -93,7 +829,7 @@ type FreezeMemberRequest struct {
 
 func (x *FreezeMemberRequest) Reset() {
 	*x = FreezeMemberRequest{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[0]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -105,7 +841,7 @@ func (x *FreezeMemberRequest) String() string {
 func (*FreezeMemberRequest) ProtoMessage() {}
 
 func (x *FreezeMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[0]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -118,7 +854,7 @@ func (x *FreezeMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreezeMemberRequest.ProtoReflect.Descriptor instead.
 func (*FreezeMemberRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{0}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *FreezeMemberRequest) GetIdempotencyKey() string {
@@ -160,7 +896,7 @@ type FreezeMemberResponse struct {
 
 func (x *FreezeMemberResponse) Reset() {
 	*x = FreezeMemberResponse{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[1]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -172,7 +908,7 @@ func (x *FreezeMemberResponse) String() string {
 func (*FreezeMemberResponse) ProtoMessage() {}
 
 func (x *FreezeMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[1]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -185,7 +921,7 @@ func (x *FreezeMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreezeMemberResponse.ProtoReflect.Descriptor instead.
 func (*FreezeMemberResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{1}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *FreezeMemberResponse) GetTransaction() *Transaction {
@@ -212,7 +948,7 @@ type UnfreezeMemberRequest struct {
 
 func (x *UnfreezeMemberRequest) Reset() {
 	*x = UnfreezeMemberRequest{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[2]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -224,7 +960,7 @@ func (x *UnfreezeMemberRequest) String() string {
 func (*UnfreezeMemberRequest) ProtoMessage() {}
 
 func (x *UnfreezeMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[2]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -237,7 +973,7 @@ func (x *UnfreezeMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnfreezeMemberRequest.ProtoReflect.Descriptor instead.
 func (*UnfreezeMemberRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{2}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *UnfreezeMemberRequest) GetIdempotencyKey() string {
@@ -279,7 +1015,7 @@ type UnfreezeMemberResponse struct {
 
 func (x *UnfreezeMemberResponse) Reset() {
 	*x = UnfreezeMemberResponse{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[3]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -291,7 +1027,7 @@ func (x *UnfreezeMemberResponse) String() string {
 func (*UnfreezeMemberResponse) ProtoMessage() {}
 
 func (x *UnfreezeMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[3]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -304,7 +1040,7 @@ func (x *UnfreezeMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnfreezeMemberResponse.ProtoReflect.Descriptor instead.
 func (*UnfreezeMemberResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{3}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *UnfreezeMemberResponse) GetTransaction() *Transaction {
@@ -329,7 +1065,7 @@ type MoveClockRequest struct {
 
 func (x *MoveClockRequest) Reset() {
 	*x = MoveClockRequest{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[4]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -341,7 +1077,7 @@ func (x *MoveClockRequest) String() string {
 func (*MoveClockRequest) ProtoMessage() {}
 
 func (x *MoveClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[4]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -354,7 +1090,7 @@ func (x *MoveClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveClockRequest.ProtoReflect.Descriptor instead.
 func (*MoveClockRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{4}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *MoveClockRequest) GetIdempotencyKey() string {
@@ -389,7 +1125,7 @@ type MoveClockResponse struct {
 
 func (x *MoveClockResponse) Reset() {
 	*x = MoveClockResponse{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[5]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -401,7 +1137,7 @@ func (x *MoveClockResponse) String() string {
 func (*MoveClockResponse) ProtoMessage() {}
 
 func (x *MoveClockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[5]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -414,7 +1150,7 @@ func (x *MoveClockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveClockResponse.ProtoReflect.Descriptor instead.
 func (*MoveClockResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{5}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *MoveClockResponse) GetTransaction() *Transaction {
@@ -449,7 +1185,7 @@ type RedateLotsRequest struct {
 
 func (x *RedateLotsRequest) Reset() {
 	*x = RedateLotsRequest{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[6]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -461,7 +1197,7 @@ func (x *RedateLotsRequest) String() string {
 func (*RedateLotsRequest) ProtoMessage() {}
 
 func (x *RedateLotsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[6]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -474,7 +1210,7 @@ func (x *RedateLotsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedateLotsRequest.ProtoReflect.Descriptor instead.
 func (*RedateLotsRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{6}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RedateLotsRequest) GetIdempotencyKey() string {
@@ -544,7 +1280,7 @@ type RedateLotsResponse struct {
 
 func (x *RedateLotsResponse) Reset() {
 	*x = RedateLotsResponse{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[7]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -556,7 +1292,7 @@ func (x *RedateLotsResponse) String() string {
 func (*RedateLotsResponse) ProtoMessage() {}
 
 func (x *RedateLotsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[7]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -569,7 +1305,7 @@ func (x *RedateLotsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedateLotsResponse.ProtoReflect.Descriptor instead.
 func (*RedateLotsResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{7}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RedateLotsResponse) GetTransaction() *Transaction {
@@ -592,7 +1328,7 @@ type StripePosition struct {
 
 func (x *StripePosition) Reset() {
 	*x = StripePosition{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[8]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -604,7 +1340,7 @@ func (x *StripePosition) String() string {
 func (*StripePosition) ProtoMessage() {}
 
 func (x *StripePosition) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[8]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -617,7 +1353,7 @@ func (x *StripePosition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StripePosition.ProtoReflect.Descriptor instead.
 func (*StripePosition) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{8}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StripePosition) GetStripe() int32 {
@@ -661,7 +1397,7 @@ type Webhook struct {
 
 func (x *Webhook) Reset() {
 	*x = Webhook{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[9]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -673,7 +1409,7 @@ func (x *Webhook) String() string {
 func (*Webhook) ProtoMessage() {}
 
 func (x *Webhook) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[9]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -686,7 +1422,7 @@ func (x *Webhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Webhook.ProtoReflect.Descriptor instead.
 func (*Webhook) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{9}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Webhook) GetId() string {
@@ -765,7 +1501,7 @@ type CreateWebhookRequest struct {
 
 func (x *CreateWebhookRequest) Reset() {
 	*x = CreateWebhookRequest{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[10]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -777,7 +1513,7 @@ func (x *CreateWebhookRequest) String() string {
 func (*CreateWebhookRequest) ProtoMessage() {}
 
 func (x *CreateWebhookRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[10]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -790,7 +1526,7 @@ func (x *CreateWebhookRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateWebhookRequest.ProtoReflect.Descriptor instead.
 func (*CreateWebhookRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{10}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CreateWebhookRequest) GetIdempotencyKey() string {
@@ -820,7 +1556,7 @@ type CreateWebhookResponse struct {
 
 func (x *CreateWebhookResponse) Reset() {
 	*x = CreateWebhookResponse{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[11]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -832,7 +1568,7 @@ func (x *CreateWebhookResponse) String() string {
 func (*CreateWebhookResponse) ProtoMessage() {}
 
 func (x *CreateWebhookResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[11]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -845,7 +1581,7 @@ func (x *CreateWebhookResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateWebhookResponse.ProtoReflect.Descriptor instead.
 func (*CreateWebhookResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{11}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CreateWebhookResponse) GetWebhook() *Webhook {
@@ -871,7 +1607,7 @@ type ListWebhooksRequest struct {
 
 func (x *ListWebhooksRequest) Reset() {
 	*x = ListWebhooksRequest{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[12]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -883,7 +1619,7 @@ func (x *ListWebhooksRequest) String() string {
 func (*ListWebhooksRequest) ProtoMessage() {}
 
 func (x *ListWebhooksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[12]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -896,7 +1632,7 @@ func (x *ListWebhooksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWebhooksRequest.ProtoReflect.Descriptor instead.
 func (*ListWebhooksRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{12}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{23}
 }
 
 // ListWebhooksResponse answers the endpoints.
@@ -910,7 +1646,7 @@ type ListWebhooksResponse struct {
 
 func (x *ListWebhooksResponse) Reset() {
 	*x = ListWebhooksResponse{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[13]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -922,7 +1658,7 @@ func (x *ListWebhooksResponse) String() string {
 func (*ListWebhooksResponse) ProtoMessage() {}
 
 func (x *ListWebhooksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[13]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -935,7 +1671,7 @@ func (x *ListWebhooksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWebhooksResponse.ProtoReflect.Descriptor instead.
 func (*ListWebhooksResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{13}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListWebhooksResponse) GetWebhooks() []*Webhook {
@@ -958,7 +1694,7 @@ type RotateWebhookSecretRequest struct {
 
 func (x *RotateWebhookSecretRequest) Reset() {
 	*x = RotateWebhookSecretRequest{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[14]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -970,7 +1706,7 @@ func (x *RotateWebhookSecretRequest) String() string {
 func (*RotateWebhookSecretRequest) ProtoMessage() {}
 
 func (x *RotateWebhookSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[14]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -983,7 +1719,7 @@ func (x *RotateWebhookSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateWebhookSecretRequest.ProtoReflect.Descriptor instead.
 func (*RotateWebhookSecretRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{14}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RotateWebhookSecretRequest) GetWebhookId() string {
@@ -1011,7 +1747,7 @@ type RotateWebhookSecretResponse struct {
 
 func (x *RotateWebhookSecretResponse) Reset() {
 	*x = RotateWebhookSecretResponse{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[15]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1023,7 +1759,7 @@ func (x *RotateWebhookSecretResponse) String() string {
 func (*RotateWebhookSecretResponse) ProtoMessage() {}
 
 func (x *RotateWebhookSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[15]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1036,7 +1772,7 @@ func (x *RotateWebhookSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateWebhookSecretResponse.ProtoReflect.Descriptor instead.
 func (*RotateWebhookSecretResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{15}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RotateWebhookSecretResponse) GetSecret() string {
@@ -1061,7 +1797,7 @@ type ReplayWebhookRequest struct {
 
 func (x *ReplayWebhookRequest) Reset() {
 	*x = ReplayWebhookRequest{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[16]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1073,7 +1809,7 @@ func (x *ReplayWebhookRequest) String() string {
 func (*ReplayWebhookRequest) ProtoMessage() {}
 
 func (x *ReplayWebhookRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[16]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1086,7 +1822,7 @@ func (x *ReplayWebhookRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayWebhookRequest.ProtoReflect.Descriptor instead.
 func (*ReplayWebhookRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{16}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ReplayWebhookRequest) GetWebhookId() string {
@@ -1121,7 +1857,7 @@ type ReplayWebhookResponse struct {
 
 func (x *ReplayWebhookResponse) Reset() {
 	*x = ReplayWebhookResponse{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[17]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1133,7 +1869,7 @@ func (x *ReplayWebhookResponse) String() string {
 func (*ReplayWebhookResponse) ProtoMessage() {}
 
 func (x *ReplayWebhookResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[17]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1146,7 +1882,7 @@ func (x *ReplayWebhookResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayWebhookResponse.ProtoReflect.Descriptor instead.
 func (*ReplayWebhookResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{17}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ReplayWebhookResponse) GetWebhook() *Webhook {
@@ -1169,7 +1905,7 @@ type ResumeWebhookRequest struct {
 
 func (x *ResumeWebhookRequest) Reset() {
 	*x = ResumeWebhookRequest{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[18]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1181,7 +1917,7 @@ func (x *ResumeWebhookRequest) String() string {
 func (*ResumeWebhookRequest) ProtoMessage() {}
 
 func (x *ResumeWebhookRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[18]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1194,7 +1930,7 @@ func (x *ResumeWebhookRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeWebhookRequest.ProtoReflect.Descriptor instead.
 func (*ResumeWebhookRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{18}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ResumeWebhookRequest) GetWebhookId() string {
@@ -1222,7 +1958,7 @@ type ResumeWebhookResponse struct {
 
 func (x *ResumeWebhookResponse) Reset() {
 	*x = ResumeWebhookResponse{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[19]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1234,7 +1970,7 @@ func (x *ResumeWebhookResponse) String() string {
 func (*ResumeWebhookResponse) ProtoMessage() {}
 
 func (x *ResumeWebhookResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[19]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1247,7 +1983,7 @@ func (x *ResumeWebhookResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeWebhookResponse.ProtoReflect.Descriptor instead.
 func (*ResumeWebhookResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{19}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ResumeWebhookResponse) GetWebhook() *Webhook {
@@ -1270,7 +2006,7 @@ type DeleteWebhookRequest struct {
 
 func (x *DeleteWebhookRequest) Reset() {
 	*x = DeleteWebhookRequest{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[20]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1282,7 +2018,7 @@ func (x *DeleteWebhookRequest) String() string {
 func (*DeleteWebhookRequest) ProtoMessage() {}
 
 func (x *DeleteWebhookRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[20]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1295,7 +2031,7 @@ func (x *DeleteWebhookRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteWebhookRequest.ProtoReflect.Descriptor instead.
 func (*DeleteWebhookRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{20}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DeleteWebhookRequest) GetWebhookId() string {
@@ -1321,7 +2057,7 @@ type DeleteWebhookResponse struct {
 
 func (x *DeleteWebhookResponse) Reset() {
 	*x = DeleteWebhookResponse{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[21]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1333,7 +2069,7 @@ func (x *DeleteWebhookResponse) String() string {
 func (*DeleteWebhookResponse) ProtoMessage() {}
 
 func (x *DeleteWebhookResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[21]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1346,7 +2082,7 @@ func (x *DeleteWebhookResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteWebhookResponse.ProtoReflect.Descriptor instead.
 func (*DeleteWebhookResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{21}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{32}
 }
 
 // AssignAllotmentRequest asks to assign uses of an organisation's allotment.
@@ -1372,7 +2108,7 @@ type AssignAllotmentRequest struct {
 
 func (x *AssignAllotmentRequest) Reset() {
 	*x = AssignAllotmentRequest{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[22]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1384,7 +2120,7 @@ func (x *AssignAllotmentRequest) String() string {
 func (*AssignAllotmentRequest) ProtoMessage() {}
 
 func (x *AssignAllotmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[22]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1397,7 +2133,7 @@ func (x *AssignAllotmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignAllotmentRequest.ProtoReflect.Descriptor instead.
 func (*AssignAllotmentRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{22}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *AssignAllotmentRequest) GetIdempotencyKey() string {
@@ -1460,7 +2196,7 @@ type AssignAllotmentResponse struct {
 
 func (x *AssignAllotmentResponse) Reset() {
 	*x = AssignAllotmentResponse{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[23]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1472,7 +2208,7 @@ func (x *AssignAllotmentResponse) String() string {
 func (*AssignAllotmentResponse) ProtoMessage() {}
 
 func (x *AssignAllotmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[23]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1485,7 +2221,7 @@ func (x *AssignAllotmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignAllotmentResponse.ProtoReflect.Descriptor instead.
 func (*AssignAllotmentResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{23}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *AssignAllotmentResponse) GetTransaction() *Transaction {
@@ -1514,7 +2250,7 @@ type RevokeAllotmentRequest struct {
 
 func (x *RevokeAllotmentRequest) Reset() {
 	*x = RevokeAllotmentRequest{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[24]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1526,7 +2262,7 @@ func (x *RevokeAllotmentRequest) String() string {
 func (*RevokeAllotmentRequest) ProtoMessage() {}
 
 func (x *RevokeAllotmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[24]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1539,7 +2275,7 @@ func (x *RevokeAllotmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeAllotmentRequest.ProtoReflect.Descriptor instead.
 func (*RevokeAllotmentRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{24}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RevokeAllotmentRequest) GetIdempotencyKey() string {
@@ -1588,7 +2324,7 @@ type RevokeAllotmentResponse struct {
 
 func (x *RevokeAllotmentResponse) Reset() {
 	*x = RevokeAllotmentResponse{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[25]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1600,7 +2336,7 @@ func (x *RevokeAllotmentResponse) String() string {
 func (*RevokeAllotmentResponse) ProtoMessage() {}
 
 func (x *RevokeAllotmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[25]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1613,7 +2349,7 @@ func (x *RevokeAllotmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeAllotmentResponse.ProtoReflect.Descriptor instead.
 func (*RevokeAllotmentResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{25}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RevokeAllotmentResponse) GetTransaction() *Transaction {
@@ -1627,7 +2363,53 @@ var File_tallystick_v1_admin_proto protoreflect.FileDescriptor
 
 const file_tallystick_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x19tallystick/v1/admin.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atallystick/v1/common.proto\"\xa0\x02\n" +
+	"\x19tallystick/v1/admin.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atallystick/v1/common.proto\"\x9a\x01\n" +
+	"\x10ProgrammeVersion\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x03R\aversion\x129\n" +
+	"\n" +
+	"applied_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tappliedAt\x12\x1d\n" +
+	"\n" +
+	"applied_by\x18\x03 \x01(\tR\tappliedBy\x12\x12\n" +
+	"\x04hash\x18\x04 \x01(\tR\x04hash\"w\n" +
+	"\x0eDocumentChange\x12-\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x19.tallystick.v1.ChangeKindR\x04kind\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x04 \x01(\tR\x02to\"l\n" +
+	"\vPublication\x12\x1d\n" +
+	"\n" +
+	"benefit_id\x18\x01 \x01(\tR\tbenefitId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04tier\x18\x03 \x01(\tR\x04tier\x12\x16\n" +
+	"\x06amount\x18\x04 \x01(\tR\x06amount\"M\n" +
+	"\x0fInvalidDocument\x12:\n" +
+	"\bmistakes\x18\x01 \x03(\v2\x1e.tallystick.v1.DocumentMistakeR\bmistakes\"e\n" +
+	"\x0fDocumentMistake\x12\x12\n" +
+	"\x04line\x18\x01 \x01(\x05R\x04line\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x18\n" +
+	"\aproblem\x18\x03 \x01(\tR\aproblem\x12\x10\n" +
+	"\x03fix\x18\x04 \x01(\tR\x03fix\"\x9e\x01\n" +
+	"\x15ApplyProgrammeRequest\x127\n" +
+	"\bdocument\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16\x10\x01\x18\x80\x800(\x80\x8002\n" +
+	"^[^\\x00]*$R\bdocument\x122\n" +
+	"\x10expected_version\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x0fexpectedVersion\x12\x18\n" +
+	"\apreview\x18\x03 \x01(\bR\apreview\"\xc6\x01\n" +
+	"\x16ApplyProgrammeResponse\x129\n" +
+	"\aversion\x18\x01 \x01(\v2\x1f.tallystick.v1.ProgrammeVersionR\aversion\x127\n" +
+	"\achanges\x18\x02 \x03(\v2\x1d.tallystick.v1.DocumentChangeR\achanges\x128\n" +
+	"\tpublishes\x18\x03 \x03(\v2\x1a.tallystick.v1.PublicationR\tpublishes\"8\n" +
+	"\x13GetProgrammeRequest\x12!\n" +
+	"\aversion\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\aversion\"m\n" +
+	"\x14GetProgrammeResponse\x129\n" +
+	"\aversion\x18\x01 \x01(\v2\x1f.tallystick.v1.ProgrammeVersionR\aversion\x12\x1a\n" +
+	"\bdocument\x18\x02 \x01(\tR\bdocument\"\x7f\n" +
+	"\x1cListProgrammeVersionsRequest\x12$\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x129\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x18\x80\x042\x10^[A-Za-z0-9_-]*$R\tpageToken\"\x84\x01\n" +
+	"\x1dListProgrammeVersionsResponse\x12;\n" +
+	"\bversions\x18\x01 \x03(\v2\x1f.tallystick.v1.ProgrammeVersionR\bversions\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa0\x02\n" +
 	"\x13FreezeMemberRequest\x12G\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x129\n" +
 	"\tmember_id\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\bmemberId\x12k\n" +
@@ -1730,12 +2512,21 @@ const file_tallystick_v1_admin_proto_rawDesc = "" +
 	"\x06reason\x18\x04 \x01(\tBS\xbaHPrN\x18\x8c\x01(\xb0\x042F^[^\\p{Cc}\\x{061C}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\x12\x18\n" +
 	"\apreview\x18\x05 \x01(\bR\apreview\"W\n" +
 	"\x17RevokeAllotmentResponse\x12<\n" +
-	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction*a\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction*r\n" +
+	"\n" +
+	"ChangeKind\x12\x1b\n" +
+	"\x17CHANGE_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11CHANGE_KIND_ADDED\x10\x01\x12\x17\n" +
+	"\x13CHANGE_KIND_REMOVED\x10\x02\x12\x17\n" +
+	"\x13CHANGE_KIND_CHANGED\x10\x03*a\n" +
 	"\fWebhookState\x12\x1d\n" +
 	"\x19WEBHOOK_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14WEBHOOK_STATE_ACTIVE\x10\x01\x12\x18\n" +
-	"\x14WEBHOOK_STATE_PARKED\x10\x022\xe9\b\n" +
-	"\fAdminService\x12W\n" +
+	"\x14WEBHOOK_STATE_PARKED\x10\x022\x9f\v\n" +
+	"\fAdminService\x12]\n" +
+	"\x0eApplyProgramme\x12$.tallystick.v1.ApplyProgrammeRequest\x1a%.tallystick.v1.ApplyProgrammeResponse\x12\\\n" +
+	"\fGetProgramme\x12\".tallystick.v1.GetProgrammeRequest\x1a#.tallystick.v1.GetProgrammeResponse\"\x03\x90\x02\x01\x12w\n" +
+	"\x15ListProgrammeVersions\x12+.tallystick.v1.ListProgrammeVersionsRequest\x1a,.tallystick.v1.ListProgrammeVersionsResponse\"\x03\x90\x02\x01\x12W\n" +
 	"\fFreezeMember\x12\".tallystick.v1.FreezeMemberRequest\x1a#.tallystick.v1.FreezeMemberResponse\x12]\n" +
 	"\x0eUnfreezeMember\x12$.tallystick.v1.UnfreezeMemberRequest\x1a%.tallystick.v1.UnfreezeMemberResponse\x12N\n" +
 	"\tMoveClock\x12\x1f.tallystick.v1.MoveClockRequest\x1a .tallystick.v1.MoveClockResponse\x12Q\n" +
@@ -1762,88 +2553,114 @@ func file_tallystick_v1_admin_proto_rawDescGZIP() []byte {
 	return file_tallystick_v1_admin_proto_rawDescData
 }
 
-var file_tallystick_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tallystick_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_tallystick_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_tallystick_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_tallystick_v1_admin_proto_goTypes = []any{
-	(WebhookState)(0),                   // 0: tallystick.v1.WebhookState
-	(*FreezeMemberRequest)(nil),         // 1: tallystick.v1.FreezeMemberRequest
-	(*FreezeMemberResponse)(nil),        // 2: tallystick.v1.FreezeMemberResponse
-	(*UnfreezeMemberRequest)(nil),       // 3: tallystick.v1.UnfreezeMemberRequest
-	(*UnfreezeMemberResponse)(nil),      // 4: tallystick.v1.UnfreezeMemberResponse
-	(*MoveClockRequest)(nil),            // 5: tallystick.v1.MoveClockRequest
-	(*MoveClockResponse)(nil),           // 6: tallystick.v1.MoveClockResponse
-	(*RedateLotsRequest)(nil),           // 7: tallystick.v1.RedateLotsRequest
-	(*RedateLotsResponse)(nil),          // 8: tallystick.v1.RedateLotsResponse
-	(*StripePosition)(nil),              // 9: tallystick.v1.StripePosition
-	(*Webhook)(nil),                     // 10: tallystick.v1.Webhook
-	(*CreateWebhookRequest)(nil),        // 11: tallystick.v1.CreateWebhookRequest
-	(*CreateWebhookResponse)(nil),       // 12: tallystick.v1.CreateWebhookResponse
-	(*ListWebhooksRequest)(nil),         // 13: tallystick.v1.ListWebhooksRequest
-	(*ListWebhooksResponse)(nil),        // 14: tallystick.v1.ListWebhooksResponse
-	(*RotateWebhookSecretRequest)(nil),  // 15: tallystick.v1.RotateWebhookSecretRequest
-	(*RotateWebhookSecretResponse)(nil), // 16: tallystick.v1.RotateWebhookSecretResponse
-	(*ReplayWebhookRequest)(nil),        // 17: tallystick.v1.ReplayWebhookRequest
-	(*ReplayWebhookResponse)(nil),       // 18: tallystick.v1.ReplayWebhookResponse
-	(*ResumeWebhookRequest)(nil),        // 19: tallystick.v1.ResumeWebhookRequest
-	(*ResumeWebhookResponse)(nil),       // 20: tallystick.v1.ResumeWebhookResponse
-	(*DeleteWebhookRequest)(nil),        // 21: tallystick.v1.DeleteWebhookRequest
-	(*DeleteWebhookResponse)(nil),       // 22: tallystick.v1.DeleteWebhookResponse
-	(*AssignAllotmentRequest)(nil),      // 23: tallystick.v1.AssignAllotmentRequest
-	(*AssignAllotmentResponse)(nil),     // 24: tallystick.v1.AssignAllotmentResponse
-	(*RevokeAllotmentRequest)(nil),      // 25: tallystick.v1.RevokeAllotmentRequest
-	(*RevokeAllotmentResponse)(nil),     // 26: tallystick.v1.RevokeAllotmentResponse
-	(*Transaction)(nil),                 // 27: tallystick.v1.Transaction
-	(*timestamppb.Timestamp)(nil),       // 28: google.protobuf.Timestamp
+	(ChangeKind)(0),                       // 0: tallystick.v1.ChangeKind
+	(WebhookState)(0),                     // 1: tallystick.v1.WebhookState
+	(*ProgrammeVersion)(nil),              // 2: tallystick.v1.ProgrammeVersion
+	(*DocumentChange)(nil),                // 3: tallystick.v1.DocumentChange
+	(*Publication)(nil),                   // 4: tallystick.v1.Publication
+	(*InvalidDocument)(nil),               // 5: tallystick.v1.InvalidDocument
+	(*DocumentMistake)(nil),               // 6: tallystick.v1.DocumentMistake
+	(*ApplyProgrammeRequest)(nil),         // 7: tallystick.v1.ApplyProgrammeRequest
+	(*ApplyProgrammeResponse)(nil),        // 8: tallystick.v1.ApplyProgrammeResponse
+	(*GetProgrammeRequest)(nil),           // 9: tallystick.v1.GetProgrammeRequest
+	(*GetProgrammeResponse)(nil),          // 10: tallystick.v1.GetProgrammeResponse
+	(*ListProgrammeVersionsRequest)(nil),  // 11: tallystick.v1.ListProgrammeVersionsRequest
+	(*ListProgrammeVersionsResponse)(nil), // 12: tallystick.v1.ListProgrammeVersionsResponse
+	(*FreezeMemberRequest)(nil),           // 13: tallystick.v1.FreezeMemberRequest
+	(*FreezeMemberResponse)(nil),          // 14: tallystick.v1.FreezeMemberResponse
+	(*UnfreezeMemberRequest)(nil),         // 15: tallystick.v1.UnfreezeMemberRequest
+	(*UnfreezeMemberResponse)(nil),        // 16: tallystick.v1.UnfreezeMemberResponse
+	(*MoveClockRequest)(nil),              // 17: tallystick.v1.MoveClockRequest
+	(*MoveClockResponse)(nil),             // 18: tallystick.v1.MoveClockResponse
+	(*RedateLotsRequest)(nil),             // 19: tallystick.v1.RedateLotsRequest
+	(*RedateLotsResponse)(nil),            // 20: tallystick.v1.RedateLotsResponse
+	(*StripePosition)(nil),                // 21: tallystick.v1.StripePosition
+	(*Webhook)(nil),                       // 22: tallystick.v1.Webhook
+	(*CreateWebhookRequest)(nil),          // 23: tallystick.v1.CreateWebhookRequest
+	(*CreateWebhookResponse)(nil),         // 24: tallystick.v1.CreateWebhookResponse
+	(*ListWebhooksRequest)(nil),           // 25: tallystick.v1.ListWebhooksRequest
+	(*ListWebhooksResponse)(nil),          // 26: tallystick.v1.ListWebhooksResponse
+	(*RotateWebhookSecretRequest)(nil),    // 27: tallystick.v1.RotateWebhookSecretRequest
+	(*RotateWebhookSecretResponse)(nil),   // 28: tallystick.v1.RotateWebhookSecretResponse
+	(*ReplayWebhookRequest)(nil),          // 29: tallystick.v1.ReplayWebhookRequest
+	(*ReplayWebhookResponse)(nil),         // 30: tallystick.v1.ReplayWebhookResponse
+	(*ResumeWebhookRequest)(nil),          // 31: tallystick.v1.ResumeWebhookRequest
+	(*ResumeWebhookResponse)(nil),         // 32: tallystick.v1.ResumeWebhookResponse
+	(*DeleteWebhookRequest)(nil),          // 33: tallystick.v1.DeleteWebhookRequest
+	(*DeleteWebhookResponse)(nil),         // 34: tallystick.v1.DeleteWebhookResponse
+	(*AssignAllotmentRequest)(nil),        // 35: tallystick.v1.AssignAllotmentRequest
+	(*AssignAllotmentResponse)(nil),       // 36: tallystick.v1.AssignAllotmentResponse
+	(*RevokeAllotmentRequest)(nil),        // 37: tallystick.v1.RevokeAllotmentRequest
+	(*RevokeAllotmentResponse)(nil),       // 38: tallystick.v1.RevokeAllotmentResponse
+	(*timestamppb.Timestamp)(nil),         // 39: google.protobuf.Timestamp
+	(*Transaction)(nil),                   // 40: tallystick.v1.Transaction
 }
 var file_tallystick_v1_admin_proto_depIdxs = []int32{
-	27, // 0: tallystick.v1.FreezeMemberResponse.transaction:type_name -> tallystick.v1.Transaction
-	27, // 1: tallystick.v1.UnfreezeMemberResponse.transaction:type_name -> tallystick.v1.Transaction
-	28, // 2: tallystick.v1.MoveClockRequest.clock:type_name -> google.protobuf.Timestamp
-	27, // 3: tallystick.v1.MoveClockResponse.transaction:type_name -> tallystick.v1.Transaction
-	28, // 4: tallystick.v1.RedateLotsRequest.expiring_from:type_name -> google.protobuf.Timestamp
-	28, // 5: tallystick.v1.RedateLotsRequest.expiring_to:type_name -> google.protobuf.Timestamp
-	28, // 6: tallystick.v1.RedateLotsRequest.expires_at:type_name -> google.protobuf.Timestamp
-	27, // 7: tallystick.v1.RedateLotsResponse.transaction:type_name -> tallystick.v1.Transaction
-	0,  // 8: tallystick.v1.Webhook.state:type_name -> tallystick.v1.WebhookState
-	9,  // 9: tallystick.v1.Webhook.position:type_name -> tallystick.v1.StripePosition
-	28, // 10: tallystick.v1.Webhook.created_at:type_name -> google.protobuf.Timestamp
-	28, // 11: tallystick.v1.Webhook.delivered_at:type_name -> google.protobuf.Timestamp
-	10, // 12: tallystick.v1.CreateWebhookResponse.webhook:type_name -> tallystick.v1.Webhook
-	10, // 13: tallystick.v1.ListWebhooksResponse.webhooks:type_name -> tallystick.v1.Webhook
-	9,  // 14: tallystick.v1.ReplayWebhookRequest.position:type_name -> tallystick.v1.StripePosition
-	10, // 15: tallystick.v1.ReplayWebhookResponse.webhook:type_name -> tallystick.v1.Webhook
-	10, // 16: tallystick.v1.ResumeWebhookResponse.webhook:type_name -> tallystick.v1.Webhook
-	27, // 17: tallystick.v1.AssignAllotmentResponse.transaction:type_name -> tallystick.v1.Transaction
-	27, // 18: tallystick.v1.RevokeAllotmentResponse.transaction:type_name -> tallystick.v1.Transaction
-	1,  // 19: tallystick.v1.AdminService.FreezeMember:input_type -> tallystick.v1.FreezeMemberRequest
-	3,  // 20: tallystick.v1.AdminService.UnfreezeMember:input_type -> tallystick.v1.UnfreezeMemberRequest
-	5,  // 21: tallystick.v1.AdminService.MoveClock:input_type -> tallystick.v1.MoveClockRequest
-	7,  // 22: tallystick.v1.AdminService.RedateLots:input_type -> tallystick.v1.RedateLotsRequest
-	11, // 23: tallystick.v1.AdminService.CreateWebhook:input_type -> tallystick.v1.CreateWebhookRequest
-	13, // 24: tallystick.v1.AdminService.ListWebhooks:input_type -> tallystick.v1.ListWebhooksRequest
-	15, // 25: tallystick.v1.AdminService.RotateWebhookSecret:input_type -> tallystick.v1.RotateWebhookSecretRequest
-	17, // 26: tallystick.v1.AdminService.ReplayWebhook:input_type -> tallystick.v1.ReplayWebhookRequest
-	19, // 27: tallystick.v1.AdminService.ResumeWebhook:input_type -> tallystick.v1.ResumeWebhookRequest
-	21, // 28: tallystick.v1.AdminService.DeleteWebhook:input_type -> tallystick.v1.DeleteWebhookRequest
-	23, // 29: tallystick.v1.AdminService.AssignAllotment:input_type -> tallystick.v1.AssignAllotmentRequest
-	25, // 30: tallystick.v1.AdminService.RevokeAllotment:input_type -> tallystick.v1.RevokeAllotmentRequest
-	2,  // 31: tallystick.v1.AdminService.FreezeMember:output_type -> tallystick.v1.FreezeMemberResponse
-	4,  // 32: tallystick.v1.AdminService.UnfreezeMember:output_type -> tallystick.v1.UnfreezeMemberResponse
-	6,  // 33: tallystick.v1.AdminService.MoveClock:output_type -> tallystick.v1.MoveClockResponse
-	8,  // 34: tallystick.v1.AdminService.RedateLots:output_type -> tallystick.v1.RedateLotsResponse
-	12, // 35: tallystick.v1.AdminService.CreateWebhook:output_type -> tallystick.v1.CreateWebhookResponse
-	14, // 36: tallystick.v1.AdminService.ListWebhooks:output_type -> tallystick.v1.ListWebhooksResponse
-	16, // 37: tallystick.v1.AdminService.RotateWebhookSecret:output_type -> tallystick.v1.RotateWebhookSecretResponse
-	18, // 38: tallystick.v1.AdminService.ReplayWebhook:output_type -> tallystick.v1.ReplayWebhookResponse
-	20, // 39: tallystick.v1.AdminService.ResumeWebhook:output_type -> tallystick.v1.ResumeWebhookResponse
-	22, // 40: tallystick.v1.AdminService.DeleteWebhook:output_type -> tallystick.v1.DeleteWebhookResponse
-	24, // 41: tallystick.v1.AdminService.AssignAllotment:output_type -> tallystick.v1.AssignAllotmentResponse
-	26, // 42: tallystick.v1.AdminService.RevokeAllotment:output_type -> tallystick.v1.RevokeAllotmentResponse
-	31, // [31:43] is the sub-list for method output_type
-	19, // [19:31] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	39, // 0: tallystick.v1.ProgrammeVersion.applied_at:type_name -> google.protobuf.Timestamp
+	0,  // 1: tallystick.v1.DocumentChange.kind:type_name -> tallystick.v1.ChangeKind
+	6,  // 2: tallystick.v1.InvalidDocument.mistakes:type_name -> tallystick.v1.DocumentMistake
+	2,  // 3: tallystick.v1.ApplyProgrammeResponse.version:type_name -> tallystick.v1.ProgrammeVersion
+	3,  // 4: tallystick.v1.ApplyProgrammeResponse.changes:type_name -> tallystick.v1.DocumentChange
+	4,  // 5: tallystick.v1.ApplyProgrammeResponse.publishes:type_name -> tallystick.v1.Publication
+	2,  // 6: tallystick.v1.GetProgrammeResponse.version:type_name -> tallystick.v1.ProgrammeVersion
+	2,  // 7: tallystick.v1.ListProgrammeVersionsResponse.versions:type_name -> tallystick.v1.ProgrammeVersion
+	40, // 8: tallystick.v1.FreezeMemberResponse.transaction:type_name -> tallystick.v1.Transaction
+	40, // 9: tallystick.v1.UnfreezeMemberResponse.transaction:type_name -> tallystick.v1.Transaction
+	39, // 10: tallystick.v1.MoveClockRequest.clock:type_name -> google.protobuf.Timestamp
+	40, // 11: tallystick.v1.MoveClockResponse.transaction:type_name -> tallystick.v1.Transaction
+	39, // 12: tallystick.v1.RedateLotsRequest.expiring_from:type_name -> google.protobuf.Timestamp
+	39, // 13: tallystick.v1.RedateLotsRequest.expiring_to:type_name -> google.protobuf.Timestamp
+	39, // 14: tallystick.v1.RedateLotsRequest.expires_at:type_name -> google.protobuf.Timestamp
+	40, // 15: tallystick.v1.RedateLotsResponse.transaction:type_name -> tallystick.v1.Transaction
+	1,  // 16: tallystick.v1.Webhook.state:type_name -> tallystick.v1.WebhookState
+	21, // 17: tallystick.v1.Webhook.position:type_name -> tallystick.v1.StripePosition
+	39, // 18: tallystick.v1.Webhook.created_at:type_name -> google.protobuf.Timestamp
+	39, // 19: tallystick.v1.Webhook.delivered_at:type_name -> google.protobuf.Timestamp
+	22, // 20: tallystick.v1.CreateWebhookResponse.webhook:type_name -> tallystick.v1.Webhook
+	22, // 21: tallystick.v1.ListWebhooksResponse.webhooks:type_name -> tallystick.v1.Webhook
+	21, // 22: tallystick.v1.ReplayWebhookRequest.position:type_name -> tallystick.v1.StripePosition
+	22, // 23: tallystick.v1.ReplayWebhookResponse.webhook:type_name -> tallystick.v1.Webhook
+	22, // 24: tallystick.v1.ResumeWebhookResponse.webhook:type_name -> tallystick.v1.Webhook
+	40, // 25: tallystick.v1.AssignAllotmentResponse.transaction:type_name -> tallystick.v1.Transaction
+	40, // 26: tallystick.v1.RevokeAllotmentResponse.transaction:type_name -> tallystick.v1.Transaction
+	7,  // 27: tallystick.v1.AdminService.ApplyProgramme:input_type -> tallystick.v1.ApplyProgrammeRequest
+	9,  // 28: tallystick.v1.AdminService.GetProgramme:input_type -> tallystick.v1.GetProgrammeRequest
+	11, // 29: tallystick.v1.AdminService.ListProgrammeVersions:input_type -> tallystick.v1.ListProgrammeVersionsRequest
+	13, // 30: tallystick.v1.AdminService.FreezeMember:input_type -> tallystick.v1.FreezeMemberRequest
+	15, // 31: tallystick.v1.AdminService.UnfreezeMember:input_type -> tallystick.v1.UnfreezeMemberRequest
+	17, // 32: tallystick.v1.AdminService.MoveClock:input_type -> tallystick.v1.MoveClockRequest
+	19, // 33: tallystick.v1.AdminService.RedateLots:input_type -> tallystick.v1.RedateLotsRequest
+	23, // 34: tallystick.v1.AdminService.CreateWebhook:input_type -> tallystick.v1.CreateWebhookRequest
+	25, // 35: tallystick.v1.AdminService.ListWebhooks:input_type -> tallystick.v1.ListWebhooksRequest
+	27, // 36: tallystick.v1.AdminService.RotateWebhookSecret:input_type -> tallystick.v1.RotateWebhookSecretRequest
+	29, // 37: tallystick.v1.AdminService.ReplayWebhook:input_type -> tallystick.v1.ReplayWebhookRequest
+	31, // 38: tallystick.v1.AdminService.ResumeWebhook:input_type -> tallystick.v1.ResumeWebhookRequest
+	33, // 39: tallystick.v1.AdminService.DeleteWebhook:input_type -> tallystick.v1.DeleteWebhookRequest
+	35, // 40: tallystick.v1.AdminService.AssignAllotment:input_type -> tallystick.v1.AssignAllotmentRequest
+	37, // 41: tallystick.v1.AdminService.RevokeAllotment:input_type -> tallystick.v1.RevokeAllotmentRequest
+	8,  // 42: tallystick.v1.AdminService.ApplyProgramme:output_type -> tallystick.v1.ApplyProgrammeResponse
+	10, // 43: tallystick.v1.AdminService.GetProgramme:output_type -> tallystick.v1.GetProgrammeResponse
+	12, // 44: tallystick.v1.AdminService.ListProgrammeVersions:output_type -> tallystick.v1.ListProgrammeVersionsResponse
+	14, // 45: tallystick.v1.AdminService.FreezeMember:output_type -> tallystick.v1.FreezeMemberResponse
+	16, // 46: tallystick.v1.AdminService.UnfreezeMember:output_type -> tallystick.v1.UnfreezeMemberResponse
+	18, // 47: tallystick.v1.AdminService.MoveClock:output_type -> tallystick.v1.MoveClockResponse
+	20, // 48: tallystick.v1.AdminService.RedateLots:output_type -> tallystick.v1.RedateLotsResponse
+	24, // 49: tallystick.v1.AdminService.CreateWebhook:output_type -> tallystick.v1.CreateWebhookResponse
+	26, // 50: tallystick.v1.AdminService.ListWebhooks:output_type -> tallystick.v1.ListWebhooksResponse
+	28, // 51: tallystick.v1.AdminService.RotateWebhookSecret:output_type -> tallystick.v1.RotateWebhookSecretResponse
+	30, // 52: tallystick.v1.AdminService.ReplayWebhook:output_type -> tallystick.v1.ReplayWebhookResponse
+	32, // 53: tallystick.v1.AdminService.ResumeWebhook:output_type -> tallystick.v1.ResumeWebhookResponse
+	34, // 54: tallystick.v1.AdminService.DeleteWebhook:output_type -> tallystick.v1.DeleteWebhookResponse
+	36, // 55: tallystick.v1.AdminService.AssignAllotment:output_type -> tallystick.v1.AssignAllotmentResponse
+	38, // 56: tallystick.v1.AdminService.RevokeAllotment:output_type -> tallystick.v1.RevokeAllotmentResponse
+	42, // [42:57] is the sub-list for method output_type
+	27, // [27:42] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_tallystick_v1_admin_proto_init() }
@@ -1857,8 +2674,8 @@ func file_tallystick_v1_admin_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tallystick_v1_admin_proto_rawDesc), len(file_tallystick_v1_admin_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   26,
+			NumEnums:      2,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -33,6 +33,15 @@ const (
 // reflection-formatted method names, remove the leading slash and convert the remaining slash to a
 // period.
 const (
+	// AdminServiceApplyProgrammeProcedure is the fully-qualified name of the AdminService's
+	// ApplyProgramme RPC.
+	AdminServiceApplyProgrammeProcedure = "/tallystick.v1.AdminService/ApplyProgramme"
+	// AdminServiceGetProgrammeProcedure is the fully-qualified name of the AdminService's GetProgramme
+	// RPC.
+	AdminServiceGetProgrammeProcedure = "/tallystick.v1.AdminService/GetProgramme"
+	// AdminServiceListProgrammeVersionsProcedure is the fully-qualified name of the AdminService's
+	// ListProgrammeVersions RPC.
+	AdminServiceListProgrammeVersionsProcedure = "/tallystick.v1.AdminService/ListProgrammeVersions"
 	// AdminServiceFreezeMemberProcedure is the fully-qualified name of the AdminService's FreezeMember
 	// RPC.
 	AdminServiceFreezeMemberProcedure = "/tallystick.v1.AdminService/FreezeMember"
@@ -71,6 +80,20 @@ const (
 
 // AdminServiceClient is a client for the tallystick.v1.AdminService service.
 type AdminServiceClient interface {
+	// ApplyProgramme makes a document the programme's current version and publishes the stock that it declares: all of it,
+	// or nothing. It has no idempotency key, for the document is one: applying the current document again changes nothing and
+	// answers its version, whatever expected_version says, so a retry is safe until somebody else's document follows. Give
+	// expected_version, so that a retry after that is refused.
+	// Reasons: INVALID_DOCUMENT (invalid_argument: with an InvalidDocument of all mistakes; also for another programme's
+	// document, and for one that changes what was published), PROGRAMME_CHANGED (failed_precondition: with the current
+	// version), NOT_A_SANDBOX (failed_precondition: whether a programme is a sandbox never changes), BALANCE_CAP_REACHED
+	// (failed_precondition: by what it publishes).
+	ApplyProgramme(context.Context, *v1.ApplyProgrammeRequest) (*v1.ApplyProgrammeResponse, error)
+	// GetProgramme reads a version of the programme's document, byte for byte as it was applied.
+	// Reasons: NOT_FOUND (not_found).
+	GetProgramme(context.Context, *v1.GetProgrammeRequest) (*v1.GetProgrammeResponse, error)
+	// ListProgrammeVersions reads the versions of the programme's document, the newest first.
+	ListProgrammeVersions(context.Context, *v1.ListProgrammeVersionsRequest) (*v1.ListProgrammeVersionsResponse, error)
 	// FreezeMember stops every unit from leaving a member's wallet and holds, except to breakage.
 	// Reasons: REASON_REQUIRED (invalid_argument), IDEMPOTENCY_KEY_REUSED, ALREADY_FROZEN (failed_precondition).
 	FreezeMember(context.Context, *v1.FreezeMemberRequest) (*v1.FreezeMemberResponse, error)
@@ -127,6 +150,26 @@ func NewAdminServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 	baseURL = strings.TrimRight(baseURL, "/")
 	adminServiceMethods := v1.File_tallystick_v1_admin_proto.Services().ByName("AdminService").Methods()
 	return &adminServiceClient{
+		applyProgramme: connect.NewClient[v1.ApplyProgrammeRequest, v1.ApplyProgrammeResponse](
+			httpClient,
+			baseURL+AdminServiceApplyProgrammeProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("ApplyProgramme")),
+			connect.WithClientOptions(opts...),
+		),
+		getProgramme: connect.NewClient[v1.GetProgrammeRequest, v1.GetProgrammeResponse](
+			httpClient,
+			baseURL+AdminServiceGetProgrammeProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("GetProgramme")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		listProgrammeVersions: connect.NewClient[v1.ListProgrammeVersionsRequest, v1.ListProgrammeVersionsResponse](
+			httpClient,
+			baseURL+AdminServiceListProgrammeVersionsProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("ListProgrammeVersions")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		freezeMember: connect.NewClient[v1.FreezeMemberRequest, v1.FreezeMemberResponse](
 			httpClient,
 			baseURL+AdminServiceFreezeMemberProcedure,
@@ -205,18 +248,48 @@ func NewAdminServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 
 // adminServiceClient implements AdminServiceClient.
 type adminServiceClient struct {
-	freezeMember        *connect.Client[v1.FreezeMemberRequest, v1.FreezeMemberResponse]
-	unfreezeMember      *connect.Client[v1.UnfreezeMemberRequest, v1.UnfreezeMemberResponse]
-	moveClock           *connect.Client[v1.MoveClockRequest, v1.MoveClockResponse]
-	redateLots          *connect.Client[v1.RedateLotsRequest, v1.RedateLotsResponse]
-	createWebhook       *connect.Client[v1.CreateWebhookRequest, v1.CreateWebhookResponse]
-	listWebhooks        *connect.Client[v1.ListWebhooksRequest, v1.ListWebhooksResponse]
-	rotateWebhookSecret *connect.Client[v1.RotateWebhookSecretRequest, v1.RotateWebhookSecretResponse]
-	replayWebhook       *connect.Client[v1.ReplayWebhookRequest, v1.ReplayWebhookResponse]
-	resumeWebhook       *connect.Client[v1.ResumeWebhookRequest, v1.ResumeWebhookResponse]
-	deleteWebhook       *connect.Client[v1.DeleteWebhookRequest, v1.DeleteWebhookResponse]
-	assignAllotment     *connect.Client[v1.AssignAllotmentRequest, v1.AssignAllotmentResponse]
-	revokeAllotment     *connect.Client[v1.RevokeAllotmentRequest, v1.RevokeAllotmentResponse]
+	applyProgramme        *connect.Client[v1.ApplyProgrammeRequest, v1.ApplyProgrammeResponse]
+	getProgramme          *connect.Client[v1.GetProgrammeRequest, v1.GetProgrammeResponse]
+	listProgrammeVersions *connect.Client[v1.ListProgrammeVersionsRequest, v1.ListProgrammeVersionsResponse]
+	freezeMember          *connect.Client[v1.FreezeMemberRequest, v1.FreezeMemberResponse]
+	unfreezeMember        *connect.Client[v1.UnfreezeMemberRequest, v1.UnfreezeMemberResponse]
+	moveClock             *connect.Client[v1.MoveClockRequest, v1.MoveClockResponse]
+	redateLots            *connect.Client[v1.RedateLotsRequest, v1.RedateLotsResponse]
+	createWebhook         *connect.Client[v1.CreateWebhookRequest, v1.CreateWebhookResponse]
+	listWebhooks          *connect.Client[v1.ListWebhooksRequest, v1.ListWebhooksResponse]
+	rotateWebhookSecret   *connect.Client[v1.RotateWebhookSecretRequest, v1.RotateWebhookSecretResponse]
+	replayWebhook         *connect.Client[v1.ReplayWebhookRequest, v1.ReplayWebhookResponse]
+	resumeWebhook         *connect.Client[v1.ResumeWebhookRequest, v1.ResumeWebhookResponse]
+	deleteWebhook         *connect.Client[v1.DeleteWebhookRequest, v1.DeleteWebhookResponse]
+	assignAllotment       *connect.Client[v1.AssignAllotmentRequest, v1.AssignAllotmentResponse]
+	revokeAllotment       *connect.Client[v1.RevokeAllotmentRequest, v1.RevokeAllotmentResponse]
+}
+
+// ApplyProgramme calls tallystick.v1.AdminService.ApplyProgramme.
+func (c *adminServiceClient) ApplyProgramme(ctx context.Context, req *v1.ApplyProgrammeRequest) (*v1.ApplyProgrammeResponse, error) {
+	response, err := c.applyProgramme.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetProgramme calls tallystick.v1.AdminService.GetProgramme.
+func (c *adminServiceClient) GetProgramme(ctx context.Context, req *v1.GetProgrammeRequest) (*v1.GetProgrammeResponse, error) {
+	response, err := c.getProgramme.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListProgrammeVersions calls tallystick.v1.AdminService.ListProgrammeVersions.
+func (c *adminServiceClient) ListProgrammeVersions(ctx context.Context, req *v1.ListProgrammeVersionsRequest) (*v1.ListProgrammeVersionsResponse, error) {
+	response, err := c.listProgrammeVersions.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
 }
 
 // FreezeMember calls tallystick.v1.AdminService.FreezeMember.
@@ -329,6 +402,20 @@ func (c *adminServiceClient) RevokeAllotment(ctx context.Context, req *v1.Revoke
 
 // AdminServiceHandler is an implementation of the tallystick.v1.AdminService service.
 type AdminServiceHandler interface {
+	// ApplyProgramme makes a document the programme's current version and publishes the stock that it declares: all of it,
+	// or nothing. It has no idempotency key, for the document is one: applying the current document again changes nothing and
+	// answers its version, whatever expected_version says, so a retry is safe until somebody else's document follows. Give
+	// expected_version, so that a retry after that is refused.
+	// Reasons: INVALID_DOCUMENT (invalid_argument: with an InvalidDocument of all mistakes; also for another programme's
+	// document, and for one that changes what was published), PROGRAMME_CHANGED (failed_precondition: with the current
+	// version), NOT_A_SANDBOX (failed_precondition: whether a programme is a sandbox never changes), BALANCE_CAP_REACHED
+	// (failed_precondition: by what it publishes).
+	ApplyProgramme(context.Context, *v1.ApplyProgrammeRequest) (*v1.ApplyProgrammeResponse, error)
+	// GetProgramme reads a version of the programme's document, byte for byte as it was applied.
+	// Reasons: NOT_FOUND (not_found).
+	GetProgramme(context.Context, *v1.GetProgrammeRequest) (*v1.GetProgrammeResponse, error)
+	// ListProgrammeVersions reads the versions of the programme's document, the newest first.
+	ListProgrammeVersions(context.Context, *v1.ListProgrammeVersionsRequest) (*v1.ListProgrammeVersionsResponse, error)
 	// FreezeMember stops every unit from leaving a member's wallet and holds, except to breakage.
 	// Reasons: REASON_REQUIRED (invalid_argument), IDEMPOTENCY_KEY_REUSED, ALREADY_FROZEN (failed_precondition).
 	FreezeMember(context.Context, *v1.FreezeMemberRequest) (*v1.FreezeMemberResponse, error)
@@ -381,6 +468,26 @@ type AdminServiceHandler interface {
 // and JSON codecs. They also support gzip compression.
 func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOption) (string, http.Handler) {
 	adminServiceMethods := v1.File_tallystick_v1_admin_proto.Services().ByName("AdminService").Methods()
+	adminServiceApplyProgrammeHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceApplyProgrammeProcedure,
+		svc.ApplyProgramme,
+		connect.WithSchema(adminServiceMethods.ByName("ApplyProgramme")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceGetProgrammeHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceGetProgrammeProcedure,
+		svc.GetProgramme,
+		connect.WithSchema(adminServiceMethods.ByName("GetProgramme")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceListProgrammeVersionsHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceListProgrammeVersionsProcedure,
+		svc.ListProgrammeVersions,
+		connect.WithSchema(adminServiceMethods.ByName("ListProgrammeVersions")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	adminServiceFreezeMemberHandler := connect.NewUnaryHandlerSimple(
 		AdminServiceFreezeMemberProcedure,
 		svc.FreezeMember,
@@ -456,6 +563,12 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 	)
 	return "/tallystick.v1.AdminService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
+		case AdminServiceApplyProgrammeProcedure:
+			adminServiceApplyProgrammeHandler.ServeHTTP(w, r)
+		case AdminServiceGetProgrammeProcedure:
+			adminServiceGetProgrammeHandler.ServeHTTP(w, r)
+		case AdminServiceListProgrammeVersionsProcedure:
+			adminServiceListProgrammeVersionsHandler.ServeHTTP(w, r)
 		case AdminServiceFreezeMemberProcedure:
 			adminServiceFreezeMemberHandler.ServeHTTP(w, r)
 		case AdminServiceUnfreezeMemberProcedure:
@@ -488,6 +601,18 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 
 // UnimplementedAdminServiceHandler returns CodeUnimplemented from all methods.
 type UnimplementedAdminServiceHandler struct{}
+
+func (UnimplementedAdminServiceHandler) ApplyProgramme(context.Context, *v1.ApplyProgrammeRequest) (*v1.ApplyProgrammeResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.ApplyProgramme is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) GetProgramme(context.Context, *v1.GetProgrammeRequest) (*v1.GetProgrammeResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.GetProgramme is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) ListProgrammeVersions(context.Context, *v1.ListProgrammeVersionsRequest) (*v1.ListProgrammeVersionsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.ListProgrammeVersions is not implemented"))
+}
 
 func (UnimplementedAdminServiceHandler) FreezeMember(context.Context, *v1.FreezeMemberRequest) (*v1.FreezeMemberResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.FreezeMember is not implemented"))
