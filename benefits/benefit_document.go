@@ -45,6 +45,7 @@ type benefitDocument struct {
 	Kept           map[string]map[string]document.Amount `yaml:"kept" doc:"Rights published for the members of a tier and above only, by tier and the name of the publication."`
 	Limits         []string                              `yaml:"limits" doc:"The limits that every claim uses."`
 	Choose         []string                              `yaml:"choose" doc:"The benefits of which a claim gives one."`
+	Entry          *entryDocument                        `yaml:"entry" doc:"Where a benefit of kind lounge lets members in."`
 	Parameters     map[string]string                     `yaml:"parameters" doc:"What a service says of itself."`
 	TierParameters map[string]map[string]string          `yaml:"tier_parameters" doc:"What a service says of itself to the members of a tier and above, by tier."`
 }
@@ -88,6 +89,7 @@ func (s benefitReader) add(d *benefitDocument) {
 	s.readWho(b, d)
 	s.spot.Failed(s.readWhen(b, d))
 	s.readStock(b, d)
+	s.readEntry(b, d.Entry)
 	s.spot.Failed(s.checkChoice(b))
 	s.spot.Failed(s.checkLimits(b))
 	d.Names.Check(s.spot.At("names"))

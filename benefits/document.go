@@ -19,6 +19,8 @@ type section struct {
 	members    *MemberTerms
 	earning    *Earning
 	goodwill   map[string]*GoodwillReason
+	lounges    map[string]*LoungeSite
+	agreements partners.Agreements
 	// goodwillUnit is what budgets are of; empty without any reason to grant.
 	goodwillUnit string
 }
@@ -30,6 +32,7 @@ type benefitsDocument struct {
 	Members    membersDocument      `yaml:"members" doc:"What members may be."`
 	Earning    earningDocument      `yaml:"earning" doc:"What members do to earn, and the rules by which they do."`
 	Goodwill   goodwillDocument     `yaml:"goodwill" doc:"What staff may give away out of their budgets."`
+	Lounges    []loungeDocument     `yaml:"lounges" doc:"The directory of lounges."`
 	Others     map[string]yaml.Node `yaml:",inline"`
 }
 
@@ -63,7 +66,9 @@ func read(doc *document.Document, p *ledger.Programme) *section {
 	if !shaped || p == nil || agreements == nil {
 		return nil
 	}
-	s := &section{tiers: Ladder{Unit: d.Tiers.Unit}, benefits: make(map[string]*Benefit)}
+	s := &section{
+		tiers: Ladder{Unit: d.Tiers.Unit}, benefits: make(map[string]*Benefit), lounges: make(map[string]*LoungeSite), agreements: agreements,
+	}
 	var err error
 	if s.members, err = d.Members.parse(); err != nil {
 		doc.At("members").Failed(err)
@@ -77,6 +82,9 @@ func read(doc *document.Document, p *ledger.Programme) *section {
 	}
 	for i, allotment := range d.Allotments {
 		s.addAllotment(doc.At("allotments", i), p, &allotment)
+	}
+	for i, lounge := range d.Lounges {
+		s.addLounge(doc.At("lounges", i), agreements, &lounge)
 	}
 	for i, benefit := range d.Benefits {
 		benefitReader{s, p, doc.At("benefits", i)}.add(&benefit)
