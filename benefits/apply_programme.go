@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/shopspring/decimal"
 
@@ -14,7 +15,7 @@ import (
 )
 
 // systemClient names the requests that the catalog makes itself. Credentials cannot carry a name that begins with it.
-const systemClient = "tallystick"
+const systemClient = ledger.SystemClient
 
 // Applied is what an application of a document did, or would do.
 type Applied struct {
@@ -78,7 +79,7 @@ func readAll(text []byte) (*ledger.Programme, *section, error) {
 // publication is an amount that a document puts into a benefit's stock.
 type publication struct {
 	benefit, name string
-	tier          string // that it is kept for; empty for none
+	tier          string // or segment that it is kept for, as in the stock's account; empty for none
 	amount        decimal.Decimal
 }
 
@@ -93,6 +94,11 @@ func (s *section) publications() []publication {
 		for _, tier := range slices.Sorted(maps.Keys(b.Kept)) {
 			for _, name := range slices.Sorted(maps.Keys(b.Kept[tier])) {
 				list = append(list, publication{code, name, tier, b.Kept[tier][name]})
+			}
+		}
+		for _, segment := range slices.Sorted(maps.Keys(b.KeptFor)) {
+			for _, name := range slices.Sorted(maps.Keys(b.KeptFor[segment])) {
+				list = append(list, publication{code, name, segmentStock(code, segment).Period, b.KeptFor[segment][name]})
 			}
 		}
 	}
@@ -120,7 +126,9 @@ func (u publication) refused(text []byte, err error) error {
 	}
 	doc := document.Read(text)
 	at := doc.At("benefits", u.benefit, "stock", u.name)
-	if u.tier != "" {
+	if segment, kept := strings.CutPrefix(u.tier, ofSegment); kept {
+		at = doc.At("benefits", u.benefit, "kept_for", segment, u.name)
+	} else if u.tier != "" {
 		at = doc.At("benefits", u.benefit, "kept", u.tier, u.name)
 	}
 	at.Wrong("it was published with another amount", "leave it as it was, and name a new publication for more")

@@ -2,6 +2,7 @@ package benefits
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -59,6 +60,8 @@ type Benefit struct {
 	// the members of a tier and of those above it only, by tier.
 	Stock map[string]decimal.Decimal
 	Kept  map[string]map[string]decimal.Decimal
+	// KeptFor is what was published for the members of a segment only, by segment.
+	KeptFor map[string]map[string]decimal.Decimal
 	// Limits are used by every claim: those of times or rights by the right, the others by the price in their unit.
 	Limits []string
 	// Choose are the benefits of which a claim gives one, that the member chooses, instead of a right to this one.
@@ -69,6 +72,8 @@ type Benefit struct {
 	// tier and of those above it, by tier.
 	Parameters     map[string]string
 	TierParameters map[string]map[string]string
+	// Event is nil for what is no event, and for one that has vouchers as an offer has.
+	Event *EventTerms
 }
 
 // Conditions are what a member must be, and when and through what a benefit is to be had, apart from its price.
@@ -167,23 +172,42 @@ func (b *Benefit) mixed(full Price, cash Cash) (Price, bool) {
 type source struct {
 	account ledger.Account
 	tier    string
+	segment string // that it is kept for
 }
 
 // sources lists where a right to the benefit may come from, what is kept for the highest tier first.
 func (s *section) sources(b *Benefit) []source {
 	var list []source
 	for tier := range b.Kept {
-		list = append(list, source{ledger.StockOf(b.Code, tier), tier})
+		list = append(list, source{account: ledger.StockOf(b.Code, tier), tier: tier})
 	}
 	slices.SortFunc(list, func(x, y source) int { return s.tiers.rank(y.tier) - s.tiers.rank(x.tier) })
+	for _, segment := range slices.Sorted(maps.Keys(b.KeptFor)) {
+		list = append(list, source{account: segmentStock(b.Code, segment), segment: segment})
+	}
 	switch {
 	case len(b.Stock) > 0:
 		list = append(list, source{account: ledger.StockOf(b.Code, "")})
-	case len(b.Kept) == 0:
+	case len(b.Kept)+len(b.KeptFor) == 0:
 		list = append(list, source{account: ledger.Account{Unit: b.Code, Owner: ledger.ProgrammeOwner, Place: ledger.Issuance}})
 	}
 	return list
 }
 
+// sourcesFor lists the sources that a member of some segments may have a right from.
+func (s *section) sourcesFor(b *Benefit, segments []string) []source {
+	return slices.DeleteFunc(s.sources(b), func(from source) bool {
+		return from.segment != "" && !slices.Contains(segments, from.segment)
+	})
+}
+
+// segmentStock is the stock of what is kept for a segment.
+func segmentStock(unit, segment string) ledger.Account {
+	return ledger.StockOf(unit, ofSegment+segment)
+}
+
+// ofSegment begins the name of a segment's stock; no tier's does.
+const ofSegment = "segment:"
+
 // limited reports whether there is a stock.
-func (b *Benefit) limited() bool { return len(b.Stock) > 0 || len(b.Kept) > 0 }
+func (b *Benefit) limited() bool { return len(b.Stock)+len(b.Kept)+len(b.KeptFor) > 0 }

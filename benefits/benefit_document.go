@@ -43,11 +43,14 @@ type benefitDocument struct {
 
 	Stock          map[string]document.Amount            `yaml:"stock" doc:"Rights ever published, by the name of the publication; none: no limit."`
 	Kept           map[string]map[string]document.Amount `yaml:"kept" doc:"Rights published for the members of a tier and above only, by tier and the name of the publication."`
+	KeptFor        map[string]map[string]document.Amount `yaml:"kept_for" doc:"Rights published for the members of a segment only, by segment and the name of the publication."`
 	Limits         []string                              `yaml:"limits" doc:"The limits that every claim uses."`
 	Choose         []string                              `yaml:"choose" doc:"The benefits of which a claim gives one."`
 	Entry          *entryDocument                        `yaml:"entry" doc:"Where a benefit of kind lounge lets members in."`
 	Parameters     map[string]string                     `yaml:"parameters" doc:"What a service says of itself."`
 	TierParameters map[string]map[string]string          `yaml:"tier_parameters" doc:"What a service says of itself to the members of a tier and above, by tier."`
+
+	Event *eventDocument `yaml:"event" doc:"What an event with seats says besides."`
 }
 
 type mixDocument struct {
@@ -74,6 +77,7 @@ func (s benefitReader) add(d *benefitDocument) {
 	b := &Benefit{
 		Code: d.Code, Kind: d.Kind, State: cmp.Or(d.State, BenefitActive), Names: d.Names, Terms: d.Terms, Limits: d.Limits,
 		Choose: d.Choose, Parameters: d.Parameters, TierParameters: d.TierParameters, Stock: make(map[string]decimal.Decimal), Kept: make(map[string]map[string]decimal.Decimal),
+		KeptFor: make(map[string]map[string]decimal.Decimal),
 	}
 	code := s.spot.At("code")
 	switch {
@@ -90,6 +94,7 @@ func (s benefitReader) add(d *benefitDocument) {
 	s.spot.Failed(s.readWhen(b, d))
 	s.readStock(b, d)
 	s.readEntry(b, d.Entry)
+	s.readEvent(b, d.Event)
 	s.spot.Failed(s.checkChoice(b))
 	s.spot.Failed(s.checkLimits(b))
 	d.Names.Check(s.spot.At("names"))
@@ -118,6 +123,10 @@ func (s benefitReader) readPrices(b *Benefit, d *benefitDocument) {
 	}
 	for i, parts := range d.PointsAndCash {
 		s.pair(b, s.spot.At("points_and_cash", i), parts)
+	}
+	if len(b.Prices) == 0 && d.Event != nil { // free
+		b.Prices = []Price{{}}
+		return
 	}
 	if len(d.Prices)+len(d.TierPrices)+len(d.PointsAndCash) == 0 && b.Kind != Service {
 		s.spot.At("prices").Wrong("it has no price", "give an amount of points or of an allotment")
@@ -301,6 +310,15 @@ func (s benefitReader) readStock(b *Benefit, d *benefitDocument) {
 		}
 		b.Kept[tier] = make(map[string]decimal.Decimal)
 		s.published(b.Code, at, d.Kept[tier], b.Kept[tier])
+	}
+	for _, segment := range slices.Sorted(maps.Keys(d.KeptFor)) {
+		at := s.spot.At("kept_for", segment)
+		if _, declared := s.members.Segments[segment]; !declared {
+			at.Wrong(fmt.Sprintf("there is no segment %q", segment), "declare it under members, segments")
+			continue
+		}
+		b.KeptFor[segment] = make(map[string]decimal.Decimal)
+		s.published(b.Code, at, d.KeptFor[segment], b.KeptFor[segment])
 	}
 }
 

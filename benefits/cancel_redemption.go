@@ -2,6 +2,7 @@ package benefits
 
 import (
 	"context"
+	"errors"
 
 	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
@@ -36,6 +37,11 @@ func (c *Catalog) cancellation(ctx context.Context, programme uuid.UUID, member 
 	}
 	if v.Member != member {
 		return r, refuse(ledger.NotFoundReason)
+	}
+	if _, err := c.ticket(ctx, programme, v.Code); err == nil {
+		return r, invalid("voucher_id", "it is a ticket: cancel the booking")
+	} else if !errors.Is(err, &ledger.Refusal{Reason: ledger.NotFoundReason}) {
+		return r, err
 	}
 	return ledger.Reverse(voucher, decimal.Zero, r), nil
 }

@@ -12,6 +12,7 @@ import (
 type circumstances struct {
 	Earner
 	region, channel string // that the member asks from
+	invited, queued bool   // to an event; behind others who wait for a seat of it
 	now             time.Time
 	variables       map[string]any // what conditions may name; nil without any condition
 }

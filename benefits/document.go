@@ -90,6 +90,7 @@ func read(doc *document.Document, p *ledger.Programme) *section {
 		benefitReader{s, p, doc.At("benefits", i)}.add(&benefit)
 	}
 	s.readEarning(doc.At("earning"), p, agreements, d.Earning)
+	s.checkAttended(doc.At("benefits"))
 	doc.At("goodwill").Failed(s.readGoodwill(p, d.Goodwill))
 	return s
 }

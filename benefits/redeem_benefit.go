@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
@@ -25,6 +26,8 @@ type Wanted struct {
 	Choice string
 	// Region is where the member is, as far as the channel knows.
 	Region string
+
+	seats *seats // of what is an event
 }
 
 // Claim is the answer to a redemption: the transaction, and the voucher as it was issued.
@@ -45,21 +48,26 @@ type Claim struct {
 // before, MEMBER_FROZEN, MEMBER_TERMINATED, NOT_ELIGIBLE with because or the tier that is required, NOT_OPEN with
 // because and opens_at, LIMIT_REACHED, OUT_OF_STOCK, INSUFFICIENT_POINTS.
 func (c *Catalog) RedeemBenefit(ctx context.Context, programme uuid.UUID, w Wanted, r ledger.Request) (Claim, error) {
-	if due, err := c.maybeByAllotment(ctx, programme, w); err != nil {
-		return Claim{}, err
-	} else if due {
-		if _, err := c.Qualify(ctx, programme, w.Member); err != nil {
-			return Claim{}, err
-		}
-	}
-	answer, err := c.ledger.PostUnder(ctx, programme, r, func(p *ledger.Programme, r ledger.Request) (ledger.Request, error) {
-		return c.claim(ctx, p, w, r)
-	})
+	answer, err := c.redeem(ctx, programme, w, r)
 	claim := Claim{Answer: answer}
 	if err == nil {
 		claim.Voucher, err = c.vouchers.IssuedBy(ctx, answer.Transaction)
 	}
 	return claim, err
+}
+
+// redeem posts a claim, and before it what the member's tier entitles to where an allotment may pay.
+func (c *Catalog) redeem(ctx context.Context, programme uuid.UUID, w Wanted, r ledger.Request) (ledger.Answer, error) {
+	if due, err := c.maybeByAllotment(ctx, programme, w); err != nil {
+		return ledger.Answer{}, err
+	} else if due {
+		if _, err := c.Qualify(ctx, programme, w.Member); err != nil {
+			return ledger.Answer{}, err
+		}
+	}
+	return c.ledger.PostUnder(ctx, programme, r, func(p *ledger.Programme, r ledger.Request) (ledger.Request, error) {
+		return c.claim(ctx, p, w, r)
+	})
 }
 
 // PreviewRedemption decides a redemption, and before it the grants that it would make, by the same code on the same state,
@@ -141,7 +149,7 @@ func (c *Catalog) circumstances(
 			return nil, err
 		}
 		at.Earner = who
-	} else if len(b.Kinds)+len(b.Segments)+len(b.Regions) > 0 {
+	} else if len(b.Kinds)+len(b.Segments)+len(b.Regions)+len(b.KeptFor) > 0 {
 		facts, err := c.Facts(ctx, p.ID, []string{w.Member})
 		if err != nil {
 			return nil, err
@@ -156,7 +164,10 @@ func (c *Catalog) circumstances(
 	if b.condition != nil {
 		at.know(s, p.Zone)
 	}
-	return at, nil
+	if b.Event != nil && w.seats != nil {
+		err = c.guestList(ctx, p, b, w, at)
+	}
+	return at, err
 }
 
 // claim is what is decided without the books: it depends on the document, on what is wanted and on the circumstances alone.
@@ -164,6 +175,12 @@ func (s *section) claim(p *ledger.Programme, b *Benefit, w Wanted, at *circumsta
 	right, err := s.chosen(b, w.Choice)
 	if err != nil {
 		return r, err
+	}
+	if err := b.takesSeats(w.seats); err != nil {
+		return r, err
+	}
+	if b.Event != nil {
+		b = b.forSeats(b.Event.paid(int64(len(w.seats.guests))))
 	}
 	prices, err := b.pricesFor(w, r)
 	if err != nil {
@@ -178,19 +195,21 @@ func (s *section) claim(p *ledger.Programme, b *Benefit, w Wanted, at *circumsta
 		r.Needs = append(r.Needs, s.tiers.need(tier))
 	}
 	voucher := partners.PlaceOf(w.Member, right.Code, ledger.TransactionID(p.ID, r.Client, r.Key))
-	r.Companions = append(r.Companions, partners.Facts(p.ID, voucher))
+	if b.Event == nil {
+		r.Companions = append(r.Companions, partners.Facts(p.ID, voucher))
+	} else {
+		voucher = s.seat(p, b, w, at, voucher, &r)
+	}
 
 	var first ledger.Request
 	next := &first
 	for i, price := range prices {
-		for j, from := range s.sources(right) {
+		for j, from := range s.sourcesFor(right, at.Segments) {
 			if i+j > 0 {
 				next.Otherwise = new(ledger.Request)
 				next = next.Otherwise
 			}
-			legs := append(price.legs(w.Member, r.Channel), ledger.Leg{
-				From: from.account, To: voucher, Unit: right.Code, Amount: decimal.NewFromInt(1),
-			})
+			legs := append(price.legs(w.Member, r.Channel), w.rights(p, b, from.account, voucher, at.now)...)
 			*next = ledger.RedeemLegs(w.Member, b.use(p, legs, w.Member, at), r)
 			next.Needs = s.needs(r.Needs, price.Tier, from.tier)
 		}
@@ -256,10 +275,18 @@ func (b *Benefit) pricesOf(w Wanted, r ledger.Request) ([]Price, error) {
 	return list, nil
 }
 
+// rights are what a claim gives: one right, or the seats of a party.
+func (w *Wanted) rights(p *ledger.Programme, b *Benefit, from, to ledger.Account, now time.Time) []ledger.Leg {
+	if b.Event != nil {
+		return w.seats.legs(p, b.Event, w.Member, from, to, now)
+	}
+	return []ledger.Leg{{From: from, To: to, Unit: to.Unit, Amount: decimal.NewFromInt(1)}}
+}
+
 // legs are what is paid.
 func (p Price) legs(member, channel string) []ledger.Leg {
 	var legs []ledger.Leg
-	if p.With != WithCash {
+	if p.With != WithCash && p.Unit != "" {
 		legs = append(legs, ledger.Leg{
 			From: ledger.Account{Unit: p.Unit, Owner: ledger.Member(member), Place: ledger.Wallet},
 			To:   ledger.Account{Unit: p.Unit, Owner: ledger.ProgrammeOwner, Place: ledger.Redeemed},
@@ -276,13 +303,14 @@ func (p Price) legs(member, channel string) []ledger.Leg {
 	return legs
 }
 
-// use gives each leg the limits that count it: the right's, which is the last, those of times and rights.
+// use gives each leg the limits that count it: the first that gives a right, those of times and rights.
 func (b *Benefit) use(p *ledger.Programme, legs []ledger.Leg, member string, at *circumstances) []ledger.Leg {
+	right := slices.IndexFunc(legs, func(l ledger.Leg) bool { return l.To.Place == ledger.Voucher || l.To.Place == ledger.Hold })
 	for _, code := range b.Limits {
 		limit := p.Limits[code]
 		used := p.Cap(limit, member, at.now)
 		for i := range legs {
-			if legs[i].Unit == limit.Of || i == len(legs)-1 && (limit.Of == ledger.Times || limit.Of == b.Code) {
+			if legs[i].Unit == limit.Of || i == right && (limit.Of == ledger.Times || limit.Of == b.Code) {
 				legs[i].Uses = append(legs[i].Uses, used)
 			}
 		}
@@ -303,5 +331,9 @@ func (s *section) needs(always []ledger.Need, tiers ...string) []ledger.Need {
 
 // asked is what a retry is known by.
 func (w *Wanted) asked() string {
-	return fmt.Sprintf("benefit %q with %q cash %q %q choice %q in %q", w.Benefit, w.With, w.Cash.Unit, w.Cash.Amount.String(), w.Choice, w.Region)
+	text := fmt.Sprintf("benefit %q with %q cash %q %q choice %q in %q", w.Benefit, w.With, w.Cash.Unit, w.Cash.Amount.String(), w.Choice, w.Region)
+	if w.seats != nil {
+		text += fmt.Sprintf(" guests %q", w.seats.guests)
+	}
+	return text
 }

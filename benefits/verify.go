@@ -61,9 +61,10 @@ LIMIT $1`
 // are found by them and by nothing else. It lifts the session's limit on the time of a statement.
 func Verify(ctx context.Context, pool *db.Pool, report *ledger.Report) error {
 	check := ledger.Check{Invariant: "L2", Name: "the facts of every member are those of the last version, and find the member"}
-	var failures []ledger.Failure
+	seats := ledger.Check{Invariant: "L2", Name: "bookings and check-ins agree with their transactions, and every seat is somewhere"}
+	var failures, lost []ledger.Failure
 	err := db.InTx(ctx, pool, db.Snapshot, func(tx pgx.Tx) error {
-		failures = nil // it may run again
+		failures, lost = nil, nil // it may run again
 		if _, err := tx.Exec(ctx, sqlVerifyTimeout); err != nil {
 			return err
 		}
@@ -75,15 +76,22 @@ func Verify(ctx context.Context, pool *db.Pool, report *ledger.Report) error {
 			return err
 		}
 		rows, err = tx.Query(ctx, sqlStrayTerms, ledger.MaxFailures)
-		return name(&failures, "it is not found by what it is", rows, err)
+		if err := name(&failures, "it is not found by what it is", rows, err); err != nil {
+			return err
+		}
+		return verifyEvents(ctx, tx, &seats.Count, &lost)
 	})
 	if err != nil {
 		return fmt.Errorf("benefits: verify: %w", err)
 	}
-	report.Checks = append(report.Checks, check)
+	report.Checks = append(report.Checks, check, seats)
 	if report.OK() {
 		for _, f := range failures {
 			f.Check = check
+			report.Failures = append(report.Failures, f)
+		}
+		for _, f := range lost {
+			f.Check = seats
 			report.Failures = append(report.Failures, f)
 		}
 	}

@@ -157,7 +157,7 @@ func (v *viewer) stock(b *Benefit) (left decimal.NullDecimal, gone *ledger.Refus
 			return left, nil
 		}
 		sum, tier, theirs := decimal.Zero, "", false
-		for _, from := range v.sources(right) { // that of the highest tier is the first
+		for _, from := range v.sourcesFor(right, v.at.Segments) { // that of the highest tier is the first
 			balance := v.balances[from.account.ID(v.programme.ID)]
 			switch {
 			case v.has(from.tier):

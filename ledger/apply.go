@@ -25,8 +25,10 @@ type outcome struct {
 	expired  []*Transaction // that had to be posted before it
 }
 
-// systemClient names the transactions that the ledger makes itself. Credentials cannot carry a name that begins with it.
-const systemClient = "tallystick"
+// SystemClient names the transactions that the programme's own rules make. Credentials cannot carry a name that begins with it.
+const SystemClient = "tallystick"
+
+const systemClient = SystemClient
 
 // apply decides every request of an item and adds what follows to the book.
 func (b *Book) apply(item *Item) []outcome {

@@ -79,6 +79,7 @@ const (
 	RuleFailed           Reason = "RULE_FAILED"
 	NotOpen              Reason = "NOT_OPEN"
 	ProgrammeChanged     Reason = "PROGRAMME_CHANGED"
+	AlreadyCheckedIn     Reason = "ALREADY_CHECKED_IN"
 )
 
 // Reasons gives the class of every reason that this package and those above it refuse with.
@@ -100,7 +101,7 @@ var Reasons = map[Reason]Class{
 	TierMoved:     Precondition,
 	AsOfTooRecent: Precondition, VoucherCanceled: Precondition, NothingEarned: Precondition,
 	LimitReached: Precondition, RuleFailed: Precondition, NotOpen: Precondition, ReferenceUsed: Conflict,
-	ProgrammeChanged: Precondition,
+	ProgrammeChanged: Precondition, AlreadyCheckedIn: Precondition,
 }
 
 // Refusal is a "no" with its reason. Its text may be shown to a caller: it names no SQL, host or other member.

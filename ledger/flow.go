@@ -17,6 +17,9 @@ var flows = reversed(table(
 	rows(KindActivation, anyExpiring, Pending, Wallet),
 	rows(KindRedemption, anyExpiring, Wallet, Redeemed),
 	rows(KindRedemption, []UnitKind{RightUnit}, Stock, Voucher, Issuance, Voucher),
+	// A seat that was asked for, or is offered: a use makes the hold a voucher, a reversal brings it back.
+	rows(KindRedemption, []UnitKind{RightUnit}, Stock, Hold, Issuance, Hold),
+	rows(KindUse, []UnitKind{RightUnit}, Hold, Voucher),
 	rows(KindRedemption, []UnitKind{MoneyUnit}, Deferred, Payable, BenefitCost, Payable),
 	// What a channel collected from the member for a right that is still to be honoured.
 	rows(KindRedemption, []UnitKind{MoneyUnit}, Receivable, Deferred),
@@ -41,9 +44,10 @@ var flows = reversed(table(
 	rows(KindAccrual, []UnitKind{LimitUnit}, Cap, Redeemed),
 	rows(KindRedemption, []UnitKind{LimitUnit}, Cap, Redeemed),
 	rows(KindAdjustment, []UnitKind{LimitUnit}, Cap, Redeemed),
+	rows(KindUse, []UnitKind{LimitUnit}, Cap, Redeemed),
 	rows(KindClawback, []UnitKind{LimitUnit}, Redeemed, Cap),
 	rows(KindForfeiture, append(anyExpiring, TierUnit), Wallet, Breakage, Pending, Breakage, Hold, Breakage),
-	rows(KindForfeiture, []UnitKind{RightUnit}, Voucher, Breakage),
+	rows(KindForfeiture, []UnitKind{RightUnit}, Voucher, Breakage, Hold, Breakage),
 	rows(KindMerge, anyExpiring, Wallet, Wallet, Debt, Debt),
 	rows(KindReversal, anyExpiring, Debt, Wallet, Debt, Debt), // a merge taken back
 	arrivals(KindAccrual, KindAllotment, KindActivation, KindCapture, KindVoid, KindTimeout, KindAdjustment,
@@ -92,7 +96,7 @@ func table(groups ...[]flow) map[flow]bool {
 }
 
 // reversed adds, for every kind that Reverse takes back leg by leg, the same flow backwards. What a capture took from a
-// hold goes back to the wallet that the hold was drawn from.
+// hold goes back to the wallet that the hold was drawn from; a right goes back to the hold itself.
 func reversed(set map[flow]bool) map[flow]bool {
 	var back []flow
 	for f := range set {
@@ -100,7 +104,7 @@ func reversed(set map[flow]bool) map[flow]bool {
 			continue
 		}
 		home := f.from
-		if home == Hold {
+		if home == Hold && f.unit != RightUnit {
 			home = Wallet
 		}
 		back = append(back, flow{KindReversal, f.to, home, f.unit})

@@ -21,6 +21,10 @@ type Need struct {
 	Unit  string
 	Least decimal.Decimal
 	Tier  string // what so much accrued reaches; the refusal names it
+
+	// Room is a cap of which something must be left, whatever the request itself uses: no more strikes than so many. The
+	// refusal is LIMIT_REACHED.
+	Room Account
 }
 
 // What a member accrued of a unit: entries of the wallet and the debt account. Adjustments and what takes them back do
@@ -70,6 +74,12 @@ func (w *work) queueAccrued(q *pgx.Batch, items []*Item) {
 // admitNeeds refuses a request whose member has not accrued enough.
 func (b *Book) admitNeeds(r *Request) *Refusal {
 	for _, need := range r.Needs {
+		if need.Room.Place == Cap {
+			if room := b.account(need.Room); !room.balance.GreaterThan(room.floor) {
+				return shortfall(room, decimal.NewFromInt(1))
+			}
+			continue
+		}
 		if len(need.AnyOf) > 0 {
 			if !b.holdsAny(r.Member, need.AnyOf) {
 				return refuse(NotEligible, "tier", need.Tier)

@@ -26,8 +26,8 @@ func redemptionLeg(member, unit string, amount decimal.Decimal) Leg {
 	}
 }
 
-// redeem posts the legs of a redemption. A right that goes into a voucher becomes a lot that expires with the voucher: at
-// the leg's own time, else by the policy of the right's unit.
+// redeem posts the legs of a redemption. A right that goes into a voucher, or into a hold until somebody has said yes,
+// becomes a lot that expires with it: at the leg's own time, else by the policy of the right's unit.
 func (b *Book) redeem(tx *Transaction, r *Request) *Refusal {
 	for _, leg := range r.Legs {
 		var draws []Draw
@@ -38,16 +38,12 @@ func (b *Book) redeem(tx *Transaction, r *Request) *Refusal {
 				return refusal
 			}
 			draws = picked
-		case leg.To.Place == Voucher:
-			expiresAt, refusal := b.expiryOf(tx, r, leg)
+		case leg.To.Place == Voucher || leg.To.Place == Hold:
+			lot, refusal := b.openRight(tx, r, leg)
 			if refusal != nil {
 				return refusal
 			}
-			if !expiresAt.After(b.now) {
-				return refuse(TimeNotInFuture, "field", "expires_at")
-			}
-			b.edit(leg.To).dueAt = expiresAt
-			draws = []Draw{{ExpiresAt: expiresAt, Fund: fundOf(leg), Amount: leg.Amount}}
+			draws = []Draw{lot}
 		}
 		if refusal := b.move(tx, leg.From, leg.To, leg.Amount, draws); refusal != nil {
 			return refusal
@@ -64,6 +60,26 @@ func (b *Book) redeem(tx *Transaction, r *Request) *Refusal {
 		}
 	}
 	return nil
+}
+
+// openRight is the lot of a right that goes into a voucher or hold. A voucher is due when the lot expires, a hold when its
+// answer is, which the request says.
+func (b *Book) openRight(tx *Transaction, r *Request, leg Leg) (Draw, *Refusal) {
+	expiresAt, refusal := b.expiryOf(tx, r, leg)
+	if refusal != nil {
+		return Draw{}, refusal
+	}
+	if !expiresAt.After(b.now) {
+		return Draw{}, refuse(TimeNotInFuture, "field", "expires_at")
+	}
+	due := expiresAt
+	if leg.To.Place == Hold {
+		if due = r.DueAt; !due.After(b.now) {
+			return Draw{}, refuse(TimeNotInFuture, "field", "due_at")
+		}
+	}
+	b.edit(leg.To).dueAt = due
+	return Draw{ExpiresAt: expiresAt, Fund: fundOf(leg), Amount: leg.Amount}, nil
 }
 
 // Reserve holds units for the length of timeout. They are not available meanwhile, and cannot expire under the member:

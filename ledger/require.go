@@ -18,6 +18,9 @@ func (b *Book) require(r *Request) {
 		if need.Unit != "" {
 			b.want(walletOf(r.Member, need.Unit))
 		}
+		if need.Room.Place == Cap {
+			b.want(need.Room)
+		}
 		for _, unit := range need.AnyOf {
 			b.add(walletOf(r.Member, unit))
 		}

@@ -124,7 +124,7 @@ func (b *Book) partOf(leg PostedLeg, before, part, whole decimal.Decimal) (legPa
 
 // postBackwards posts part of a principal leg the other way round.
 func (b *Book) postBackwards(tx *Transaction, leg PostedLeg, p legPart) *Refusal {
-	to := homeOf(leg.From.Account)
+	to := homeOf(leg.From.Account, b.programme.Units[leg.Unit].Kind)
 	draws := returned(leg.From.Draws, p.before, p.amount)
 	if to.Place == Wallet {
 		draws = b.revived(draws, leg.Unit)
@@ -154,9 +154,9 @@ func (b *Book) arrive(tx *Transaction, to Account) *Refusal {
 	}
 }
 
-// homeOf is where a reversal brings units back to: what a capture took from a hold returns to the wallet.
-func homeOf(from Account) Account {
-	if from.Place == Hold {
+// homeOf is where a reversal brings units back to: what a capture took from a hold returns to the wallet. Rights have none.
+func homeOf(from Account, kind UnitKind) Account {
+	if from.Place == Hold && kind != RightUnit {
 		return Account{Unit: from.Unit, Owner: from.Owner, Place: Wallet}
 	}
 	return from

@@ -54,6 +54,9 @@ func (b *Book) transfer(tx *Transaction, r *Request) *Refusal {
 		if refusal != nil {
 			return refusal
 		}
+		if leg.To.Place == Voucher {
+			b.edit(leg.To).dueAt = draws[0].ExpiresAt
+		}
 		if refusal := b.move(tx, leg.From, leg.To, leg.Amount, draws); refusal != nil {
 			return refusal
 		}
@@ -71,7 +74,7 @@ func (b *Book) leaving(from Account, amount decimal.Decimal) ([]Draw, *Refusal) 
 	switch from.Place {
 	case Wallet:
 		return b.spend(from, amount)
-	case Voucher:
+	case Voucher, Hold:
 		acc := b.account(from)
 		if draws, enough := acc.lots.pick(amount, b.now); enough {
 			return draws, nil

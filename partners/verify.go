@@ -22,7 +22,7 @@ FROM vouchers AS v`
 	sqlStrayVouchers = `
 SELECT v.id
 FROM vouchers AS v
-LEFT JOIN transactions AS t ON t.id = v.id AND t.programme_id = v.programme_id AND t.kind = 'redemption' AND t.rejection = '' AND t.member = v.member
+LEFT JOIN transactions AS t ON t.id = v.id AND t.programme_id = v.programme_id AND t.kind IN ('redemption', 'use') AND t.rejection = '' AND t.member = v.member
 LEFT JOIN legs AS l ON l.transaction_id = t.id AND l.unit = v.benefit AND l.to_owner = 'member/' || v.member AND l.to_place = 'voucher/' || v.id::text
 LEFT JOIN entries AS e ON e.account_id = v.account_id AND e.transaction_id = l.transaction_id AND e.leg = l.leg
 WHERE e.account_id IS NULL
@@ -34,7 +34,7 @@ SELECT t.id
 FROM transactions AS t
 JOIN legs AS l ON l.transaction_id = t.id
 LEFT JOIN vouchers AS v ON v.id = t.id
-WHERE t.kind = 'redemption' AND l.to_place LIKE 'voucher/%' AND v.id IS NULL
+WHERE t.kind IN ('redemption', 'use') AND l.to_place LIKE 'voucher/%' AND v.id IS NULL
 ORDER BY t.id
 LIMIT $1`
 )

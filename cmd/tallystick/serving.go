@@ -128,6 +128,9 @@ func (s *serving) workBeside(ctx context.Context, l *ledger.Ledger, dispatcher *
 		s.beside.Go(func() {
 			l.SweepForever(ctx, c.sweep, func(err error) { c.log.ErrorContext(ctx, "sweep", "error", err) })
 		})
+		s.beside.Go(func() {
+			s.catalog.SweepForever(ctx, c.sweep, func(err error) { c.log.ErrorContext(ctx, "sweep of events", "error", err) })
+		})
 	}
 }
 

@@ -25,9 +25,16 @@ var types = map[ledger.Kind]string{
 	ledger.KindNotice:    "points.expiring",
 }
 
-func typeOf(kind ledger.Kind) string {
-	if name, own := types[kind]; own {
+// TypeSeatOffered is the type of the redemption by which the programme sets seats aside for who waited for them.
+const TypeSeatOffered = "seat.offered"
+
+// typeOf is the transaction's type. Nobody but the programme itself can use its client's name.
+func typeOf(tx *ledger.Transaction) string {
+	if name, own := types[tx.Kind]; own {
 		return name
+	}
+	if tx.Kind == ledger.KindRedemption && tx.Client == ledger.SystemClient && tx.Reason == TypeSeatOffered {
+		return TypeSeatOffered
 	}
 	return TypePosted
 }
@@ -112,7 +119,7 @@ type EventAccount struct {
 // body is the event that a transaction is, as JSON.
 func body(programme EventProgramme, at EventPosition, tx *ledger.Transaction) ([]byte, error) {
 	event := Event{
-		Schema: Schema, Type: typeOf(tx.Kind), Timestamp: tx.RecordedAt, Programme: programme, Position: at,
+		Schema: Schema, Type: typeOf(tx), Timestamp: tx.RecordedAt, Programme: programme, Position: at,
 		Data: EventData{Transaction: eventTransaction(tx), Accounts: memberAccounts(tx)},
 	}
 	data, err := json.Marshal(event)

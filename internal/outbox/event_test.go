@@ -31,6 +31,17 @@ func documented(t *testing.T) string {
 	return compact.String()
 }
 
+func TestAnOfferOfSeatsIsKnownByItsType(t *testing.T) {
+	tx := ledger.Transaction{Kind: ledger.KindRedemption, Client: ledger.SystemClient, Reason: TypeSeatOffered}
+	if got := typeOf(&tx); got != "seat.offered" {
+		t.Errorf("type %s", got)
+	}
+	tx.Client = "app"
+	if got := typeOf(&tx); got != TypePosted {
+		t.Errorf("what a caller says is one is %s", got)
+	}
+}
+
 // Receivers are built on these bytes: within a schema a field may be added, and nothing else may change.
 func TestAnEventIsWhatItsPageSays(t *testing.T) {
 	hold := uuid.MustParse("0b8e9a4c-5b0e-5f0d-8a63-5a1f6f0f7d11")

@@ -41,6 +41,7 @@ var sentences = map[string]sentence{
 	string(ledger.ReversalExceedsRest):  {"More is asked for than is left to reverse.", "请求数额超过可冲正的余额。"},
 	string(ledger.NotReversible):        {"A transaction of this kind cannot be reversed.", "此类交易不能冲正。"},
 	string(ledger.NotReversibleInParts): {"This transaction can only be reversed whole.", "此交易只能全额冲正。"},
+	string(ledger.AlreadyCheckedIn):     {"The ticket was checked in here before.", "该票已在此签到。"},
 	reasonInvalidDocument:               {"The document has mistakes.", "该文档有错误。"},
 	string(ledger.ProgrammeChanged):     {"The programme was changed by somebody else meanwhile.", "该计划已被他人更改。"},
 	string(ledger.VoucherUsed):          {"The voucher was used before.", "该券已使用。"},
