@@ -158,23 +158,23 @@ type entitled struct {
 }
 
 // entitlements lists the allotments of which a standing gives the member something.
-func (s *section) entitlements(standing Standing, member string, facts Facts, now time.Time, zone *time.Location) []entitled {
+func (s *section) entitlements(standing Standing, zone *time.Location) []entitled {
 	var list []entitled
 	for _, a := range s.allotments {
-		if a.Per == PerAnniversary && facts.EnrolledAt.IsZero() {
+		if a.Per == PerAnniversary && standing.Enrolled.IsZero() {
 			continue
 		}
-		e := entitled{Allotment: a, member: member, fund: fundGranted}
-		if facts.Kind == Organisation {
+		e := entitled{Allotment: a, member: standing.Member, fund: fundGranted}
+		if standing.Kind == Organisation {
 			e.fund = fundPooled
 		}
-		for _, tier := range standing.reached {
+		for _, tier := range standing.reached() {
 			if total, gives := a.Totals[tier.Code]; gives && !total.LessThan(e.total) {
 				e.tier, e.total, e.need = tier.Code, total, s.tiers.need(tier.Code)
 			}
 		}
-		e.term = a.term(now, facts.EnrolledAt, zone)
-		e.before = a.before(e.term, facts.EnrolledAt, zone)
+		e.term = a.term(standing.At, standing.Enrolled, zone)
+		e.before = a.before(e.term, standing.Enrolled, zone)
 		list = append(list, e)
 	}
 	return list

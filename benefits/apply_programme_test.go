@@ -78,10 +78,10 @@ func TestDocumentsThatCannotBeAreRefused(t *testing.T) {
 	for name, change := range map[string][2]string{
 		"tier without code":     {"code: silver", "code: ''"},
 		"same tier twice":       {"code: gold, from", "code: silver, from"},
-		"tiers out of order":    {"from: 500", "from: 200"},
-		"tier from nothing":     {"from: 200", "from: 0"},
+		"tiers out of order":    {"points: 500}", "points: 200}"},
+		"tier from nothing":     {"{points: 200}", "{points: 0}"},
 		"tier in one language":  {"{en: Silver, zh-Hans: 银卡}", "{en: Silver}"},
-		"tiers of a right":      {"tiers:\n  unit: points", "tiers:\n  unit: tea"},
+		"tiers of a right":      {"    points: points\n", "    points: tea\n"},
 		"allotment of points":   {"unit: visits, per", "unit: points, per"},
 		"half a visit":          {"gold: 2,", "gold: 1.5,"},
 		"unknown kind":          {"kind: offer", "kind: bribe"},

@@ -34,19 +34,11 @@ func (c *Catalog) AssignAllotment(ctx context.Context, programme uuid.UUID, a As
 // PreviewAssignment decides an assignment by the same code on the same state, and before it the grants that it would make,
 // and records nothing.
 func (c *Catalog) PreviewAssignment(ctx context.Context, programme uuid.UUID, a Assignment, r ledger.Request) (*ledger.Transaction, error) {
-	p, s, err := c.current(ctx, programme)
+	rater, requests, err := c.brought(ctx, programme, a.Organisation, true)
 	if err != nil {
 		return nil, err
 	}
-	standing, err := c.standing(ctx, programme, s.tiers, a.Organisation)
-	if err != nil {
-		return nil, err
-	}
-	requests, err := c.due(ctx, p, s, standing, a.Organisation)
-	if err != nil {
-		return nil, err
-	}
-	if r, err = c.assignment(ctx, p, a, r); err != nil {
+	if r, err = c.assignment(ctx, rater.programme, a, r); err != nil {
 		return nil, err
 	}
 	answers, err := c.ledger.PreviewBatch(ctx, programme, append(requests, r), false)

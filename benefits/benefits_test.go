@@ -36,11 +36,15 @@ units:
   - {code: tea, kind: right, expiry: three-months}
   - {code: dinner, kind: right}
 tiers:
-  unit: points
-  ladder:
-    - {code: silver, from: 200, names: {en: Silver, zh-Hans: 银卡}}
-    - {code: gold, from: 500, names: {en: Gold, zh-Hans: 金卡}}
-    - {code: diamond, from: 1000, names: {en: Diamond, zh-Hans: 钻石卡}}
+  - code: club
+    names: {en: Club, zh-Hans: 俱乐部}
+    period: {kind: ever}
+    validity: {until: end_of_period}
+    points: points
+    ladder:
+      - {code: silver, from: {points: 200}, names: {en: Silver, zh-Hans: 银卡}}
+      - {code: gold, from: {points: 500}, names: {en: Gold, zh-Hans: 金卡}}
+      - {code: diamond, from: {points: 1000}, names: {en: Diamond, zh-Hans: 钻石卡}}
 allotments:
   - {unit: visits, per: year, totals: {gold: 2, diamond: 6}}
 benefits:
@@ -348,7 +352,7 @@ func TestReachedTierPaysBeforeAnybodyGrants(t *testing.T) {
 	c := newClub(t)
 	c.Accrue(t, "a1", "ann", "points", 600)
 	wallet, err := c.Wallet(t.Context(), c.Programme, "ann")
-	if err != nil || !wallet.Due["visits"].Equal(decimal.NewFromInt(2)) || wallet.Standing.Tier.Code != "gold" {
+	if err != nil || !wallet.Due["visits"].Equal(decimal.NewFromInt(2)) || wallet.Standing.Groups[0].Tier().Code != "gold" {
 		t.Errorf("wallet: %+v, %v", wallet, err)
 	}
 	claim := c.mustRedeem(t, "r1", "ann", "lounge", benefits.WithAllotment)
@@ -365,7 +369,7 @@ func TestTierFollowsWhatWasAccrued(t *testing.T) {
 	c := newClub(t)
 	want := func(accrued int64, tier, next string) {
 		t.Helper()
-		s, err := c.Standing(t.Context(), c.Programme, "ann")
+		s, err := c.Rate(t.Context(), c.Programme, "ann")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -375,8 +379,9 @@ func TestTierFollowsWhatWasAccrued(t *testing.T) {
 			}
 			return tier.Code
 		}
-		if !s.Accrued.Equal(decimal.NewFromInt(accrued)) || code(s.Tier) != tier || code(s.Next) != next {
-			t.Errorf("accrued %s, tier %q, next %q; want %d, %q, %q", s.Accrued, code(s.Tier), code(s.Next), accrued, tier, next)
+		g := s.Groups[0]
+		if !g.Value("points").Equal(decimal.NewFromInt(accrued)) || code(g.Tier()) != tier || code(g.Next()) != next {
+			t.Errorf("accrued %s, tier %q, next %q; want %d, %q, %q", g.Value("points"), code(g.Tier()), code(g.Next()), accrued, tier, next)
 		}
 	}
 	want(0, "", "silver")
@@ -412,9 +417,9 @@ func TestDebtTakesFromWhatWasAccrued(t *testing.T) {
 	c.mustRedeem(t, "r1", "ann", "tea", benefits.WithPoints)
 	c.Post(t, ledger.Reverse(accrual.ID, decimal.Zero, ledger.Request{Client: "test", Key: "claw"}))
 	c.Accrue(t, "a2", "ann", "points", 250) // pays 250 of the 300 owed
-	s, err := c.Standing(t.Context(), c.Programme, "ann")
-	if err != nil || !s.Accrued.Equal(decimal.NewFromInt(250)) {
-		t.Errorf("accrued %s, %v; want 250", s.Accrued, err)
+	s, err := c.Rate(t.Context(), c.Programme, "ann")
+	if err != nil || !s.Groups[0].Value("points").Equal(decimal.NewFromInt(250)) {
+		t.Errorf("accrued %+v, %v; want 250", s.Groups, err)
 	}
 }
 
@@ -440,12 +445,12 @@ func TestReversedAdjustmentLeavesTheTierAlone(t *testing.T) {
 // wantStanding compares what a member accrued, and the tier.
 func (c club) wantStanding(t *testing.T, member string, accrued int64, tier string) {
 	t.Helper()
-	s, err := c.Standing(t.Context(), c.Programme, member)
+	s, err := c.Rate(t.Context(), c.Programme, member)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !s.Accrued.Equal(decimal.NewFromInt(accrued)) || s.Tier == nil || s.Tier.Code != tier {
-		t.Errorf("%s accrued %s, tier %+v; want %d, %s", member, s.Accrued, s.Tier, accrued, tier)
+	if g := s.Groups[0]; !g.Value("points").Equal(decimal.NewFromInt(accrued)) || g.Tier() == nil || g.Tier().Code != tier {
+		t.Errorf("%s accrued %s, tier %+v; want %d, %s", member, g.Value("points"), g.Tier(), accrued, tier)
 	}
 }
 

@@ -37,10 +37,14 @@ members:
     - {code: guangdong, level: province, in: china, names: {en: Guangdong, zh-Hans: 广东}}
     - {code: shenzhen, level: city, in: guangdong, names: {en: Shenzhen, zh-Hans: 深圳}}
 tiers:
-  unit: points
-  ladder:
-    - {code: silver, from: 200, names: {en: Silver, zh-Hans: 银卡}}
-    - {code: gold, from: 500, names: {en: Gold, zh-Hans: 金卡}}
+  - code: club
+    names: {en: Club, zh-Hans: 俱乐部}
+    period: {kind: ever}
+    validity: {until: end_of_period}
+    points: points
+    ladder:
+      - {code: silver, from: {points: 200}, names: {en: Silver, zh-Hans: 银卡}}
+      - {code: gold, from: {points: 500}, names: {en: Gold, zh-Hans: 金卡}}
 limits:
   - {code: lounge-a-day, of: times, per: member, interval: day, most: 1}
   - {code: golf-ever, of: golf, per: member, interval: ever, most: 2}

@@ -12,7 +12,7 @@ import (
 
 // section is what this package reads of one version of a programme's document.
 type section struct {
-	tiers Ladder
+	tiers Groups
 	// allotments are in the order of the document.
 	allotments []*Allotment
 	benefits   map[string]*Benefit
@@ -26,7 +26,7 @@ type section struct {
 }
 
 type benefitsDocument struct {
-	Tiers      tiersDocument        `yaml:"tiers" doc:"The status levels of members."`
+	Tiers      []tierGroupDocument  `yaml:"tiers" doc:"The ladders of status levels of members."`
 	Allotments []allotmentDocument  `yaml:"allotments" doc:"The uses that tiers give in each period."`
 	Benefits   []benefitDocument    `yaml:"benefits" doc:"What members can have."`
 	Members    membersDocument      `yaml:"members" doc:"What members may be."`
@@ -34,17 +34,6 @@ type benefitsDocument struct {
 	Goodwill   goodwillDocument     `yaml:"goodwill" doc:"What staff may give away out of their budgets."`
 	Lounges    []loungeDocument     `yaml:"lounges" doc:"The directory of lounges."`
 	Others     map[string]yaml.Node `yaml:",inline"`
-}
-
-type tiersDocument struct {
-	Unit   string         `yaml:"unit" doc:"The unit whose accruals reach the tiers."`
-	Ladder []tierDocument `yaml:"ladder" doc:"The tiers, lowest first."`
-}
-
-type tierDocument struct {
-	Code  string          `yaml:"code" is:"required" doc:"Unique among the tiers."`
-	Names partners.Names  `yaml:"names" is:"required" doc:"What it is called, by language."`
-	From  document.Amount `yaml:"from" is:"required" doc:"How much accrued reaches it."`
 }
 
 // parse reads the tiers and benefits sections of a programme's document. The error is a *document.InvalidError.
@@ -67,19 +56,14 @@ func read(doc *document.Document, p *ledger.Programme) *section {
 		return nil
 	}
 	s := &section{
-		tiers: Ladder{Unit: d.Tiers.Unit}, benefits: make(map[string]*Benefit), lounges: make(map[string]*LoungeSite), agreements: agreements,
+		benefits: make(map[string]*Benefit), lounges: make(map[string]*LoungeSite), agreements: agreements,
 	}
 	var err error
 	if s.members, err = d.Members.parse(); err != nil {
 		doc.At("members").Failed(err)
 		return s
 	}
-	if len(d.Tiers.Ladder) > 0 && !p.CheckUnit(doc.At("tiers", "unit"), d.Tiers.Unit, ledger.PointsUnit, ledger.QualifyingUnit) {
-		return s
-	}
-	for i, tier := range d.Tiers.Ladder {
-		s.addTier(doc.At("tiers", "ladder", i), p, tier)
-	}
+	s.readTierGroups(doc.At("tiers"), p, d.Tiers)
 	for i, allotment := range d.Allotments {
 		s.addAllotment(doc.At("allotments", i), p, &allotment)
 	}
@@ -104,23 +88,6 @@ func (s *section) readEarning(at document.Spot, p *ledger.Programme, agreements 
 	for i, rule := range d.Rules {
 		at.At("rules", i).Failed(e.addRule(rule))
 	}
-}
-
-// addTier adds a tier, with mistakes too, so that what refers to it is not reported as well.
-func (s *section) addTier(at document.Spot, p *ledger.Programme, d tierDocument) {
-	t := Tier{Code: d.Code, Names: d.Names}
-	steps := s.tiers.Tiers
-	if s.tiers.rank(t.Code) > 0 {
-		at.At("code").Wrong("the tier is declared twice", "give each tier a code of its own")
-	}
-	var ok bool
-	if t.From, ok = p.CheckAmount(at.At("from"), s.tiers.Unit, d.From); ok && len(steps) > 0 {
-		if below := steps[len(steps)-1]; !t.From.GreaterThan(below.From) {
-			at.At("from").Wrong("it is not above the tier before it, "+below.Code, "use more than "+below.From.String()+", or move the tier")
-		}
-	}
-	d.Names.Check(at.At("names"))
-	s.tiers.Tiers = append(steps, t)
 }
 
 // These are what the API takes, for what comes by file.

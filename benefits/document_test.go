@@ -26,10 +26,14 @@ units:
   - {code: lounge, kind: right}
   - {code: CNY, kind: money, scale: 2}
 tiers:
-  unit: points
-  ladder:
-    - {code: silver, from: 200, names: {en: Silver, zh-Hans: 银卡}}
-    - {code: gold, from: 500, names: {en: Gold, zh-Hans: 金卡}}
+  - code: club
+    names: {en: Club, zh-Hans: 俱乐部}
+    period: {kind: ever}
+    validity: {until: end_of_period}
+    points: points
+    ladder:
+      - {code: silver, from: {points: 200}, names: {en: Silver, zh-Hans: 银卡}}
+      - {code: gold, from: {points: 500}, names: {en: Gold, zh-Hans: 金卡}}
 allotments:
   - {unit: visits, per: year, totals: {gold: 2}}
 benefits:
@@ -67,29 +71,28 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 		{"scale: 2", "scale: 10", "line 14: units[CNY].scale: 10 is no number of decimal places; use 0 to 9"},
 		{"expiry: year", "expiry: yeer", `line 9: units[points].expiry: there is no expiry policy "yeer"; use year`},
 		{"debt_limit: 50", "debt_limit: -50", `line 9: units[points].debt_limit: "-50" is no limit; use 0 to 1000000000000000`},
-		{"unit: points", "unit: tea", `line 16: tiers.unit: "tea" is no unit of kind points or qualifying; use miles or points, or declare it under units with kind points or qualifying`},
-		{"code: gold,", "code: silver,", "line 19: tiers.ladder[silver].code: the tier is declared twice; give each tier a code of its own"},
-		{"from: 500", "from: 100", "line 19: tiers.ladder[gold].from: it is not above the tier before it, silver; use more than 200, or move the tier"},
-		{"from: 500", "from: 1e3", `line 19: tiers.ladder[gold].from: "1e3" is no amount of points; use a number above 0 with at most 0 decimal places`},
-		{"from: 500, ", "", "line 19: tiers.ladder[gold].from: it is missing; add from: how much accrued reaches it"},
-		{"{en: Silver, zh-Hans: 银卡}", "{en: Silver}", "line 18: tiers.ladder[silver].names: there is no name in zh-Hans; give it in en and in zh-Hans"},
-		{"unit: visits", "unit: points", `line 21: allotments[0].unit: "points" is no unit of kind allotment; use visits, or declare it under units with kind allotment`},
-		{"per: year", "per: yeer", `line 21: allotments[0].per: there is no "yeer"; use year`},
-		{"gold: 2", "gold: 0.5", `line 21: allotments[0].totals.gold: "0.5" is no amount of visits; use a number above 0 with at most 0 decimal places`},
-		{"gold: 2", "glod: 2", `line 21: allotments[0].totals.glod: there is no tier "glod"; use gold`},
-		{"gold: 2}", "gold: 2}, upgrade: topup", `line 21: allotments[0].upgrade: there is no "topup"; use top_up`},
-		{"- code: tea", "- code: tee", `line 23: benefits[tee].code: "tee" is no unit of kind right; use tea, or declare it under units with kind right`},
-		{"- code: tea", "- code: a tea", `line 23: benefits[a tea].code: "a tea" is no code of a benefit; ` + code},
-		{"kind: offer", "kind: offers", `line 24: benefits[tea].kind: there is no "offers"; use offer`},
-		{"tier: gold", "tier: glod", `line 26: benefits[tea].tier: there is no tier "glod"; use gold`},
-		{"prices: {points: 300, visits: 1}", "prices: {}", "line 27: benefits[tea].prices: it has no price; give an amount of points or of an allotment"},
-		{"prices: {points: 300, visits: 1}", "price: {points: 300}", "line 27: benefits[tea].price: there is no such field here; use prices"},
-		{"visits: 1", "miles: 100", "line 27: benefits[tea].prices.points: it has two prices of kind points; keep this one or that in miles"},
-		{"{opening: 10}", "{opening: 0}", `line 28: benefits[tea].stock.opening: "0" is no amount of tea; use a number above 0 with at most 0 decimal places`},
-		{"{opening: 10}", "{an opening: 10}", `line 28: benefits[tea].stock[an opening]: "an opening" is no name of a publication; ` + code},
-		{"benefit: tea", "benefit: CNY", `line 33: partners[leaf].honours[0].benefit: "CNY" is no unit of kind right; use lounge or tea, or declare it under units with kind right`},
-		{"unit: CNY", "unit: miles", `line 33: partners[leaf].honours[0].unit: "miles" is no unit of kind money; use CNY, or declare it under units with kind money`},
-		{`"4.50"`, `"4.505"`, `line 33: partners[leaf].honours[0].price: "4.505" is no amount of CNY; use a number with at most 2 decimal places`},
+		{"    points: points\n", "    points: tea\n", `line 20: tiers[club].points: "tea" is no unit of kind points or qualifying; use miles or points, or declare it under units with kind points or qualifying`},
+		{"code: gold,", "code: silver,", "line 23: tiers[club].ladder[silver].code: the tier is declared twice; give each tier a code of its own"},
+		{"from: {points: 500}", "from: {points: 100}", "line 23: tiers[club].ladder[gold].from.points: it is not above the tier before it, silver; use more than 200, or move the tier"},
+		{"from: {points: 500}", "from: {points: 1e3}", `line 23: tiers[club].ladder[gold].from.points: "1e3" is no amount of points; use a number above 0 with at most 0 decimal places`},
+		{"{en: Silver, zh-Hans: 银卡}", "{en: Silver}", "line 22: tiers[club].ladder[silver].names: there is no name in zh-Hans; give it in en and in zh-Hans"},
+		{"unit: visits", "unit: points", `line 25: allotments[0].unit: "points" is no unit of kind allotment; use visits, or declare it under units with kind allotment`},
+		{"per: year", "per: yeer", `line 25: allotments[0].per: there is no "yeer"; use year`},
+		{"gold: 2", "gold: 0.5", `line 25: allotments[0].totals.gold: "0.5" is no amount of visits; use a number above 0 with at most 0 decimal places`},
+		{"gold: 2", "glod: 2", `line 25: allotments[0].totals.glod: there is no tier "glod"; use gold`},
+		{"gold: 2}", "gold: 2}, upgrade: topup", `line 25: allotments[0].upgrade: there is no "topup"; use top_up`},
+		{"- code: tea", "- code: tee", `line 27: benefits[tee].code: "tee" is no unit of kind right; use tea, or declare it under units with kind right`},
+		{"- code: tea", "- code: a tea", `line 27: benefits[a tea].code: "a tea" is no code of a benefit; ` + code},
+		{"kind: offer", "kind: offers", `line 28: benefits[tea].kind: there is no "offers"; use offer`},
+		{"tier: gold", "tier: glod", `line 30: benefits[tea].tier: there is no tier "glod"; use gold`},
+		{"prices: {points: 300, visits: 1}", "prices: {}", "line 31: benefits[tea].prices: it has no price; give an amount of points or of an allotment"},
+		{"prices: {points: 300, visits: 1}", "price: {points: 300}", "line 31: benefits[tea].price: there is no such field here; use prices"},
+		{"visits: 1", "miles: 100", "line 31: benefits[tea].prices.points: it has two prices of kind points; keep this one or that in miles"},
+		{"{opening: 10}", "{opening: 0}", `line 32: benefits[tea].stock.opening: "0" is no amount of tea; use a number above 0 with at most 0 decimal places`},
+		{"{opening: 10}", "{an opening: 10}", `line 32: benefits[tea].stock[an opening]: "an opening" is no name of a publication; ` + code},
+		{"benefit: tea", "benefit: CNY", `line 37: partners[leaf].honours[0].benefit: "CNY" is no unit of kind right; use lounge or tea, or declare it under units with kind right`},
+		{"unit: CNY", "unit: miles", `line 37: partners[leaf].honours[0].unit: "miles" is no unit of kind money; use CNY, or declare it under units with kind money`},
+		{`"4.50"`, `"4.505"`, `line 37: partners[leaf].honours[0].price: "4.505" is no amount of CNY; use a number with at most 2 decimal places`},
 	} {
 		text := strings.Replace(wholeDocument, c.old, c.text, 1)
 		invalid := new(document.InvalidError)
@@ -110,13 +113,13 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 // TestAllMistakesOfADocumentAreToldAtOnce, whatever package reads the section, and none that only follows from another.
 func TestAllMistakesOfADocumentAreToldAtOnce(t *testing.T) {
 	t.Parallel()
-	text := strings.NewReplacer("from: 500", "from: 100", "scale: 2", "scale: 10", "tier: gold", "tier: lead", `"4.50"`, "half").Replace(wholeDocument)
+	text := strings.NewReplacer("from: {points: 500}", "from: {points: 100}", "scale: 2", "scale: 10", "tier: gold", "tier: lead", `"4.50"`, "half").Replace(wholeDocument)
 	_, _, err := readAll([]byte(text))
 	const want = `programme document: 4 mistakes
   line 14: units[CNY].scale: 10 is no number of decimal places; use 0 to 9
-  line 19: tiers.ladder[gold].from: it is not above the tier before it, silver; use more than 200, or move the tier
-  line 26: benefits[tea].tier: there is no tier "lead"; use silver or gold
-  line 33: partners[leaf].honours[0].price: "half" is no amount of CNY; use a number with at most 10 decimal places`
+  line 23: tiers[club].ladder[gold].from.points: it is not above the tier before it, silver; use more than 200, or move the tier
+  line 30: benefits[tea].tier: there is no tier "lead"; use silver or gold
+  line 37: partners[leaf].honours[0].price: "half" is no amount of CNY; use a number with at most 10 decimal places`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v", err)
 	}

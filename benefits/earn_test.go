@@ -23,10 +23,14 @@ units:
 limits:
   - {code: monthly, of: points, per: member, interval: month, most: 1000}
 tiers:
-  unit: growth
-  ladder:
-    - {code: silver, from: 100, names: {en: Silver, zh-Hans: 银卡}}
-    - {code: gold, from: 500, names: {en: Gold, zh-Hans: 金卡}}
+  - code: club
+    names: {en: Club, zh-Hans: 俱乐部}
+    period: {kind: ever}
+    validity: {until: end_of_period}
+    points: growth
+    ladder:
+      - {code: silver, from: {points: 100}, names: {en: Silver, zh-Hans: 银卡}}
+      - {code: gold, from: {points: 500}, names: {en: Gold, zh-Hans: 金卡}}
 partners:
   - {code: bank, names: {en: Bank, zh-Hans: 银行}}
 earning:

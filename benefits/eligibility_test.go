@@ -33,10 +33,14 @@ limits:
   - {code: one-a-month, of: times, per: member, interval: month, most: 1}
   - {code: points-a-day, of: points, per: member, interval: day, most: 150}
 tiers:
-  unit: points
-  ladder:
-    - {code: silver, from: 200, names: {en: Silver, zh-Hans: 银卡}}
-    - {code: gold, from: 500, names: {en: Gold, zh-Hans: 金卡}}
+  - code: club
+    names: {en: Club, zh-Hans: 俱乐部}
+    period: {kind: ever}
+    validity: {until: end_of_period}
+    points: points
+    ladder:
+      - {code: silver, from: {points: 200}, names: {en: Silver, zh-Hans: 银卡}}
+      - {code: gold, from: {points: 500}, names: {en: Gold, zh-Hans: 金卡}}
 allotments:
   - {unit: visits, per: year, totals: {gold: 2}}
 benefits:

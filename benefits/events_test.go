@@ -36,10 +36,14 @@ limits:
   - {code: guests-a-year, of: times, per: member, interval: year, most: "3"}
   - {code: strikes, of: times, per: member, interval: year, most: "1"}
 tiers:
-  unit: points
-  ladder:
-    - {code: silver, from: 2000, names: {en: Silver, zh-Hans: 银卡}}
-    - {code: gold, from: 5000, names: {en: Gold, zh-Hans: 金卡}}
+  - code: club
+    names: {en: Club, zh-Hans: 俱乐部}
+    period: {kind: ever}
+    validity: {until: end_of_period}
+    points: points
+    ladder:
+      - {code: silver, from: {points: 2000}, names: {en: Silver, zh-Hans: 银卡}}
+      - {code: gold, from: {points: 5000}, names: {en: Gold, zh-Hans: 金卡}}
 members:
   segments: [{code: wine, names: {en: Wine lovers, zh-Hans: 葡萄酒爱好者}}]
 earning:

@@ -17,10 +17,14 @@ units:
   - {code: visits, kind: allotment}
   - {code: tea, kind: right}
 tiers:
-  unit: points
-  ladder:
-    - {code: silver, from: 200, names: {en: Silver, zh-Hans: 银卡}}
-    - {code: gold, from: "500", names: {en: Gold, zh-Hans: 金卡}}
+  - code: club
+    names: {en: Club, zh-Hans: 俱乐部}
+    period: {kind: ever}
+    validity: {until: end_of_period}
+    points: points
+    ladder:
+      - {code: silver, from: {points: 200}, names: {en: Silver, zh-Hans: 银卡}}
+      - {code: gold, from: {points: "500"}, names: {en: Gold, zh-Hans: 金卡}}
 allotments:
   - {unit: visits, per: year, totals: {gold: 2}}
 benefits:
@@ -28,10 +32,10 @@ benefits:
 `
 	f.Add([]byte(whole))
 	for _, change := range [][2]string{
-		{"from: 200", "from: 1e3"},
-		{"from: 200", "from: 0x10"},
-		{"from: 200", "from: -1"},
-		{"from: 200", "from: 500"},
+		{"points: 200", "points: 1e3"},
+		{"points: 200", "points: 0x10"},
+		{"points: 200", "points: -1"},
+		{"points: 200", "points: 500"},
 		{"code: silver", "code: gold"},
 		{"gold: 2", "gold: 0.5"},
 		{"gold: 2", "lead: 2"},
@@ -41,7 +45,7 @@ benefits:
 		{"prices: {points: 300, visits: 1}", "prices: []"},
 		{"opening: 10", "opening: 1e999999999"},
 		{"opening: 10", "? [a]\n: 1"},
-		{"unit: points", "unit: tea"},
+		{"points: points", "points: tea"},
 		{"kind: offer", "kind: [offer]"},
 		{"en: Tea", "en: ''"},
 		{"benefits:", "benefits: &a\n  - *a\nrest:"},
@@ -58,24 +62,26 @@ benefits:
 		if err != nil {
 			return
 		}
-		for i, tier := range s.tiers.Tiers {
-			if s.tiers.rank(tier.Code) != i+1 || !tier.From.IsPositive() || i > 0 && !tier.From.GreaterThan(s.tiers.Tiers[i-1].From) {
-				t.Errorf("tier %+v", tier)
-			}
-			if n := len(s.tiers.Reached(tier.From)); n != i+1 {
-				t.Errorf("%s reaches %d tiers, want %d", tier.From, n, i+1)
+		for _, g := range s.tiers {
+			for i, tier := range g.Tiers {
+				if group, rank := s.tiers.of(tier.Code); group != g || rank != i+1 {
+					t.Errorf("tier %+v", tier)
+				}
+				if n := g.Earned(ByPoints, tier.From); len(tier.From) > 0 && n != i+1 {
+					t.Errorf("%v reaches rank %d, want %d", tier.From, n, i+1)
+				}
 			}
 		}
 		for _, a := range s.allotments {
 			for tier, total := range a.Totals {
-				if p.Units[a.Unit].Kind != ledger.AllotmentUnit || !total.IsPositive() || s.tiers.rank(tier) == 0 {
+				if p.Units[a.Unit].Kind != ledger.AllotmentUnit || !total.IsPositive() || !s.tiers.have(tier) {
 					t.Errorf("allotment %+v", a)
 				}
 			}
 		}
 		for code, b := range s.benefits {
 			if b.Code != code || p.Units[code].Kind != ledger.RightUnit || len(b.Prices) == 0 || len(b.Names.Missing()) > 0 ||
-				b.Tier != "" && s.tiers.rank(b.Tier) == 0 {
+				b.Tier != "" && !s.tiers.have(b.Tier) {
 				t.Errorf("benefit %+v", b)
 			}
 			for _, price := range b.Prices {

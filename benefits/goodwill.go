@@ -53,7 +53,7 @@ func (s *section) bounds(p *ledger.Programme, r *GoodwillReason, most string, ti
 		return fmt.Errorf("most: %w", err)
 	}
 	for _, code := range slices.Sorted(maps.Keys(tiers)) {
-		if s.tiers.rank(code) == 0 {
+		if !s.tiers.have(code) {
 			return fmt.Errorf("tier %q is not declared", code)
 		}
 		if r.ByTier[code], err = amountIn(p, r.Unit, tiers[code], ledger.PointsUnit); err != nil {
@@ -73,9 +73,9 @@ func (s *section) tierFor(r *GoodwillReason, amount decimal.Decimal) (string, bo
 	if amount.LessThanOrEqual(r.Most) {
 		return "", true
 	}
-	for _, tier := range s.tiers.Tiers {
-		if most, bounded := r.ByTier[tier.Code]; bounded && amount.LessThanOrEqual(most) {
-			return tier.Code, true
+	for _, tier := range s.tiers.codes() {
+		if most, bounded := r.ByTier[tier]; bounded && amount.LessThanOrEqual(most) {
+			return tier, true
 		}
 	}
 	return "", false

@@ -26,29 +26,31 @@ type Goodwill struct {
 // recorded), IDEMPOTENCY_KEY_REUSED, NOT_ELIGIBLE with the tier that is required, BUDGET_EXHAUSTED, LIMIT_REACHED,
 // MEMBER_TERMINATED.
 func (c *Catalog) GrantGoodwill(ctx context.Context, programme uuid.UUID, g Goodwill, r ledger.Request) (ledger.Answer, error) {
-	state, err := c.ledger.State(ctx, programme)
+	standing, err := c.Rate(ctx, programme, g.Member)
 	if err != nil {
 		return ledger.Answer{}, err
 	}
 	return c.ledger.PostUnder(ctx, programme, r, func(p *ledger.Programme, r ledger.Request) (ledger.Request, error) {
-		return c.goodwill(p, g, state.Now, r)
+		return c.goodwill(p, g, standing.At, r)
 	})
 }
 
 // PreviewGoodwill decides a grant by the same code on the same state, and records nothing.
 func (c *Catalog) PreviewGoodwill(ctx context.Context, programme uuid.UUID, g Goodwill, r ledger.Request) (*ledger.Transaction, error) {
-	state, err := c.ledger.State(ctx, programme)
+	rater, err := c.rateNow(ctx, programme, g.Member)
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.ledger.Programme(ctx, programme)
+	if r, err = c.goodwill(rater.programme, g, rater.now, r); err != nil {
+		return nil, err
+	}
+	_, requests := rater.decide(rater.ratings[0])
+	answers, err := c.ledger.PreviewBatch(ctx, programme, append(requests, r), false)
 	if err != nil {
 		return nil, err
 	}
-	if r, err = c.goodwill(p, g, state.Now, r); err != nil {
-		return nil, err
-	}
-	return c.ledger.Preview(ctx, programme, r)
+	last := answers[len(answers)-1]
+	return last.Transaction, last.Err
 }
 
 // goodwill builds the grant under a version of the document.

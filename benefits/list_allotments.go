@@ -34,21 +34,17 @@ type AllotmentSource struct {
 // ListAllotments reads a member's allotments of the periods of now, in the order of the document. A member without any
 // tier that an allotment is for has it with a total of zero, or of what was assigned.
 func (c *Catalog) ListAllotments(ctx context.Context, programme uuid.UUID, member string) ([]MemberAllotment, error) {
-	p, s, err := c.current(ctx, programme)
-	if err != nil || len(s.allotments) == 0 {
-		return nil, err
-	}
-	facts, err := c.Facts(ctx, p.ID, []string{member})
+	r, err := c.rateNow(ctx, programme, member)
 	if err != nil {
 		return nil, err
 	}
-	wallet, err := c.walletOf(ctx, p, s, member, facts[member])
+	wallet, err := c.walletOf(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	now := wallet.At
+	p, now := r.programme, wallet.At
 	var list []MemberAllotment
-	for _, e := range s.entitlements(wallet.Standing, member, facts[member], now, p.Zone) {
+	for _, e := range r.section.entitlements(wallet.Standing, p.Zone) {
 		m := MemberAllotment{Allotment: e.Allotment, Tier: e.tier, Start: e.term.start, End: e.term.end, Left: wallet.spendable(e.Unit)}
 		used, err := c.usedSince(ctx, e.wallet().ID(p.ID), e.term.start)
 		if err != nil {

@@ -43,10 +43,11 @@ type Listing struct {
 // LIMIT_REACHED the limit and resets_at; of OUT_OF_STOCK the tier for which some are left. The catalog is that of the
 // current version; nothing is locked, and what is read may change meanwhile.
 func (c *Catalog) ListBenefits(ctx context.Context, programme uuid.UUID, q CatalogQuery) ([]Listing, error) {
-	p, s, err := c.current(ctx, programme)
+	r, err := c.rateNow(ctx, programme, q.Member)
 	if err != nil {
 		return nil, err
 	}
+	s := r.section
 	var asked []*Benefit
 	for _, code := range slices.Sorted(maps.Keys(s.benefits)) {
 		b := s.benefits[code]
@@ -57,7 +58,7 @@ func (c *Catalog) ListBenefits(ctx context.Context, programme uuid.UUID, q Catal
 	if q.Limit > 0 && !q.Redeemable && len(asked) > q.Limit {
 		asked = asked[:q.Limit]
 	}
-	v, err := c.viewer(ctx, p, s, q, asked)
+	v, err := c.viewer(ctx, r, q, asked)
 	if err != nil {
 		return nil, err
 	}
@@ -83,35 +84,31 @@ type Entitlement struct {
 // CheckEntitlement answers whether a member is entitled to a benefit now: of a static service by tier and conditions alone,
 // of what is counted also by what is left to pay with. It uses nothing up. Refusals: NOT_FOUND for what is not offered.
 func (c *Catalog) CheckEntitlement(ctx context.Context, programme uuid.UUID, benefit string, q CatalogQuery) (Entitlement, error) {
-	p, s, err := c.current(ctx, programme)
+	r, err := c.rateNow(ctx, programme, q.Member)
 	if err != nil {
 		return Entitlement{}, err
 	}
-	b, err := s.benefit(benefit)
+	b, err := r.section.benefit(benefit)
 	if err != nil {
 		return Entitlement{}, err
 	}
-	v, err := c.viewer(ctx, p, s, q, []*Benefit{b})
+	v, err := c.viewer(ctx, r, q, []*Benefit{b})
 	if err != nil {
 		return Entitlement{}, err
 	}
 	return Entitlement{v.see(b), v.parameters(b)}, nil
 }
 
-// viewer loads what decides how a member sees some benefits.
-func (c *Catalog) viewer(ctx context.Context, p *ledger.Programme, s *section, q CatalogQuery, asked []*Benefit) (*viewer, error) {
+// viewer loads what decides how the member of a rating sees some benefits.
+func (c *Catalog) viewer(ctx context.Context, r *rater, q CatalogQuery, asked []*Benefit) (*viewer, error) {
+	p, s := r.programme, r.section
 	v := &viewer{section: s, programme: p, member: q.Member}
-	facts, err := c.Facts(ctx, p.ID, []string{q.Member})
-	if err != nil {
+	var err error
+	if v.wallet, err = c.walletOf(ctx, r); err != nil {
 		return nil, err
 	}
-	if v.wallet, err = c.walletOf(ctx, p, s, q.Member, facts[q.Member]); err != nil {
-		return nil, err
-	}
-	v.at = &circumstances{Earner: Earner{Facts: facts[q.Member]}, region: q.Region, channel: q.Channel, now: v.wallet.At}
-	if tier := v.wallet.Standing.Tier; tier != nil {
-		v.at.Tier = tier.Code
-	}
+	who := Earner{Facts: r.ratings[0].facts, Tier: v.wallet.Standing.shown()}
+	v.at = &circumstances{Earner: who, region: q.Region, channel: q.Channel, now: r.now}
 	if slices.ContainsFunc(asked, func(b *Benefit) bool { return b.condition != nil }) {
 		v.at.know(s, p.Zone)
 	}

@@ -29,9 +29,13 @@ members:
     - {code: guangdong, level: province, in: china, names: {en: Guangdong, zh-Hans: 广东}}
     - {code: hubei, level: province, in: china, names: {en: Hubei, zh-Hans: 湖北}}
 tiers:
-  unit: points
-  ladder:
-    - {code: gold, from: 500, names: {en: Gold, zh-Hans: 金卡}}
+  - code: club
+    names: {en: Club, zh-Hans: 俱乐部}
+    period: {kind: ever}
+    validity: {until: end_of_period}
+    points: points
+    ladder:
+      - {code: gold, from: {points: 500}, names: {en: Gold, zh-Hans: 金卡}}
 allotments:
   - {unit: visits, per: year, totals: {gold: 2}}
   - {unit: guest-visits, per: year, totals: {gold: 3}}

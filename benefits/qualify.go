@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 
 	"tallystick/ledger"
 )
 
-// Qualify brings a member's allotments to what the tiers held entitle to in the periods of now: it grants what is missing,
+// Qualify rates a member, see Rate, and brings the member's allotments to what the tiers held entitle to in the periods of now: it grants what is missing,
 // carries over what was left, and takes back where a lower tier says so. It returns where the member stands. It may be
 // called any number of times, by many at once, and the chain of every period comes to the same: a step is decided by the
 // steps before it and posted under its number, so that it happens once. Each step is a transaction of its own, and what was
@@ -19,15 +18,15 @@ import (
 // the tier may be reached again.
 func (c *Catalog) Qualify(ctx context.Context, programme uuid.UUID, member string) (Standing, error) {
 	for {
+		standing, err := c.Rate(ctx, programme, member)
+		if err != nil {
+			return Standing{}, err
+		}
 		p, s, err := c.current(ctx, programme)
 		if err != nil {
 			return Standing{}, err
 		}
-		standing, err := c.standing(ctx, programme, s.tiers, member)
-		if err != nil {
-			return Standing{}, err
-		}
-		due, err := c.due(ctx, p, s, standing, member)
+		due, err := c.due(ctx, p, s, standing)
 		if err != nil || len(due) == 0 {
 			return standing, err
 		}
@@ -56,31 +55,16 @@ func (c *Catalog) Qualify(ctx context.Context, programme uuid.UUID, member strin
 	}
 }
 
-// due lists what is to be posted now for who has a standing: the next step of each period's chain.
-func (c *Catalog) due(ctx context.Context, p *ledger.Programme, s *section, standing Standing, member string) ([]ledger.Request, error) {
-	if len(s.allotments) == 0 {
-		return nil, nil
-	}
-	facts, err := c.Facts(ctx, p.ID, []string{member})
-	if err != nil {
-		return nil, err
-	}
-	state, err := c.ledger.State(ctx, p.ID)
-	if err != nil {
-		return nil, err
-	}
-	return c.dueTo(ctx, p, s.entitlements(standing, member, facts[member], state.Now, p.Zone), state.Now)
-}
-
-// dueTo lists what is to be posted for entitlements.
-func (c *Catalog) dueTo(ctx context.Context, p *ledger.Programme, list []entitled, now time.Time) ([]ledger.Request, error) {
+// due lists what is to be posted for who has a standing: the next step of each period's chain.
+func (c *Catalog) due(ctx context.Context, p *ledger.Programme, s *section, standing Standing) ([]ledger.Request, error) {
+	list := s.entitlements(standing, p.Zone)
 	books, err := c.readAllotments(ctx, p, list)
 	if err != nil {
 		return nil, err
 	}
 	var due []ledger.Request
 	for i := range list {
-		due = append(due, list[i].due(&books[i], now)...)
+		due = append(due, list[i].due(&books[i], standing.At)...)
 	}
 	return due, nil
 }

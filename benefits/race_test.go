@@ -16,32 +16,28 @@ import (
 	"tallystick/ledger"
 )
 
-// TestTierLostWhileItIsClaimedWithIsNotEnough (E58) fires a clawback, which takes the tier, against a claim that needs it, on
-// two ledgers. Whichever is first, no claim may stand behind the clawback in the wallet.
+// TestTierLostWhileItIsClaimedWithIsNotEnough (E58) fires a clawback and the rating that takes the tier for it against a claim
+// that needs the tier, on two ledgers. Whichever is first, no claim is sealed after the tier was gone.
 func TestTierLostWhileItIsClaimedWithIsNotEnough(t *testing.T) {
 	t.Parallel()
 	c := newClub(t)
 	c.apply(t, strings.Replace(document, "prices: {points: 100}, stock: {first: 1}", "prices: {points: 100}", 1))
-	other := c.Another(t)
+	rival := benefits.New(c.Another(t), c.Pool, c.vouchers)
 	for round := range 60 {
 		member := fmt.Sprint("m", round)
 		accrual := c.Accrue(t, "a-"+member, member, "points", 500)
 		var claim benefits.Claim
-		var back ledger.Answer
 		var claimErr, backErr error
 		race(
 			func() { claim, claimErr = c.redeem(t, "r-"+member, member, "dinner", benefits.WithPoints) },
-			func() {
-				r := ledger.Request{Client: "test", Key: "claw-" + member}
-				back, backErr = other.Post(t.Context(), c.Programme, ledger.Reverse(accrual.ID, decimal.NewFromInt(100), r))
-			},
+			func() { backErr = c.takeTier(t, rival, accrual) },
 		)
 		switch {
 		case backErr != nil:
 			t.Fatal(backErr)
 		case claimErr != nil:
 			wantRefusal(t, claimErr, ledger.NotEligible)
-		case seqIn(claim.Transaction) > seqIn(back.Transaction):
+		case c.sealedAt(t, claim.Transaction.ID).After(c.lostAt(t, member)):
 			t.Fatalf("round %d: the tier was lost, then claimed with", round)
 		}
 	}
@@ -51,24 +47,20 @@ func TestTierLostWhileItIsClaimedWithIsNotEnough(t *testing.T) {
 func TestAllotmentOfATierThatIsLostMeanwhileIsNotGranted(t *testing.T) {
 	t.Parallel()
 	c := newClub(t)
-	other := c.Another(t)
+	rival := benefits.New(c.Another(t), c.Pool, c.vouchers)
 	for round := range 60 {
 		member := fmt.Sprint("m", round)
 		accrual := c.Accrue(t, "a-"+member, member, "points", 500)
-		var back ledger.Answer
 		var qualifyErr, backErr error
 		race(
 			func() { _, qualifyErr = c.Qualify(t.Context(), c.Programme, member) },
-			func() {
-				r := ledger.Request{Client: "test", Key: "claw-" + member}
-				back, backErr = other.Post(t.Context(), c.Programme, ledger.Reverse(accrual.ID, decimal.NewFromInt(100), r))
-			},
+			func() { backErr = c.takeTier(t, rival, accrual) },
 		)
 		if err := errors.Join(qualifyErr, backErr); err != nil {
 			t.Fatal(err)
 		}
 		id := ledger.TransactionID(c.Programme, "tallystick", "allotment/visits/"+member+"/2026-01-01/0")
-		if granted := c.sealedAt(t, id); granted.After(c.sealedAt(t, back.Transaction.ID)) {
+		if granted := c.sealedAt(t, id); !granted.IsZero() && granted.After(c.lostAt(t, member)) {
 			t.Fatalf("round %d: the tier was lost, then its allotment granted", round)
 		}
 		// What was refused is granted once the tier is reached again.
@@ -78,6 +70,30 @@ func TestAllotmentOfATierThatIsLostMeanwhileIsNotGranted(t *testing.T) {
 		}
 		c.wantWallet(t, member, "points 500, visits 2")
 	}
+}
+
+// takeTier claws a part of an accrual back, and rates the member.
+func (c club) takeTier(t *testing.T, rival *benefits.Catalog, accrual *ledger.Transaction) error {
+	r := ledger.Request{Client: "test", Key: "claw-" + accrual.Member}
+	_, err := c.Ledger.Post(t.Context(), c.Programme, ledger.Reverse(accrual.ID, decimal.NewFromInt(100), r))
+	if err == nil {
+		_, err = rival.Rate(t.Context(), c.Programme, accrual.Member)
+	}
+	return err
+}
+
+// lostAt is when gold was lost, at the latest now; never for who never had it.
+func (c club) lostAt(t *testing.T, member string) time.Time {
+	t.Helper()
+	if _, err := c.Rate(t.Context(), c.Programme, member); err != nil {
+		t.Fatal(err)
+	}
+	var id uuid.UUID
+	err := c.Pool.QueryRow(t.Context(), `SELECT d.transaction_id FROM tier_decisions AS d WHERE d.member = $1 AND d.tier_before = 'gold'`, member).Scan(&id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.sealedAt(t, id)
 }
 
 // race calls all at once and waits for them.
@@ -92,18 +108,6 @@ func race(calls ...func()) {
 	}
 	close(start)
 	all.Wait()
-}
-
-// seqIn is the place of a transaction among those that moved its member's points.
-func seqIn(tx *ledger.Transaction) int64 {
-	for _, leg := range tx.Legs {
-		for _, e := range []ledger.Entry{leg.From, leg.To} {
-			if e.Account.Place == ledger.Wallet && e.Account.Unit == "points" {
-				return e.Seq
-			}
-		}
-	}
-	return 0
 }
 
 // sealedAt is the real time that was read under the locks of a transaction; zero when it is not posted.

@@ -90,21 +90,22 @@ func (c *Catalog) earner(ctx context.Context, programme uuid.UUID, member string
 
 // earners reads what rules may know of members.
 func (c *Catalog) earners(ctx context.Context, programme uuid.UUID, members []string) (map[string]Earner, error) {
-	facts, err := c.Facts(ctx, programme, members)
+	p, sec, err := c.current(ctx, programme)
+	if err != nil {
+		return nil, err
+	}
+	state, err := c.ledger.State(ctx, programme)
+	if err != nil {
+		return nil, err
+	}
+	rater, err := c.rate(ctx, p, sec, state.Now, members)
 	if err != nil {
 		return nil, err
 	}
 	all := make(map[string]Earner, len(members))
-	for _, member := range members {
-		standing, err := c.Standing(ctx, programme, member)
-		if err != nil {
-			return nil, err
-		}
-		who := Earner{Facts: facts[member]}
-		if standing.Tier != nil {
-			who.Tier = standing.Tier.Code
-		}
-		all[member] = who
+	for _, rating := range rater.ratings {
+		standing, _ := rater.decide(rating)
+		all[rating.member] = Earner{Facts: rating.facts, Tier: standing.shown()}
 	}
 	return all, nil
 }

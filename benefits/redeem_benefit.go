@@ -39,7 +39,7 @@ type Claim struct {
 // RedeemBenefit pays for a benefit and issues its voucher, whose id is the transaction's, in one transaction. r gives
 // client, key, actor, channel, and as its reference the payment of what was paid in cash; a retry with the same key gets
 // the first answer, its code included, whatever became of price, tier, facts and hours meanwhile. Where an allotment may
-// pay, what the member's tier entitles to is granted first.
+// pay, what the member's tiers entitle to is granted first; where a tier matters, the member is rated first.
 //
 // Which price and which stock it is, is decided under the locks of the posting: the first way of the benefit's order, the
 // price of the highest tier, the stock that is kept for the highest tier, that this member can have.
@@ -56,14 +56,10 @@ func (c *Catalog) RedeemBenefit(ctx context.Context, programme uuid.UUID, w Want
 	return claim, err
 }
 
-// redeem posts a claim, and before it what the member's tier entitles to where an allotment may pay.
+// redeem posts a claim, and before it what it depends on.
 func (c *Catalog) redeem(ctx context.Context, programme uuid.UUID, w Wanted, r ledger.Request) (ledger.Answer, error) {
-	if due, err := c.maybeByAllotment(ctx, programme, w); err != nil {
+	if err := c.touch(ctx, programme, w); err != nil {
 		return ledger.Answer{}, err
-	} else if due {
-		if _, err := c.Qualify(ctx, programme, w.Member); err != nil {
-			return ledger.Answer{}, err
-		}
 	}
 	return c.ledger.PostUnder(ctx, programme, r, func(p *ledger.Programme, r ledger.Request) (ledger.Request, error) {
 		return c.claim(ctx, p, w, r)
@@ -90,12 +86,8 @@ func (c *Catalog) previewRedemption(ctx context.Context, programme uuid.UUID, w 
 		return nil, err
 	}
 	requests := []ledger.Request{}
-	if b := s.benefits[w.Benefit]; w.mayUseAllotment(b) {
-		standing, err := c.standing(ctx, programme, s.tiers, w.Member)
-		if err != nil {
-			return nil, err
-		}
-		if requests, err = c.due(ctx, p, s, standing, w.Member); err != nil {
+	if b := s.benefits[w.Benefit]; w.mayUseAllotment(b) || b.tiered() {
+		if _, requests, err = c.brought(ctx, programme, w.Member, w.mayUseAllotment(b)); err != nil {
 			return nil, err
 		}
 	}
@@ -107,13 +99,25 @@ func (c *Catalog) previewRedemption(ctx context.Context, programme uuid.UUID, w 
 	return last.Transaction, last.Err
 }
 
-// maybeByAllotment reports whether an allotment may pay for what is wanted.
-func (c *Catalog) maybeByAllotment(ctx context.Context, programme uuid.UUID, w Wanted) (bool, error) {
+// touch brings up to date what a redemption depends on: the member's tiers, and the allotments that go with them.
+func (c *Catalog) touch(ctx context.Context, programme uuid.UUID, w Wanted) error {
 	_, s, err := c.current(ctx, programme)
 	if err != nil {
-		return false, err
+		return err
 	}
-	return w.mayUseAllotment(s.benefits[w.Benefit]), nil
+	switch b := s.benefits[w.Benefit]; {
+	case w.mayUseAllotment(b):
+		_, err = c.Qualify(ctx, programme, w.Member)
+	case b != nil && b.tiered():
+		_, err = c.Rate(ctx, programme, w.Member)
+	}
+	return err
+}
+
+// tiered reports whether a claim may depend on the member's tier.
+func (b *Benefit) tiered() bool {
+	return b.Tier != "" || len(b.Priority) > 0 || len(b.Kept) > 0 || b.condition != nil ||
+		slices.ContainsFunc(b.Prices, func(p Price) bool { return p.Tier != "" }) || len(b.Choose) > 0
 }
 
 func (w *Wanted) mayUseAllotment(b *Benefit) bool {

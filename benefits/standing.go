@@ -2,25 +2,17 @@ package benefits
 
 import (
 	"context"
-	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
 )
 
-// Standing is where a member stands on the ladder.
-type Standing struct {
-	Accrued decimal.Decimal
-	Tier    *Tier // nil below the first
-	Next    *Tier // nil at the top
-	reached []Tier
-}
-
-// Ladder returns the tiers of a programme's current version.
-func (c *Catalog) Ladder(ctx context.Context, programme uuid.UUID) (Ladder, error) {
+// TierGroups returns the tier groups of a programme's current version.
+func (c *Catalog) TierGroups(ctx context.Context, programme uuid.UUID) (Groups, error) {
 	_, s, err := c.current(ctx, programme)
 	if err != nil {
-		return Ladder{}, err
+		return nil, err
 	}
 	return s.tiers, nil
 }
@@ -34,31 +26,130 @@ func (c *Catalog) Allotments(ctx context.Context, programme uuid.UUID) ([]*Allot
 	return s.allotments, nil
 }
 
-// Standing derives a member's tier from what the member accrued, by the sum that the ledger compares needs with. It reads
-// the member's entries. What is posted afterwards may change it; what depends on a tier says so in its request's needs.
-func (c *Catalog) Standing(ctx context.Context, programme uuid.UUID, member string) (Standing, error) {
-	_, s, err := c.current(ctx, programme)
-	if err != nil {
-		return Standing{}, err
-	}
-	return c.standing(ctx, programme, s.tiers, member)
+// Standing is where a member stands on the ladders of the member's kind.
+type Standing struct {
+	Member   string
+	At       time.Time
+	Kind     MemberKind
+	Enrolled time.Time       // zero for who was never enrolled
+	Groups   []GroupStanding // in the order of the programme's document
 }
 
-func (c *Catalog) standing(ctx context.Context, programme uuid.UUID, ladder Ladder, member string) (Standing, error) {
-	var standing Standing
-	if len(ladder.Tiers) > 0 {
-		var err error
-		if standing.Accrued, err = c.ledger.Accrued(ctx, programme, member, ladder.Unit); err != nil {
-			return Standing{}, fmt.Errorf("benefits: points accrued: %w", err)
+// GroupStanding is where a member stands in one tier group: on the highest tier that a source gives.
+type GroupStanding struct {
+	Group *TierGroup
+	// Rank counts tiers from 1; 0 is below the first.
+	Rank int
+	// Source gives the tier until Until, the latest of those that give it.
+	Source Source
+	Until  time.Time
+	// Claims are what the sources give, those that begin later included.
+	Claims []TierClaim
+	// Measures are what was measured in the periods that matter, by source, newest first.
+	Measures map[Source][]Measured
+
+	zone *time.Location
+}
+
+// TierClaim is what one source gives a member, as it was decided.
+type TierClaim struct {
+	Source Source
+	Grant
+	Tier      *Tier
+	Cause     Cause
+	Decision  uuid.UUID // the transaction
+	DecidedAt time.Time
+	Later     bool // it begins at Start
+}
+
+// Tier is the tier that is held; nil below the first.
+func (s GroupStanding) Tier() *Tier { return s.Group.tier(s.Rank) }
+
+// Next is the tier above; nil at the top.
+func (s GroupStanding) Next() *Tier { return s.Group.tier(s.Rank + 1) }
+
+// Reached lists the tiers up to the one that is held.
+func (s GroupStanding) Reached() []Tier { return s.Group.Tiers[:s.Rank] }
+
+// Value is what is measured in the current period.
+func (s GroupStanding) Value(measure string) decimal.Decimal {
+	for _, periods := range s.Measures {
+		if len(periods) > 0 {
+			if value, measured := periods[0].Values[measure]; measured {
+				return value
+			}
 		}
 	}
-	standing.reached = ladder.Reached(standing.Accrued)
-	n := len(standing.reached)
-	if n > 0 {
-		standing.Tier = &ladder.Tiers[n-1]
+	return decimal.Zero
+}
+
+// First is the standing in the first group of the member's kind, and false when there is none.
+func (s Standing) First() (GroupStanding, bool) {
+	if len(s.Groups) == 0 {
+		return GroupStanding{}, false
 	}
-	if n < len(ladder.Tiers) {
-		standing.Next = &ladder.Tiers[n]
+	return s.Groups[0], true
+}
+
+// shown is the tier that is shown when there is room for one; empty below the first.
+func (s Standing) shown() string {
+	if first, any := s.First(); any && first.Rank > 0 {
+		return first.Tier().Code
 	}
-	return standing, nil
+	return ""
+}
+
+// In is the standing in a group; the zero value when the member's kind is not in it.
+func (s Standing) In(group string) GroupStanding {
+	for _, g := range s.Groups {
+		if g.Group.Code == group {
+			return g
+		}
+	}
+	return GroupStanding{}
+}
+
+// reached lists every tier that is held or lies below one that is, lower tiers first within a group.
+func (s Standing) reached() []Tier {
+	var list []Tier
+	for _, g := range s.Groups {
+		list = append(list, g.Reached()...)
+	}
+	return list
+}
+
+// has reports whether a tier, or one above it in its group, is held.
+func (s Standing) has(groups Groups, tier string) bool {
+	g, rank := groups.of(tier)
+	return g != nil && s.In(g.Code).Rank >= rank
+}
+
+// show adds a claim, and raises the standing to it when it is the highest that holds now.
+func (s *GroupStanding) show(c TierClaim, now time.Time) {
+	s.Claims = append(s.Claims, c)
+	if c.Later || !c.holds(now) {
+		return
+	}
+	if c.Rank > s.Rank || c.Rank == s.Rank && c.LotUntil.After(s.Until) {
+		s.Rank, s.Source, s.Until = c.Rank, c.Source, c.LotUntil
+	}
+}
+
+// towards is what would bring the member to a tier, as details of a refusal: from when it is held when that is decided
+// already, or how much more of the points that are measured now reach it.
+func (s GroupStanding) towards(tier string) []string {
+	if s.Group == nil {
+		return nil
+	}
+	rank := s.Group.rank(tier)
+	for _, claim := range s.Claims {
+		if claim.Later && claim.Rank >= rank {
+			return []string{"from", claim.Start.UTC().Format(time.RFC3339)}
+		}
+	}
+	least, asked := s.Group.tier(rank).From[string(ByPoints)]
+	if !asked || s.Group.Unit == "" {
+		return nil
+	}
+	return []string{"unit", s.Group.Unit, "missing", decimal.Max(decimal.Zero, least.Sub(s.Value(string(ByPoints)))).String()}
 }

@@ -62,8 +62,8 @@ func (v *viewer) tiersMissing(b *Benefit) (list []*ledger.Refusal) {
 			continue
 		}
 		details := []string{"tier", tier}
-		if unit, missing := v.tiers.missing(v.wallet.Standing, tier); unit != "" {
-			details = append(details, "unit", unit, "missing", missing.String())
+		if g, _ := v.tiers.of(tier); g != nil {
+			details = append(details, v.wallet.Standing.In(g.Code).towards(tier)...)
 		}
 		if tier != b.Tier {
 			details = append(details, "opens_at", b.From.UTC().Format(time.RFC3339))
@@ -74,7 +74,7 @@ func (v *viewer) tiersMissing(b *Benefit) (list []*ledger.Refusal) {
 }
 
 // has reports whether the viewer holds a tier or one above it; everybody has none.
-func (v *viewer) has(tier string) bool { return len(v.wallet.Standing.reached) >= v.tiers.rank(tier) }
+func (v *viewer) has(tier string) bool { return tier == "" || v.wallet.Standing.has(v.tiers, tier) }
 
 // unaffordable is what is missing to the price that is closest, or the limit that stands before it; nil when one can be paid.
 func (v *viewer) unaffordable(b *Benefit, spendable []decimal.Decimal) *ledger.Refusal {
@@ -186,7 +186,7 @@ func (v *viewer) stock(b *Benefit) (left decimal.NullDecimal, gone *ledger.Refus
 // parameters are a service's, with those of the viewer's tiers in place of the lower ones'.
 func (v *viewer) parameters(b *Benefit) map[string]string {
 	all := maps.Clone(b.Parameters)
-	for _, t := range v.wallet.Standing.reached {
+	for _, t := range v.wallet.Standing.reached() {
 		for name, value := range b.TierParameters[t.Code] {
 			if all == nil {
 				all = make(map[string]string)

@@ -22,43 +22,33 @@ type Wallet struct {
 	Due map[string]decimal.Decimal
 }
 
-// Wallet reads a member's wallet. Somebody the programme never heard of has an empty one.
+// Wallet reads a member's wallet, with the tiers as Rate would leave them; nothing is posted. Somebody the programme never
+// heard of has an empty one.
 func (c *Catalog) Wallet(ctx context.Context, programme uuid.UUID, member string) (Wallet, error) {
-	p, s, err := c.current(ctx, programme)
+	r, err := c.rateNow(ctx, programme, member)
 	if err != nil {
 		return Wallet{}, err
 	}
-	facts, err := c.Facts(ctx, programme, []string{member})
-	if err != nil {
-		return Wallet{}, err
-	}
-	return c.walletOf(ctx, p, s, member, facts[member])
+	return c.walletOf(ctx, r)
 }
 
-// walletOf reads the wallet of a member whose facts are known.
-func (c *Catalog) walletOf(ctx context.Context, p *ledger.Programme, s *section, member string, facts Facts) (Wallet, error) {
-	state, err := c.ledger.State(ctx, p.ID)
+// walletOf reads the wallet of the one member whom a rating is of.
+func (c *Catalog) walletOf(ctx context.Context, r *rater) (Wallet, error) {
+	standing, _ := r.decide(r.ratings[0])
+	grants, err := c.due(ctx, r.programme, r.section, standing)
 	if err != nil {
 		return Wallet{}, err
 	}
-	standing, err := c.standing(ctx, p.ID, s.tiers, member)
-	if err != nil {
-		return Wallet{}, err
-	}
-	grants, err := c.dueTo(ctx, p, s.entitlements(standing, member, facts, state.Now, p.Zone), state.Now)
-	if err != nil {
-		return Wallet{}, err
-	}
-	w := Wallet{At: state.Now, Standing: standing, Due: uses(grants)}
+	w := Wallet{At: r.now, Standing: standing, Due: uses(grants)}
 	var units []string
-	for _, code := range slices.Sorted(maps.Keys(p.Units)) {
-		switch p.Units[code].Kind {
+	for _, code := range slices.Sorted(maps.Keys(r.programme.Units)) {
+		switch r.programme.Units[code].Kind {
 		case ledger.PointsUnit, ledger.QualifyingUnit, ledger.AllotmentUnit:
 			units = append(units, code)
 		default:
 		}
 	}
-	w.Balances, err = c.ledger.Balances(ctx, p.ID, member, units...)
+	w.Balances, err = c.ledger.Balances(ctx, r.programme.ID, standing.Member, units...)
 	return w, err
 }
 

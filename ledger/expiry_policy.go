@@ -104,3 +104,9 @@ func (p Policy) check(at document.Spot) {
 	case NeverPolicy:
 	}
 }
+
+// DayStart is the first instant of a local day of zone, in UTC. Days and months beyond the calendar's carry over, as in
+// time.Date. It exists in every zone, also where summer time skips or repeats midnight.
+func DayStart(year int, month time.Month, day int, zone *time.Location) time.Time {
+	return firstInstant(year, month, day, zone).UTC()
+}

@@ -92,7 +92,7 @@ func (p *Programme) declareTiers(section yaml.Node) error {
 			Code string `yaml:"code"`
 		} `yaml:"ladder"`
 	}
-	if section.Kind != yaml.SequenceNode {
+	if section.IsZero() {
 		return nil
 	}
 	if err := section.Decode(&groups); err != nil {

@@ -34,7 +34,7 @@ const callers = 16 // at a time
 type player struct {
 	site        *site
 	programme   *ledger.Programme
-	ladder      benefits.Ladder
+	ladder      *benefits.TierGroup
 	allotments  []*benefits.Allotment
 	redemptions bool
 	billing     api.LedgerServiceClient
@@ -45,7 +45,7 @@ type player struct {
 }
 
 func newPlayer(ctx context.Context, s *site, p *ledger.Programme, redemptions bool) (*player, error) {
-	ladder, err := s.catalog.Ladder(ctx, p.ID)
+	groups, err := s.catalog.TierGroups(ctx, p.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func newPlayer(ctx context.Context, s *site, p *ledger.Programme, redemptions bo
 		return nil, err
 	}
 	y := &player{
-		site: s, programme: p, ladder: ladder, allotments: allotments, redemptions: redemptions,
+		site: s, programme: p, ladder: groups[0], allotments: allotments, redemptions: redemptions,
 		tills: make(map[string]api.MerchantServiceClient), accrued: make(map[string]decimal.Decimal),
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // the standard library's own
@@ -113,6 +113,12 @@ func (y *player) end(days []orderDay) time.Time {
 	return time.Date(last.Year(), last.Month()+1, 1, 0, 0, 0, 0, y.programme.Zone)
 }
 
+// reached lists the tiers that a member's orders reach so far.
+func (y *player) reached(member string) []benefits.Tier {
+	points := map[string]decimal.Decimal{string(benefits.ByPoints): y.accrued[member]}
+	return y.ladder.Tiers[:y.ladder.Earned(benefits.ByPoints, points)]
+}
+
 // reach is an order that brought a member to a tier with an allotment.
 type reach struct{ order order }
 
@@ -120,9 +126,9 @@ type reach struct{ order order }
 func (y *player) earn(day orderDay) []reach {
 	var list []reach
 	for _, o := range day.Orders {
-		before := y.ladder.Reached(y.accrued[o.Member])
+		before := y.reached(o.Member)
 		y.accrued[o.Member] = y.accrued[o.Member].Add(o.Points)
-		for _, tier := range y.ladder.Reached(y.accrued[o.Member])[len(before):] {
+		for _, tier := range y.reached(o.Member)[len(before):] {
 			if y.allots(tier.Code) {
 				list = append(list, reach{o})
 				break

@@ -61,7 +61,7 @@ func (y *player) wishes(orders []order, balances map[string]decimal.Decimal, rea
 }
 
 func (y *player) hasTier(member, tier string) bool {
-	for _, reached := range y.ladder.Reached(y.accrued[member]) {
+	for _, reached := range y.reached(member) {
 		if reached.Code == tier {
 			return true
 		}

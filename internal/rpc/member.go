@@ -33,9 +33,12 @@ func (s *server) GetWallet(ctx context.Context, m *v1.GetWalletRequest) (*v1.Get
 		return nil, err
 	}
 	res := &v1.GetWalletResponse{
-		MemberId: member, Tier: tierOf(w.Standing.Tier), NextTier: tierOf(w.Standing.Next),
-		Accrued: w.Standing.Accrued.String(), Balances: make([]*v1.Balance, len(w.Balances)),
+		MemberId: member, Accrued: "0", Balances: make([]*v1.Balance, len(w.Balances)),
 		Due: make(map[string]string, len(w.Due)),
+	}
+	if first, any := w.Standing.First(); any {
+		res.Tier, res.NextTier = tierOf(first.Tier()), tierOf(first.Next())
+		res.Accrued = first.Value(string(benefits.ByPoints)).String()
 	}
 	for i, b := range w.Balances {
 		res.Balances[i] = balanceOf(b)
@@ -50,7 +53,7 @@ func tierOf(t *benefits.Tier) *v1.Tier {
 	if t == nil {
 		return nil
 	}
-	return &v1.Tier{Id: t.Code, Names: t.Names, From: t.From.String()}
+	return &v1.Tier{Id: t.Code, Names: t.Names, From: t.From[string(benefits.ByPoints)].String()}
 }
 
 func (s *server) CancelRedemption(ctx context.Context, m *v1.CancelRedemptionRequest) (*v1.CancelRedemptionResponse, error) {

@@ -43,9 +43,13 @@ units:
   - {code: dinner, kind: right, scale: 0, expiry: quarter}
   - {code: CNY, kind: money, scale: 2}
 tiers:
-  unit: points
-  ladder:
-    - {code: gold, from: 500, names: {en: Gold, zh-Hans: 金卡}}
+  - code: club
+    names: {en: Club, zh-Hans: 俱乐部}
+    period: {kind: ever}
+    validity: {until: end_of_period}
+    points: points
+    ladder:
+      - {code: gold, from: {points: 500}, names: {en: Gold, zh-Hans: 金卡}}
 allotments:
   - {unit: visits, per: year, totals: {gold: 2}}
 benefits:

@@ -53,9 +53,13 @@ units:
   - {code: pass, kind: right, expiry: quarter}
   - {code: CNY, kind: money, scale: 2}
 tiers:
-  unit: points
-  ladder:
-    - {code: silver, from: 50, names: {en: Silver, zh-Hans: 银卡}}
+  - code: club
+    names: {en: Club, zh-Hans: 俱乐部}
+    period: {kind: ever}
+    validity: {until: end_of_period}
+    points: points
+    ladder:
+      - {code: silver, from: {points: 50}, names: {en: Silver, zh-Hans: 银卡}}
 allotments:
   - {unit: visits, per: year, totals: {silver: %[1]d}}
 benefits:

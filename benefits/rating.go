@@ -1,0 +1,306 @@
+package benefits
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/shopspring/decimal"
+
+	"tallystick/ledger"
+)
+
+// rating is everything that decides the tiers of one member, and what was decided of it.
+type rating struct {
+	member string
+	facts  Facts
+	calendar
+	groups []*groupRating
+}
+
+// groupRating is one group's part of a rating.
+type groupRating struct {
+	group   *TierGroup
+	sources map[Source]*sourceRating
+}
+
+// sourceRating is what a source gave so far and what was measured for it.
+type sourceRating struct {
+	last       int64          // the number of the last decision
+	held, next tierDecision   // the last that began and the last that begins later; no tier is none
+	live       []tierDecision // whose lot has not expired
+	lots       []heldLot      // of those, what is there
+	begun      []uuid.UUID    // what waits although its time has come, because no sweep passed
+	periods    []Measured     // newest first
+	basis      map[string]decimal.Decimal
+}
+
+// heldLot is a lot that is there, or waits, and the decision that gave it.
+type heldLot struct {
+	ledger.TierLot
+	decision tierDecision
+}
+
+// rater reads what decides many members' tiers at one time under one version of a programme, a statement for each matter.
+type rater struct {
+	catalog   *Catalog
+	programme *ledger.Programme
+	section   *section
+	now       time.Time
+	ratings   []*rating
+	wanted    []wantedLot
+	measured  []wantedMeasure
+}
+
+// wantedLot is a lot that was decided to be in a wallet, or to wait in a pending place.
+type wantedLot struct {
+	source  *sourceRating
+	account uuid.UUID
+	heldLot
+}
+
+// wantedMeasure is a value to be measured.
+type wantedMeasure struct {
+	rating  *rating
+	group   *TierGroup
+	measure string
+	span    Span
+	into    map[string]decimal.Decimal
+}
+
+// rate reads and prepares the ratings of members, in the order given.
+func (c *Catalog) rate(ctx context.Context, p *ledger.Programme, s *section, now time.Time, members []string) (*rater, error) {
+	r := &rater{catalog: c, programme: p, section: s, now: now}
+	facts, err := c.Facts(ctx, p.ID, members)
+	if err != nil {
+		return nil, err
+	}
+	decisions, err := readTierDecisions(ctx, c.pool, p.ID, members)
+	if err != nil {
+		return nil, err
+	}
+	for _, member := range members {
+		m := &rating{member: member, facts: facts[member], calendar: calendar{p.Zone, facts[member].EnrolledAt}}
+		for _, g := range s.tiers.For(m.facts.Kind) {
+			m.groups = append(m.groups, r.prepare(m, g, decisions[member]))
+		}
+		r.ratings = append(r.ratings, m)
+	}
+	if err := r.readLots(ctx); err != nil {
+		return nil, err
+	}
+	return r, r.readMeasures(ctx)
+}
+
+// prepare notes what was decided before in one group, and what has to be read to decide again.
+func (r *rater) prepare(m *rating, g *TierGroup, decisions []tierDecision) *groupRating {
+	gr := &groupRating{group: g, sources: make(map[Source]*sourceRating)}
+	for _, source := range sources {
+		gr.sources[source] = new(sourceRating)
+	}
+	for _, d := range decisions {
+		if sr := gr.sources[d.source]; d.group == g.Code && sr != nil {
+			sr.follow(d, r.now)
+		}
+	}
+	for _, source := range sources {
+		sr := gr.sources[source]
+		sr.settle(r.now)
+		for _, d := range sr.live {
+			r.wantLot(m, sr, d)
+		}
+		if source.measured() && len(g.measures(source)) > 0 {
+			r.wantMeasures(m, g, source, sr)
+		}
+	}
+	return gr
+}
+
+// follow takes note of the next decision about a source.
+func (s *sourceRating) follow(d tierDecision, now time.Time) {
+	s.last = max(s.last, d.n)
+	if d.later {
+		s.next = d
+	} else {
+		s.held = d
+	}
+	if d.tier != "" && now.Before(d.lotUntil) {
+		s.live = append(s.live, d)
+	}
+}
+
+// settle makes what was to begin later and has begun what is held, unless another decision was made since.
+func (s *sourceRating) settle(now time.Time) {
+	if s.next.tier == "" || s.next.start.After(now) {
+		return
+	}
+	if s.held.at.Before(s.next.start) {
+		s.held = s.next
+	}
+	s.next = tierDecision{}
+}
+
+// wantLot asks for the lot of a decision, where it may be.
+func (r *rater) wantLot(m *rating, s *sourceRating, d tierDecision) {
+	lot := ledger.TierLot{Tier: d.tier, Source: string(d.source), Until: d.lotUntil}
+	place := ledger.Account{Unit: d.tier, Owner: ledger.Member(m.member), Place: ledger.Wallet}
+	r.wanted = append(r.wanted, wantedLot{s, place.ID(r.programme.ID), heldLot{lot, d}})
+	if d.later {
+		place.Place, place.Of, lot.Waits = ledger.Pending, d.id, d.id
+		r.wanted = append(r.wanted, wantedLot{s, place.ID(r.programme.ID), heldLot{lot, d}})
+	}
+}
+
+const sqlReadTierLots = `
+SELECT l.account_id, l.expires_at, l.fund
+FROM lots AS l
+WHERE l.account_id = ANY($1::uuid[])`
+
+// readLots finds which of the lots that were decided are there. What is not was moved by something else than a decision.
+func (r *rater) readLots(ctx context.Context) error {
+	if len(r.wanted) == 0 {
+		return nil
+	}
+	ids := make([]uuid.UUID, len(r.wanted))
+	for i, w := range r.wanted {
+		ids[i] = w.account
+	}
+	rows, err := r.catalog.pool.Query(ctx, sqlReadTierLots, ids)
+	if err != nil {
+		return fmt.Errorf("benefits: read tiers held: %w", err)
+	}
+	type key struct {
+		account uuid.UUID
+		until   int64
+		source  string
+	}
+	there := make(map[key]bool)
+	var account uuid.UUID
+	var until time.Time
+	var fund string
+	_, err = pgx.ForEachRow(rows, []any{&account, &until, &fund}, func() error {
+		there[key{account, until.UnixMicro(), fund}] = true
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("benefits: read tiers held: %w", err)
+	}
+	for _, w := range r.wanted {
+		if there[key{w.account, w.Until.UnixMicro(), w.Source}] {
+			w.source.found(w.heldLot, r.now)
+		}
+	}
+	for _, m := range r.ratings {
+		for _, g := range m.groups {
+			for _, s := range g.sources {
+				s.forget()
+			}
+		}
+	}
+	return nil
+}
+
+// found adds a lot that is there. What waits although its time has come counts as held: it is activated first.
+func (s *sourceRating) found(lot heldLot, now time.Time) {
+	if lot.Waits != uuid.Nil && !lot.decision.start.After(now) {
+		s.begun = append(s.begun, lot.Waits)
+		lot.Waits = uuid.Nil
+	}
+	// Two decisions may have given a lot of the same name, one after the other: the last stands.
+	s.lots = slices.DeleteFunc(s.lots, func(other heldLot) bool { return other.TierLot == lot.TierLot })
+	s.lots = append(s.lots, lot)
+}
+
+// forget drops a decision whose lot should be there and is not: something else than a decision took it.
+func (s *sourceRating) forget() {
+	if slices.ContainsFunc(s.live, s.held.is) && !slices.ContainsFunc(s.lots, func(l heldLot) bool { return l.decision.is(s.held) }) {
+		s.held = tierDecision{}
+	}
+	if slices.ContainsFunc(s.live, s.next.is) && !slices.ContainsFunc(s.lots, func(l heldLot) bool { return l.decision.is(s.next) }) {
+		s.next = tierDecision{}
+	}
+}
+
+func (d tierDecision) is(other tierDecision) bool { return d.id == other.id }
+
+// wantMeasures asks for the values of the current period, of those before it whose tiers may still be valid, and of the one
+// in which the tier that is held was reached.
+func (r *rater) wantMeasures(m *rating, g *TierGroup, source Source, s *sourceRating) {
+	want := func(span Span) map[string]decimal.Decimal {
+		values := make(map[string]decimal.Decimal)
+		for _, measure := range g.measures(source) {
+			r.measured = append(r.measured, wantedMeasure{m, g, measure, span, values})
+		}
+		return values
+	}
+	const most = 40 // ten years of quarters
+	span, more := g.Period.at(r.now, m.calendar), true
+	for len(s.periods) < most && more {
+		s.periods = append(s.periods, Measured{span, want(span)})
+		span, more = g.Period.before(span, m.calendar)
+		more = more && g.outlives() && g.endOf(span, m.calendar).After(r.now)
+	}
+	if s.held.basis == (Span{}) {
+		return
+	}
+	for _, p := range s.periods {
+		if p.From.Equal(s.held.basis.From) && p.To.Equal(s.held.basis.To) {
+			s.basis = p.Values
+			return
+		}
+	}
+	s.basis = want(s.held.basis)
+}
+
+// The sum of what was accrued of a unit by effective time, of accruals that were clawed back less. An accrual that waited
+// counts from when it was effective, once it is activated; what a clawback took counts against the accrual's own period.
+// Nothing that counts is recorded before it is effective.
+const sqlReadAccrued = `
+SELECT u.i, sum(e.amount)
+FROM unnest($1::int4[], $2::uuid[], $3::timestamptz[], $4::timestamptz[]) AS u (i, account_id, from_at, to_at)
+JOIN entries AS e ON e.account_id = u.account_id AND e.recorded_at >= u.from_at
+JOIN legs AS l ON l.transaction_id = e.transaction_id AND l.leg = e.leg
+JOIN transactions AS t ON t.id = e.transaction_id
+LEFT JOIN transactions AS o ON o.id = t.original_id
+WHERE (e.kind IN ('accrual', 'activation') AND l.to_place = 'wallet' AND l.from_place <> 'wallet'
+    OR e.kind = 'clawback' AND o.kind = 'accrual')
+  AND coalesce(o.effective_at, e.effective_at) >= u.from_at AND coalesce(o.effective_at, e.effective_at) < u.to_at
+GROUP BY u.i`
+
+// readMeasures measures what was asked for.
+func (r *rater) readMeasures(ctx context.Context) error {
+	var indexes []int32
+	var accounts []uuid.UUID
+	var from, to []time.Time
+	for i, w := range r.measured {
+		if w.measure != string(ByPoints) {
+			continue
+		}
+		for _, place := range []ledger.Place{ledger.Wallet, ledger.Debt} {
+			account := ledger.Account{Unit: w.group.Unit, Owner: ledger.Member(w.rating.member), Place: place}
+			indexes, accounts = append(indexes, int32(i)), append(accounts, account.ID(r.programme.ID))
+			from, to = append(from, w.span.From), append(to, w.span.To)
+		}
+		w.into[w.measure] = decimal.Zero
+	}
+	if len(indexes) == 0 {
+		return nil
+	}
+	rows, err := r.catalog.pool.Query(ctx, sqlReadAccrued, indexes, accounts, from, to)
+	if err != nil {
+		return fmt.Errorf("benefits: measure points: %w", err)
+	}
+	var i int32
+	var sum decimal.Decimal
+	_, err = pgx.ForEachRow(rows, []any{&i, &sum}, func() error {
+		r.measured[i].into[string(ByPoints)] = sum
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("benefits: measure points: %w", err)
+	}
+	return nil
+}
