@@ -118,7 +118,7 @@ func TestAnniversaryAllotmentsBeginOnTheDayOfEnrolment(t *testing.T) {
 func TestOrganisationsAssignTheirAllotmentToTheirPeople(t *testing.T) {
 	t.Parallel()
 	c := newClub(t)
-	c.apply(t, document+membersSection)
+	c.apply(t, organised(document)+membersSection)
 	c.enrol(t, "acme", benefits.Organisation)
 	c.enrol(t, "ann", benefits.Person)
 	c.Accrue(t, "a1", "acme", "points", 1000)
@@ -205,4 +205,9 @@ func TestAllotmentsOfTwoServersComeToTheTotal(t *testing.T) {
 	if claims.Load() != 60 {
 		t.Errorf("%d uses, want 60", claims.Load())
 	}
+}
+
+// organised is a document whose tiers are for organisations too.
+func organised(document string) string {
+	return strings.Replace(document, "    points: points\n", "    points: points\n    for: [person, organisation]\n", 1)
 }

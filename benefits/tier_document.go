@@ -144,9 +144,7 @@ func (d *tierGroupDocument) scores(g *TierGroup) error {
 
 func (g *TierGroup) addTier(at document.Spot, p *ledger.Programme, d *tierDocument) {
 	t := Tier{Code: d.Code, Names: d.Names, From: make(map[string]decimal.Decimal)}
-	if g.rank(d.Code) > 0 {
-		at.At("code").Wrong("the tier is declared twice", "give each tier a code of its own")
-	} else if !validCode.MatchString(t.Code) {
+	if t.Code != "" && !validCode.MatchString(t.Code) {
 		at.At("code").Wrong(fmt.Sprintf("%q is no code of a tier", d.Code), codeForm)
 	}
 	for _, measure := range sortedKeys(d.From) {

@@ -85,33 +85,33 @@ func ParseProgramme(text []byte, version int64) (*Programme, error) {
 }
 
 // declareTiers makes every tier of every ladder a unit. What else the section says is for others to read.
-func (p *Programme) declareTiers(section yaml.Node) error {
+func (p *Programme) declareTiers(at document.Spot, section yaml.Node) {
 	var groups []struct {
 		Code   string `yaml:"code"`
 		Ladder []struct {
 			Code string `yaml:"code"`
 		} `yaml:"ladder"`
 	}
-	if section.IsZero() {
-		return nil
-	}
-	if err := section.Decode(&groups); err != nil {
-		return err
+	if section.IsZero() || section.Decode(&groups) != nil {
+		return // who reads the rest of it says what is wrong with its shape
 	}
 	p.Ladders = make(map[string][]string, len(groups))
-	for _, group := range groups {
+	for i, group := range groups {
 		if _, twice := p.Ladders[group.Code]; twice {
-			return fmt.Errorf("%s: declared twice: give each group a code of its own", group.Code)
+			at.At(i, "code").Wrong("the group is declared twice", "give each group a code of its own")
+			continue
 		}
 		p.Ladders[group.Code] = nil
-		for _, tier := range group.Ladder {
-			if err := p.addUnit(Unit{Code: tier.Code, Kind: TierUnit}); err != nil {
-				return fmt.Errorf("%s: ladder: %s: %w", group.Code, tier.Code, err)
+		for j, tier := range group.Ladder {
+			if unit, twice := p.Units[tier.Code]; twice {
+				what := map[bool]string{true: "the tier is declared twice", false: "a unit has this code, and a tier is a unit"}[unit.Kind == TierUnit]
+				at.At(i, "ladder", j, "code").Wrong(what, "give each tier a code of its own")
+				continue
 			}
+			p.Units[tier.Code] = Unit{Code: tier.Code, Kind: TierUnit}
 			p.Ladders[group.Code] = append(p.Ladders[group.Code], tier.Code)
 		}
 	}
-	return nil
 }
 
 // ReadProgramme is ParseProgramme for a document that others read as well: it reports mistakes to the document. What it
@@ -148,7 +148,7 @@ func ReadProgramme(doc *document.Document, version int64) *Programme {
 	for i, u := range d.Units {
 		p.declare(doc.At("units", i), u)
 	}
-	doc.At("tiers").Failed(p.declareTiers(d.Others["tiers"]))
+	p.declareTiers(doc.At("tiers"), d.Others["tiers"])
 	for i, limit := range d.Limits {
 		doc.At("limits", i).Failed(p.limit(limit))
 	}

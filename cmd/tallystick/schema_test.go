@@ -44,7 +44,7 @@ func TestThePublishedSchemaTakesEveryExampleAndNoMisspeltOne(t *testing.T) {
 	}
 	for was, is := range map[string]string{
 		"scale: 2": "scal: 2", "kind: offer": "kind: offers", "code: tea-tasting\n    kind": "kode: tea-tasting\n    kind",
-		"from: 200": "from: -200", "scale: 0": "scale: 0.5", "partners:": "partner:", "zone: Asia/Shanghai\n": "", "sandbox: true": "sandbox: very",
+		"points: 200": "points: -200", "scale: 0": "scale: 0.5", "partners:": "partner:", "zone: Asia/Shanghai\n": "", "sandbox: true": "sandbox: very",
 	} {
 		wrong := strings.Replace(string(text), was, is, 1)
 		if err := validate(t, s, wrong); err == nil || wrong == string(text) {

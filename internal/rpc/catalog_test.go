@@ -18,6 +18,7 @@ import (
 // catalogDocument adds to the tests' document what a catalog has besides.
 func catalogDocument() string {
 	return strings.NewReplacer(
+		"    points: points\n", "    points: points\n    for: [person, organisation]\n",
 		"  - {code: CNY,", "  - {code: line, kind: right}\n  - {code: spa, kind: right}\n  - {code: CNY,",
 		"partners:\n", `  - {code: line, kind: service, names: {en: Line, zh-Hans: 专线}, tier: gold, parameters: {queue: vip}}
   - {code: spa, kind: offer, names: {en: Spa, zh-Hans: 水疗}, terms: {en: One visit, zh-Hans: 一次}, prices: {CNY: "98.00"}, points_and_cash: [{points: 100, CNY: "9.50"}]}

@@ -339,7 +339,7 @@ func TestRequestsThatTheStateOfTheBooksForbidsAreNotWrittenWhenMalformed(t *test
 	w := newWorld(t, nil)
 	transfer := fields{"idempotencyKey": `"t"`, "fromMemberId": `"m1"`, "toMemberId": `"m1"`, "unit": `"points"`, "amount": `"1"`}
 	w.refuses([]hostile{
-		{name: "E16 unknown unit", procedure: api.LedgerServiceAccrueProcedure, body: accrual().but("unit", `"gold"`), code: invalid, reason: "UNKNOWN_UNIT"},
+		{name: "E16 unknown unit", procedure: api.LedgerServiceAccrueProcedure, body: accrual().but("unit", `"gems"`), code: invalid, reason: "UNKNOWN_UNIT"},
 		{name: "E16 money is not accrued", procedure: api.LedgerServiceAccrueProcedure, body: accrual().but("unit", `"CNY"`), code: invalid, reason: "FLOW_NOT_ALLOWED"},
 		{name: "E17 to oneself", procedure: api.LedgerServiceTransferProcedure, body: transfer.but(), code: invalid, reason: "SAME_ACCOUNT"},
 		{name: "expired from the beginning", procedure: api.LedgerServiceAccrueProcedure, body: accrual().but("expiresAt", `"2026-02-01T00:00:00Z"`), code: invalid, reason: "TIME_NOT_IN_FUTURE"},

@@ -26,7 +26,7 @@ func TestReasonsComeInTheOrderThatTheContractSays(t *testing.T) {
 	wrong := []struct{ rule, field, good, bad, code, reason string }{
 		{"the message by itself", "channel", `"app"`, `"APP"`, invalid, "INVALID_FIELD"},
 		{"the key", "idempotencyKey", "", used, forbidden, "IDEMPOTENCY_KEY_REUSED"},
-		{"the unit", "unit", `"points"`, `"gold"`, invalid, "UNKNOWN_UNIT"},
+		{"the unit", "unit", `"points"`, `"gems"`, invalid, "UNKNOWN_UNIT"},
 		{"the reference", "reference", `"order-2"`, `"order-1"`, "already_exists", "REFERENCE_USED"},
 		{"the time", "effectiveAt", `"2026-03-01T00:00:00Z"`, january, forbidden, "PERIOD_CLOSED"},
 		{"the freeze", "memberId", `"m2"`, `"m1"`, forbidden, "MEMBER_FROZEN"},
@@ -88,7 +88,7 @@ func TestOneMalformedItemOfAnAtomicBatchStopsTheOthers(t *testing.T) {
 	}
 	before := w.books()
 	res, err := w.ledgerClient().PostBatch(t.Context(), &v1.PostBatchRequest{
-		Items: []*v1.BatchItem{item("a", "points"), item("b", "gold"), item("c", "points")}, Atomic: true,
+		Items: []*v1.BatchItem{item("a", "points"), item("b", "gems"), item("c", "points")}, Atomic: true,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -208,7 +208,7 @@ func TestALineOfARollForwardIsTracedToItsLegs(t *testing.T) {
 	if len(want) != 0 || q.PageToken != "" {
 		t.Errorf("%d legs are missing, the next token is %q", len(want), q.PageToken)
 	}
-	q.Unit = "gold"
+	q.Unit = "gems"
 	if _, err := finance.ListRollForwardLegs(t.Context(), q); err == nil {
 		t.Error("an unknown unit has legs")
 	}

@@ -168,7 +168,7 @@ func TestStatementPagesJoinWithoutGapOrOverlap(t *testing.T) { // E50
 		{name: "another query", procedure: entries, body: list.but("pageToken", quote(first.NextPageToken), "memberId", `"m2"`), code: invalid, reason: "PAGE_TOKEN_INVALID"},
 		{name: "another list", procedure: api.LedgerServiceListHoldsProcedure, body: list.but("pageToken", quote(first.NextPageToken)), code: invalid, reason: "PAGE_TOKEN_INVALID"},
 		{name: "turned range", procedure: entries, body: list.but("from", `"2026-02-01T00:00:00Z"`, "to", `"2026-01-01T00:00:00Z"`), code: invalid, reason: "INVALID_FIELD"},
-		{name: "unknown unit", procedure: entries, body: list.but("unit", `"gold"`), code: invalid, reason: "UNKNOWN_UNIT"},
+		{name: "unknown unit", procedure: entries, body: list.but("unit", `"gems"`), code: invalid, reason: "UNKNOWN_UNIT"},
 		{name: "balance of tomorrow", procedure: api.LedgerServiceGetBalanceProcedure, body: list.but("asOfRecorded", `"2026-03-02T00:00:00Z"`), code: invalid, reason: "INVALID_FIELD"},
 		{name: "balance of now", procedure: api.LedgerServiceGetBalanceProcedure, body: list.but("asOfRecorded", quote(clockStart.Format(time.RFC3339))), code: forbidden, reason: "AS_OF_TOO_RECENT"},
 	})
