@@ -41,7 +41,7 @@ type Publication struct {
 // A document with mistakes is refused with a *document.InvalidError, one that changes the amount of what was published
 // included. What else is answered says ledger.ApplyProgramme; a.Posts are the catalog's to fill.
 func (c *Catalog) ApplyProgramme(ctx context.Context, a ledger.Application) (*Applied, error) {
-	_, s, err := readAll(a.Document)
+	s, err := readAll(a.Document)
 	if err != nil {
 		return nil, err
 	}
@@ -69,11 +69,11 @@ func (c *Catalog) ApplyProgramme(ctx context.Context, a ledger.Application) (*Ap
 }
 
 // readAll reads every section of a document, and returns all of its mistakes together.
-func readAll(text []byte) (*ledger.Programme, *section, error) {
+func readAll(text []byte) (*section, error) {
 	doc := document.Read(text)
 	p := ledger.ReadProgramme(doc, 0)
 	s := read(doc, p)
-	return p, s, doc.Err()
+	return s, doc.Err()
 }
 
 // publication is an amount that a document puts into a benefit's stock.

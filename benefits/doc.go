@@ -13,7 +13,8 @@
 // and becomes the first that the books allow at the posting. What is not in the books, such as facts and opening hours, is
 // decided before, and a refusal by it is recorded like any other.
 //
-// A tier follows from the points that a member accrued, by a pure function. An allotment gives the members of a tier so many
+// A tier is a unit that a member holds: the lot says by what source and until when, and a change of it is one transaction that
+// a pure function decided on what was measured, said and held. An allotment gives the members of a tier so many
 // uses in a period: a chain of postings that comes to the total of the highest tier held, whoever looks and however often.
 //
 // Members are the programme's own references. What is known of them besides the books are [Facts], kept in versions beside

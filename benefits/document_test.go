@@ -96,7 +96,7 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 	} {
 		text := strings.Replace(wholeDocument, c.old, c.text, 1)
 		invalid := new(document.InvalidError)
-		_, _, err := readAll([]byte(text))
+		_, err := readAll([]byte(text))
 		if !errors.As(err, &invalid) || text == wholeDocument {
 			t.Errorf("%s for %s: %v", c.text, c.old, err)
 			continue
@@ -105,7 +105,7 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 			t.Errorf("%s for %s (-want +got):\n%s", c.text, c.old, diff)
 		}
 	}
-	if _, _, err := readAll([]byte(wholeDocument)); err != nil {
+	if _, err := readAll([]byte(wholeDocument)); err != nil {
 		t.Error(err)
 	}
 }
@@ -114,7 +114,7 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 func TestAllMistakesOfADocumentAreToldAtOnce(t *testing.T) {
 	t.Parallel()
 	text := strings.NewReplacer("from: {points: 500}", "from: {points: 100}", "scale: 2", "scale: 10", "tier: gold", "tier: lead", `"4.50"`, "half").Replace(wholeDocument)
-	_, _, err := readAll([]byte(text))
+	_, err := readAll([]byte(text))
 	const want = `programme document: 4 mistakes
   line 14: units[CNY].scale: 10 is no number of decimal places; use 0 to 9
   line 23: tiers[club].ladder[gold].from.points: it is not above the tier before it, silver; use more than 200, or move the tier

@@ -57,7 +57,7 @@ lounges:
     guests: 4
     amenities: {en: Showers, zh-Hans: 淋浴}
   - {code: szx-lane, kind: airport_fast_lane, names: {en: Fast lane, zh-Hans: 快速通道}, station: SZX, region: guangdong, operator: jade}
-  - {code: wuh-jade, kind: railway_lounge, names: {en: Jade Wuhan, zh-Hans: 翡翠武汉}, station: WHN, region: hubei, operator: jade, guests: 1}
+  - {code: wuh-jade, kind: railway_lounge, names: {en: Jade Wuhan, zh-Hans: 翡翠武汉}, station: HKW, region: hubei, operator: jade, guests: 1}
 benefits:
   - code: lounge
     kind: lounge

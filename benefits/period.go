@@ -63,6 +63,7 @@ func (p Period) at(t time.Time, c calendar) Span {
 		return Span{addMonths(to, -p.Months, c.zone), to}
 	case Anniversary:
 		return c.anniversary(t)
+	case CalendarYear, HalfYear, Quarter, Month:
 	}
 	n := monthsOf[p.Kind]
 	first := time.Month((int(month)-1)/n*n + 1)

@@ -74,6 +74,7 @@ func TestAllotmentOfATierThatIsLostMeanwhileIsNotGranted(t *testing.T) {
 
 // takeTier claws a part of an accrual back, and rates the member.
 func (c club) takeTier(t *testing.T, rival *benefits.Catalog, accrual *ledger.Transaction) error {
+	t.Helper()
 	r := ledger.Request{Client: "test", Key: "claw-" + accrual.Member}
 	_, err := c.Ledger.Post(t.Context(), c.Programme, ledger.Reverse(accrual.ID, decimal.NewFromInt(100), r))
 	if err == nil {

@@ -93,7 +93,7 @@ func (s Standing) First() (GroupStanding, bool) {
 
 // shown is the tier that is shown when there is room for one; empty below the first.
 func (s Standing) shown() string {
-	if first, any := s.First(); any && first.Rank > 0 {
+	if first, in := s.First(); in && first.Rank > 0 {
 		return first.Tier().Code
 	}
 	return ""

@@ -36,7 +36,7 @@ func (s *server) GetWallet(ctx context.Context, m *v1.GetWalletRequest) (*v1.Get
 		MemberId: member, Accrued: "0", Balances: make([]*v1.Balance, len(w.Balances)),
 		Due: make(map[string]string, len(w.Due)),
 	}
-	if first, any := w.Standing.First(); any {
+	if first, in := w.Standing.First(); in {
 		res.Tier, res.NextTier = tierOf(first.Tier()), tierOf(first.Next())
 		res.Accrued = first.Value(string(benefits.ByPoints)).String()
 	}

@@ -101,7 +101,7 @@ func TestTheMistakesOfADocumentComeWithTheirLines(t *testing.T) {
 	}
 	want := []*v1.DocumentMistake{
 		{Line: 3, Path: "zone", Problem: `"Mars" is no time zone`, Fix: "use an IANA name such as Asia/Shanghai"},
-		{Line: 23, Path: "benefits[pass].kind", Problem: `there is no "louge"`},
+		{Line: 27, Path: "benefits[pass].kind", Problem: `there is no "louge"`},
 	}
 	if len(told.Mistakes) != len(want) {
 		t.Fatalf("%v", told)
