@@ -93,25 +93,6 @@ func (p Period) before(s Span, c calendar) (Span, bool) {
 	return p.at(s.From.Add(-time.Microsecond), c), true
 }
 
-// label names a period as imported metrics do: 2026, 2026-H1, 2026-Q1, 2026-03; an anniversary year by its first day.
-func (p Period) label(s Span, c calendar) string {
-	from := s.From.In(c.zone)
-	switch p.Kind {
-	case CalendarYear:
-		return from.Format("2006")
-	case HalfYear:
-		return fmt.Sprintf("%s-H%d", from.Format("2006"), (int(from.Month())+5)/6)
-	case Quarter:
-		return fmt.Sprintf("%s-Q%d", from.Format("2006"), (int(from.Month())+2)/3)
-	case Month:
-		return from.Format("2006-01")
-	case Anniversary:
-		return from.Format(time.DateOnly)
-	default:
-		return string(p.Kind)
-	}
-}
-
 // dayIn is the first instant of a day of a year; 29 February falls on the 28th in a common year.
 func dayIn(year int, month time.Month, day int, zone *time.Location) time.Time {
 	last := time.Date(year, month+1, 0, 0, 0, 0, 0, time.UTC).Day()

@@ -58,13 +58,15 @@ LIMIT $1`
 )
 
 // Verify adds to the report of a verified journal whether every member's facts are those of the last version, and members
-// are found by them and by nothing else. It lifts the session's limit on the time of a statement.
+// are found by them and by nothing else; whether bookings and seats agree with the books; and whether every change of tier
+// is what was decided. It lifts the session's limit on the time of a statement.
 func Verify(ctx context.Context, pool *db.Pool, report *ledger.Report) error {
 	check := ledger.Check{Invariant: "L2", Name: "the facts of every member are those of the last version, and find the member"}
 	seats := ledger.Check{Invariant: "L2", Name: "bookings and check-ins agree with their transactions, and every seat is somewhere"}
-	var failures, lost []ledger.Failure
+	tiers := ledger.Check{Invariant: "L2", Name: "every change of tier is what was decided"}
+	var failures, lost, undecided []ledger.Failure
 	err := db.InTx(ctx, pool, db.Snapshot, func(tx pgx.Tx) error {
-		failures, lost = nil, nil // it may run again
+		failures, lost, undecided = nil, nil, nil // it may run again
 		if _, err := tx.Exec(ctx, sqlVerifyTimeout); err != nil {
 			return err
 		}
@@ -79,12 +81,15 @@ func Verify(ctx context.Context, pool *db.Pool, report *ledger.Report) error {
 		if err := name(&failures, "it is not found by what it is", rows, err); err != nil {
 			return err
 		}
-		return verifyEvents(ctx, tx, &seats.Count, &lost)
+		if err := verifyEvents(ctx, tx, &seats.Count, &lost); err != nil {
+			return err
+		}
+		return verifyTiers(ctx, tx, &tiers.Count, &undecided)
 	})
 	if err != nil {
 		return fmt.Errorf("benefits: verify: %w", err)
 	}
-	report.Checks = append(report.Checks, check, seats)
+	report.Checks = append(report.Checks, check, seats, tiers)
 	if report.OK() {
 		for _, f := range failures {
 			f.Check = check
@@ -92,6 +97,10 @@ func Verify(ctx context.Context, pool *db.Pool, report *ledger.Report) error {
 		}
 		for _, f := range lost {
 			f.Check = seats
+			report.Failures = append(report.Failures, f)
+		}
+		for _, f := range undecided {
+			f.Check = tiers
 			report.Failures = append(report.Failures, f)
 		}
 	}
