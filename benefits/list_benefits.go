@@ -22,6 +22,15 @@ type CatalogQuery struct {
 	Redeemable      bool   // only what the member can redeem now
 	After           string // a code; only those after it
 	Limit           int    // how many at the most; 0: all
+
+	seats bool   // only events that have seats
+	only  string // one code; empty: all
+}
+
+// asks reports whether a benefit is asked for.
+func (q *CatalogQuery) asks(b *Benefit) bool {
+	return b.State == BenefitActive && b.Code > q.After && (len(q.Kinds) == 0 || slices.Contains(q.Kinds, b.Kind)) &&
+		(!q.seats || b.Event != nil) && (q.only == "" || q.only == b.Code)
 }
 
 // Listing is a benefit as one member sees it.
@@ -50,8 +59,7 @@ func (c *Catalog) ListBenefits(ctx context.Context, programme uuid.UUID, q Catal
 	s := r.section
 	var asked []*Benefit
 	for _, code := range slices.Sorted(maps.Keys(s.benefits)) {
-		b := s.benefits[code]
-		if b.State == BenefitActive && code > q.After && (len(q.Kinds) == 0 || slices.Contains(q.Kinds, b.Kind)) {
+		if b := s.benefits[code]; q.asks(b) {
 			asked = append(asked, b)
 		}
 	}

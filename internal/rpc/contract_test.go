@@ -37,7 +37,7 @@ func TestEveryMethodHasARowAndEveryRowAMethod(t *testing.T) {
 func TestReadsAndOnlyReadsCanBeGets(t *testing.T) {
 	for _, m := range methods() {
 		read := false
-		for _, verb := range []string{"Get", "List", "Explain", "Preview", "Estimate", "Check"} {
+		for _, verb := range []string{"Get", "List", "Explain", "Preview", "Estimate", "CheckEntitlement"} {
 			read = read || strings.HasPrefix(string(m.Name()), verb)
 		}
 		options, _ := m.Options().(*descriptorpb.MethodOptions)
@@ -58,10 +58,10 @@ func TestEveryStringAndListOfARequestIsBounded(t *testing.T) {
 		for i := range m.Fields().Len() {
 			field := m.Fields().Get(i)
 			rules, _ := proto.GetExtension(field.Options(), validate.E_Field).(*validate.FieldRules)
-			text := rules.GetString()
 			if field.IsList() {
 				rules = cmp.Or(rules.GetRepeated().GetItems(), rules)
 			}
+			text := rules.GetString()
 			if field.Kind() == protoreflect.StringKind && !text.GetUuid() && (text.GetMaxLen() == 0 || text.GetPattern() == "") {
 				t.Errorf("%s: give it a max_len and a pattern, or uuid", field.FullName())
 			}

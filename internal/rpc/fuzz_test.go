@@ -48,7 +48,7 @@ func allMethods() []method {
 
 // samples are values that pass the contract's rules, by a field's name.
 var samples = map[string]string{
-	"idempotency_key": "fuzz-1", "member_id": "m1", "from_member_id": "m1", "to_member_id": "m2", "unit": "points",
+	"idempotency_key": "fuzz-1", "nonce": "scan-1", "event_id": "seat", "member_id": "m1", "from_member_id": "m1", "to_member_id": "m2", "unit": "points",
 	"amount": "5", "reason": "why", "benefit_id": "pass", "code": "0123456789ABCDEF",
 	"url": "https://93.184.216.34/", "reference": "order-1", "channel": "app", "fund": "programme", "outlet": "gate-4",
 	"document": document, "kind": "bill", "name": "plan", "text": "p588", "gifted": "1", "paid_in_points": "1",
@@ -70,6 +70,8 @@ func sample(d protoreflect.MessageDescriptor, depth int) *dynamicpb.Message {
 			m.Set(field, protoreflect.ValueOfMessage(seconds(field.Message(), 60)))
 		case field.IsList() && field.Kind() == protoreflect.EnumKind:
 			m.Mutable(field).List().Append(protoreflect.ValueOfEnum(1))
+		case field.IsList() && field.Kind() == protoreflect.StringKind:
+			m.Mutable(field).List().Append(protoreflect.ValueOfString("m1"))
 		case field.IsList():
 			m.Mutable(field).List().Append(protoreflect.ValueOfMessage(sample(field.Message(), depth+1)))
 		case field.Message() != nil:

@@ -79,6 +79,25 @@ var procedures = map[string]procedure{
 	api.MemberServiceListVouchersProcedure:      open(auth.Member, auth.System),
 	api.MemberServiceListStatementProcedure:     open(auth.Member, auth.System),
 
+	api.MemberServiceListEventsProcedure:       open(auth.Member, auth.System),
+	api.MemberServiceGetEventProcedure:         open(auth.Member, auth.System),
+	api.MemberServiceBookEventProcedure:        open(auth.Member, auth.System),
+	api.MemberServiceCancelBookingProcedure:    open(auth.Member, auth.System),
+	api.MemberServiceJoinWaitingListProcedure:  open(auth.Member, auth.System),
+	api.MemberServiceLeaveWaitingListProcedure: open(auth.Member, auth.System),
+	api.MemberServiceAcceptOfferProcedure:      open(auth.Member, auth.System),
+	api.MemberServiceDeclineOfferProcedure:     open(auth.Member, auth.System),
+	api.MemberServiceListBookingsProcedure:     open(auth.Member, auth.System),
+
+	api.MerchantServiceCheckInProcedure: open(auth.Merchant),
+
+	api.AdminServiceInviteMembersProcedure:      open(auth.Operator),
+	api.AdminServiceListApplicationsProcedure:   open(auth.Operator),
+	api.AdminServiceApproveApplicationProcedure: open(auth.Operator),
+	api.AdminServiceDeclineApplicationProcedure: open(auth.Operator),
+	api.AdminServicePublishSeatsProcedure:       open(auth.Operator),
+	api.AdminServiceCloseEventProcedure:         open(auth.Operator),
+
 	api.MerchantServiceValidateVoucherProcedure: open(auth.Merchant),
 	api.MerchantServiceRedeemVoucherProcedure:   open(auth.Merchant),
 	api.MerchantServiceReverseVoucherProcedure:  open(auth.Merchant),

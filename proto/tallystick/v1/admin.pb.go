@@ -2359,11 +2359,699 @@ func (x *RevokeAllotmentResponse) GetTransaction() *Transaction {
 	return nil
 }
 
+// InviteMembersRequest asks to invite members.
+type InviteMembersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The event's code.
+	EventId string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// The members: 1 to 1000 of the programme's references.
+	MemberIds     []string `protobuf:"bytes,2,rep,name=member_ids,json=memberIds,proto3" json:"member_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InviteMembersRequest) Reset() {
+	*x = InviteMembersRequest{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InviteMembersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InviteMembersRequest) ProtoMessage() {}
+
+func (x *InviteMembersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InviteMembersRequest.ProtoReflect.Descriptor instead.
+func (*InviteMembersRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *InviteMembersRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *InviteMembersRequest) GetMemberIds() []string {
+	if x != nil {
+		return x.MemberIds
+	}
+	return nil
+}
+
+// InviteMembersResponse answers that they are invited.
+type InviteMembersResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InviteMembersResponse) Reset() {
+	*x = InviteMembersResponse{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InviteMembersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InviteMembersResponse) ProtoMessage() {}
+
+func (x *InviteMembersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InviteMembersResponse.ProtoReflect.Descriptor instead.
+func (*InviteMembersResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{38}
+}
+
+// ListApplicationsRequest asks for what waits.
+type ListApplicationsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The event's code.
+	EventId string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// How many rows a page has; 0 means 50, more than 200 means 200.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The last answer's next_page_token; empty: the first page. It is bound to the caller's programme and to the other
+	// fields of the request, page_size excepted: with any of them changed it is refused.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListApplicationsRequest) Reset() {
+	*x = ListApplicationsRequest{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListApplicationsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListApplicationsRequest) ProtoMessage() {}
+
+func (x *ListApplicationsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListApplicationsRequest.ProtoReflect.Descriptor instead.
+func (*ListApplicationsRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *ListApplicationsRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *ListApplicationsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListApplicationsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListApplicationsResponse answers what waits.
+type ListApplicationsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The applications, by id.
+	Applications []*Booking `protobuf:"bytes,1,rep,name=applications,proto3" json:"applications,omitempty"`
+	// Asks for the next page; empty: this was the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListApplicationsResponse) Reset() {
+	*x = ListApplicationsResponse{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListApplicationsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListApplicationsResponse) ProtoMessage() {}
+
+func (x *ListApplicationsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListApplicationsResponse.ProtoReflect.Descriptor instead.
+func (*ListApplicationsResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *ListApplicationsResponse) GetApplications() []*Booking {
+	if x != nil {
+		return x.Applications
+	}
+	return nil
+}
+
+func (x *ListApplicationsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// ApproveApplicationRequest says yes to an application.
+type ApproveApplicationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The booking.
+	BookingId string `protobuf:"bytes,1,opt,name=booking_id,json=bookingId,proto3" json:"booking_id,omitempty"`
+	// Whether to try only: the answer is what would happen now, nothing is recorded and the key stays free.
+	Preview       bool `protobuf:"varint,2,opt,name=preview,proto3" json:"preview,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveApplicationRequest) Reset() {
+	*x = ApproveApplicationRequest{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveApplicationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveApplicationRequest) ProtoMessage() {}
+
+func (x *ApproveApplicationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveApplicationRequest.ProtoReflect.Descriptor instead.
+func (*ApproveApplicationRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *ApproveApplicationRequest) GetBookingId() string {
+	if x != nil {
+		return x.BookingId
+	}
+	return ""
+}
+
+func (x *ApproveApplicationRequest) GetPreview() bool {
+	if x != nil {
+		return x.Preview
+	}
+	return false
+}
+
+// ApproveApplicationResponse answers the ticket, without its code.
+type ApproveApplicationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was posted, or would be.
+	Transaction *Transaction `protobuf:"bytes,1,opt,name=transaction,proto3" json:"transaction,omitempty"`
+	// The booking; absent in a preview.
+	Booking       *Booking `protobuf:"bytes,2,opt,name=booking,proto3" json:"booking,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveApplicationResponse) Reset() {
+	*x = ApproveApplicationResponse{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveApplicationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveApplicationResponse) ProtoMessage() {}
+
+func (x *ApproveApplicationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveApplicationResponse.ProtoReflect.Descriptor instead.
+func (*ApproveApplicationResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *ApproveApplicationResponse) GetTransaction() *Transaction {
+	if x != nil {
+		return x.Transaction
+	}
+	return nil
+}
+
+func (x *ApproveApplicationResponse) GetBooking() *Booking {
+	if x != nil {
+		return x.Booking
+	}
+	return nil
+}
+
+// DeclineApplicationRequest says no to an application.
+type DeclineApplicationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's own id of this one intent: 1 to 128 of A-Z, a-z, 0-9, "_", ".", ":" and "-".
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// The booking.
+	BookingId string `protobuf:"bytes,2,opt,name=booking_id,json=bookingId,proto3" json:"booking_id,omitempty"`
+	// Why, in the caller's own words: at most 100 characters, none of them a control or a direction mark. No personal data.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Whether to try only: the answer is what would happen now, nothing is recorded and the key stays free.
+	Preview       bool `protobuf:"varint,4,opt,name=preview,proto3" json:"preview,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeclineApplicationRequest) Reset() {
+	*x = DeclineApplicationRequest{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeclineApplicationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeclineApplicationRequest) ProtoMessage() {}
+
+func (x *DeclineApplicationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeclineApplicationRequest.ProtoReflect.Descriptor instead.
+func (*DeclineApplicationRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *DeclineApplicationRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *DeclineApplicationRequest) GetBookingId() string {
+	if x != nil {
+		return x.BookingId
+	}
+	return ""
+}
+
+func (x *DeclineApplicationRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *DeclineApplicationRequest) GetPreview() bool {
+	if x != nil {
+		return x.Preview
+	}
+	return false
+}
+
+// DeclineApplicationResponse answers a no.
+type DeclineApplicationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was posted, or would be.
+	Transaction   *Transaction `protobuf:"bytes,1,opt,name=transaction,proto3" json:"transaction,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeclineApplicationResponse) Reset() {
+	*x = DeclineApplicationResponse{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeclineApplicationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeclineApplicationResponse) ProtoMessage() {}
+
+func (x *DeclineApplicationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeclineApplicationResponse.ProtoReflect.Descriptor instead.
+func (*DeclineApplicationResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *DeclineApplicationResponse) GetTransaction() *Transaction {
+	if x != nil {
+		return x.Transaction
+	}
+	return nil
+}
+
+// PublishSeatsRequest asks to publish seats.
+type PublishSeatsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's own id of this one intent: 1 to 128 of A-Z, a-z, 0-9, "_", ".", ":" and "-".
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// The event's code.
+	EventId string `protobuf:"bytes,2,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// How many; below zero: taken out. Not 0.
+	Seats int32 `protobuf:"varint,3,opt,name=seats,proto3" json:"seats,omitempty"`
+	// The tier that they are kept for; empty: none.
+	TierId string `protobuf:"bytes,4,opt,name=tier_id,json=tierId,proto3" json:"tier_id,omitempty"`
+	// The segment that they are kept for; empty: none.
+	SegmentId string `protobuf:"bytes,5,opt,name=segment_id,json=segmentId,proto3" json:"segment_id,omitempty"`
+	// Whether to try only: the answer is what would happen now, nothing is recorded and the key stays free.
+	Preview       bool `protobuf:"varint,6,opt,name=preview,proto3" json:"preview,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublishSeatsRequest) Reset() {
+	*x = PublishSeatsRequest{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublishSeatsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublishSeatsRequest) ProtoMessage() {}
+
+func (x *PublishSeatsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublishSeatsRequest.ProtoReflect.Descriptor instead.
+func (*PublishSeatsRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *PublishSeatsRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *PublishSeatsRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *PublishSeatsRequest) GetSeats() int32 {
+	if x != nil {
+		return x.Seats
+	}
+	return 0
+}
+
+func (x *PublishSeatsRequest) GetTierId() string {
+	if x != nil {
+		return x.TierId
+	}
+	return ""
+}
+
+func (x *PublishSeatsRequest) GetSegmentId() string {
+	if x != nil {
+		return x.SegmentId
+	}
+	return ""
+}
+
+func (x *PublishSeatsRequest) GetPreview() bool {
+	if x != nil {
+		return x.Preview
+	}
+	return false
+}
+
+// PublishSeatsResponse answers a publication.
+type PublishSeatsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was posted, or would be.
+	Transaction   *Transaction `protobuf:"bytes,1,opt,name=transaction,proto3" json:"transaction,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublishSeatsResponse) Reset() {
+	*x = PublishSeatsResponse{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublishSeatsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublishSeatsResponse) ProtoMessage() {}
+
+func (x *PublishSeatsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublishSeatsResponse.ProtoReflect.Descriptor instead.
+func (*PublishSeatsResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *PublishSeatsResponse) GetTransaction() *Transaction {
+	if x != nil {
+		return x.Transaction
+	}
+	return nil
+}
+
+// CloseEventRequest asks to close an event.
+type CloseEventRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The event's code.
+	EventId       string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseEventRequest) Reset() {
+	*x = CloseEventRequest{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseEventRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseEventRequest) ProtoMessage() {}
+
+func (x *CloseEventRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseEventRequest.ProtoReflect.Descriptor instead.
+func (*CloseEventRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *CloseEventRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+// CloseEventResponse answers what was closed.
+type CloseEventResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many bookings are no-shows now.
+	NoShows int32 `protobuf:"varint,1,opt,name=no_shows,json=noShows,proto3" json:"no_shows,omitempty"`
+	// How many lapsed unanswered.
+	Lapsed int32 `protobuf:"varint,2,opt,name=lapsed,proto3" json:"lapsed,omitempty"`
+	// How many stay open because their member is frozen.
+	Frozen        int32 `protobuf:"varint,3,opt,name=frozen,proto3" json:"frozen,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseEventResponse) Reset() {
+	*x = CloseEventResponse{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseEventResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseEventResponse) ProtoMessage() {}
+
+func (x *CloseEventResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseEventResponse.ProtoReflect.Descriptor instead.
+func (*CloseEventResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *CloseEventResponse) GetNoShows() int32 {
+	if x != nil {
+		return x.NoShows
+	}
+	return 0
+}
+
+func (x *CloseEventResponse) GetLapsed() int32 {
+	if x != nil {
+		return x.Lapsed
+	}
+	return 0
+}
+
+func (x *CloseEventResponse) GetFrozen() int32 {
+	if x != nil {
+		return x.Frozen
+	}
+	return 0
+}
+
 var File_tallystick_v1_admin_proto protoreflect.FileDescriptor
 
 const file_tallystick_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x19tallystick/v1/admin.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atallystick/v1/common.proto\"\x9a\x01\n" +
+	"\x19tallystick/v1/admin.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atallystick/v1/common.proto\x1a\x1atallystick/v1/events.proto\"\x9a\x01\n" +
 	"\x10ProgrammeVersion\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x03R\aversion\x129\n" +
 	"\n" +
@@ -2512,7 +3200,51 @@ const file_tallystick_v1_admin_proto_rawDesc = "" +
 	"\x06reason\x18\x04 \x01(\tBS\xbaHPrN\x18\x8c\x01(\xb0\x042F^[^\\p{Cc}\\x{061C}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\x12\x18\n" +
 	"\apreview\x18\x05 \x01(\bR\apreview\"W\n" +
 	"\x17RevokeAllotmentResponse\x12<\n" +
-	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction*r\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xa3\x01\n" +
+	"\x14InviteMembersRequest\x12D\n" +
+	"\bevent_id\x18\x01 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\aeventId\x12E\n" +
+	"\n" +
+	"member_ids\x18\x02 \x03(\tB&\xbaH#\x92\x01 \b\x01\x10\xe8\a\"\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\tmemberIds\"\x17\n" +
+	"\x15InviteMembersResponse\"\xc0\x01\n" +
+	"\x17ListApplicationsRequest\x12D\n" +
+	"\bevent_id\x18\x01 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\aeventId\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x129\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\x1a\xbaH\x17r\x15\x18\x80\x042\x10^[A-Za-z0-9_-]*$R\tpageToken\"~\n" +
+	"\x18ListApplicationsResponse\x12:\n" +
+	"\fapplications\x18\x01 \x03(\v2\x16.tallystick.v1.BookingR\fapplications\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"^\n" +
+	"\x19ApproveApplicationRequest\x12'\n" +
+	"\n" +
+	"booking_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tbookingId\x12\x18\n" +
+	"\apreview\x18\x02 \x01(\bR\apreview\"\x8c\x01\n" +
+	"\x1aApproveApplicationResponse\x12<\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\x120\n" +
+	"\abooking\x18\x02 \x01(\v2\x16.tallystick.v1.BookingR\abooking\"\x93\x02\n" +
+	"\x19DeclineApplicationRequest\x12G\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x12'\n" +
+	"\n" +
+	"booking_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tbookingId\x12j\n" +
+	"\x06reason\x18\x03 \x01(\tBR\xbaHOrM\x18d(\x90\x032F^[^\\p{Cc}\\x{061C}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\x12\x18\n" +
+	"\apreview\x18\x04 \x01(\bR\apreview\"Z\n" +
+	"\x1aDeclineApplicationResponse\x12<\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xfa\x02\n" +
+	"\x13PublishSeatsRequest\x12G\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x12D\n" +
+	"\bevent_id\x18\x02 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\aeventId\x12*\n" +
+	"\x05seats\x18\x03 \x01(\x05B\x14\xbaH\x11\x1a\x0f\x18\xc0\x84=(\xc0\xfb\xc2\xff\xff\xff\xff\xff\xff\x01R\x05seats\x12C\n" +
+	"\atier_id\x18\x04 \x01(\tB*\xbaH'r%\x18@2!^([A-Za-z0-9][A-Za-z0-9_.:/-]*)?$R\x06tierId\x12I\n" +
+	"\n" +
+	"segment_id\x18\x05 \x01(\tB*\xbaH'r%\x18@2!^([A-Za-z0-9][A-Za-z0-9_.:/-]*)?$R\tsegmentId\x12\x18\n" +
+	"\apreview\x18\x06 \x01(\bR\apreview\"T\n" +
+	"\x14PublishSeatsResponse\x12<\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"Y\n" +
+	"\x11CloseEventRequest\x12D\n" +
+	"\bevent_id\x18\x01 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\aeventId\"_\n" +
+	"\x12CloseEventResponse\x12\x19\n" +
+	"\bno_shows\x18\x01 \x01(\x05R\anoShows\x12\x16\n" +
+	"\x06lapsed\x18\x02 \x01(\x05R\x06lapsed\x12\x16\n" +
+	"\x06frozen\x18\x03 \x01(\x05R\x06frozen*r\n" +
 	"\n" +
 	"ChangeKind\x12\x1b\n" +
 	"\x17CHANGE_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
@@ -2522,7 +3254,7 @@ const file_tallystick_v1_admin_proto_rawDesc = "" +
 	"\fWebhookState\x12\x1d\n" +
 	"\x19WEBHOOK_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14WEBHOOK_STATE_ACTIVE\x10\x01\x12\x18\n" +
-	"\x14WEBHOOK_STATE_PARKED\x10\x022\x9f\v\n" +
+	"\x14WEBHOOK_STATE_PARKED\x10\x022\xe7\x0f\n" +
 	"\fAdminService\x12]\n" +
 	"\x0eApplyProgramme\x12$.tallystick.v1.ApplyProgrammeRequest\x1a%.tallystick.v1.ApplyProgrammeResponse\x12\\\n" +
 	"\fGetProgramme\x12\".tallystick.v1.GetProgrammeRequest\x1a#.tallystick.v1.GetProgrammeResponse\"\x03\x90\x02\x01\x12w\n" +
@@ -2539,7 +3271,14 @@ const file_tallystick_v1_admin_proto_rawDesc = "" +
 	"\rResumeWebhook\x12#.tallystick.v1.ResumeWebhookRequest\x1a$.tallystick.v1.ResumeWebhookResponse\x12Z\n" +
 	"\rDeleteWebhook\x12#.tallystick.v1.DeleteWebhookRequest\x1a$.tallystick.v1.DeleteWebhookResponse\x12`\n" +
 	"\x0fAssignAllotment\x12%.tallystick.v1.AssignAllotmentRequest\x1a&.tallystick.v1.AssignAllotmentResponse\x12`\n" +
-	"\x0fRevokeAllotment\x12%.tallystick.v1.RevokeAllotmentRequest\x1a&.tallystick.v1.RevokeAllotmentResponseB-Z+tallystick/proto/tallystick/v1;tallystickv1b\x06proto3"
+	"\x0fRevokeAllotment\x12%.tallystick.v1.RevokeAllotmentRequest\x1a&.tallystick.v1.RevokeAllotmentResponse\x12Z\n" +
+	"\rInviteMembers\x12#.tallystick.v1.InviteMembersRequest\x1a$.tallystick.v1.InviteMembersResponse\x12h\n" +
+	"\x10ListApplications\x12&.tallystick.v1.ListApplicationsRequest\x1a'.tallystick.v1.ListApplicationsResponse\"\x03\x90\x02\x01\x12i\n" +
+	"\x12ApproveApplication\x12(.tallystick.v1.ApproveApplicationRequest\x1a).tallystick.v1.ApproveApplicationResponse\x12i\n" +
+	"\x12DeclineApplication\x12(.tallystick.v1.DeclineApplicationRequest\x1a).tallystick.v1.DeclineApplicationResponse\x12W\n" +
+	"\fPublishSeats\x12\".tallystick.v1.PublishSeatsRequest\x1a#.tallystick.v1.PublishSeatsResponse\x12Q\n" +
+	"\n" +
+	"CloseEvent\x12 .tallystick.v1.CloseEventRequest\x1a!.tallystick.v1.CloseEventResponseB-Z+tallystick/proto/tallystick/v1;tallystickv1b\x06proto3"
 
 var (
 	file_tallystick_v1_admin_proto_rawDescOnce sync.Once
@@ -2554,7 +3293,7 @@ func file_tallystick_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_tallystick_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_tallystick_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_tallystick_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
 var file_tallystick_v1_admin_proto_goTypes = []any{
 	(ChangeKind)(0),                       // 0: tallystick.v1.ChangeKind
 	(WebhookState)(0),                     // 1: tallystick.v1.WebhookState
@@ -2595,11 +3334,24 @@ var file_tallystick_v1_admin_proto_goTypes = []any{
 	(*AssignAllotmentResponse)(nil),       // 36: tallystick.v1.AssignAllotmentResponse
 	(*RevokeAllotmentRequest)(nil),        // 37: tallystick.v1.RevokeAllotmentRequest
 	(*RevokeAllotmentResponse)(nil),       // 38: tallystick.v1.RevokeAllotmentResponse
-	(*timestamppb.Timestamp)(nil),         // 39: google.protobuf.Timestamp
-	(*Transaction)(nil),                   // 40: tallystick.v1.Transaction
+	(*InviteMembersRequest)(nil),          // 39: tallystick.v1.InviteMembersRequest
+	(*InviteMembersResponse)(nil),         // 40: tallystick.v1.InviteMembersResponse
+	(*ListApplicationsRequest)(nil),       // 41: tallystick.v1.ListApplicationsRequest
+	(*ListApplicationsResponse)(nil),      // 42: tallystick.v1.ListApplicationsResponse
+	(*ApproveApplicationRequest)(nil),     // 43: tallystick.v1.ApproveApplicationRequest
+	(*ApproveApplicationResponse)(nil),    // 44: tallystick.v1.ApproveApplicationResponse
+	(*DeclineApplicationRequest)(nil),     // 45: tallystick.v1.DeclineApplicationRequest
+	(*DeclineApplicationResponse)(nil),    // 46: tallystick.v1.DeclineApplicationResponse
+	(*PublishSeatsRequest)(nil),           // 47: tallystick.v1.PublishSeatsRequest
+	(*PublishSeatsResponse)(nil),          // 48: tallystick.v1.PublishSeatsResponse
+	(*CloseEventRequest)(nil),             // 49: tallystick.v1.CloseEventRequest
+	(*CloseEventResponse)(nil),            // 50: tallystick.v1.CloseEventResponse
+	(*timestamppb.Timestamp)(nil),         // 51: google.protobuf.Timestamp
+	(*Transaction)(nil),                   // 52: tallystick.v1.Transaction
+	(*Booking)(nil),                       // 53: tallystick.v1.Booking
 }
 var file_tallystick_v1_admin_proto_depIdxs = []int32{
-	39, // 0: tallystick.v1.ProgrammeVersion.applied_at:type_name -> google.protobuf.Timestamp
+	51, // 0: tallystick.v1.ProgrammeVersion.applied_at:type_name -> google.protobuf.Timestamp
 	0,  // 1: tallystick.v1.DocumentChange.kind:type_name -> tallystick.v1.ChangeKind
 	6,  // 2: tallystick.v1.InvalidDocument.mistakes:type_name -> tallystick.v1.DocumentMistake
 	2,  // 3: tallystick.v1.ApplyProgrammeResponse.version:type_name -> tallystick.v1.ProgrammeVersion
@@ -2607,60 +3359,77 @@ var file_tallystick_v1_admin_proto_depIdxs = []int32{
 	4,  // 5: tallystick.v1.ApplyProgrammeResponse.publishes:type_name -> tallystick.v1.Publication
 	2,  // 6: tallystick.v1.GetProgrammeResponse.version:type_name -> tallystick.v1.ProgrammeVersion
 	2,  // 7: tallystick.v1.ListProgrammeVersionsResponse.versions:type_name -> tallystick.v1.ProgrammeVersion
-	40, // 8: tallystick.v1.FreezeMemberResponse.transaction:type_name -> tallystick.v1.Transaction
-	40, // 9: tallystick.v1.UnfreezeMemberResponse.transaction:type_name -> tallystick.v1.Transaction
-	39, // 10: tallystick.v1.MoveClockRequest.clock:type_name -> google.protobuf.Timestamp
-	40, // 11: tallystick.v1.MoveClockResponse.transaction:type_name -> tallystick.v1.Transaction
-	39, // 12: tallystick.v1.RedateLotsRequest.expiring_from:type_name -> google.protobuf.Timestamp
-	39, // 13: tallystick.v1.RedateLotsRequest.expiring_to:type_name -> google.protobuf.Timestamp
-	39, // 14: tallystick.v1.RedateLotsRequest.expires_at:type_name -> google.protobuf.Timestamp
-	40, // 15: tallystick.v1.RedateLotsResponse.transaction:type_name -> tallystick.v1.Transaction
+	52, // 8: tallystick.v1.FreezeMemberResponse.transaction:type_name -> tallystick.v1.Transaction
+	52, // 9: tallystick.v1.UnfreezeMemberResponse.transaction:type_name -> tallystick.v1.Transaction
+	51, // 10: tallystick.v1.MoveClockRequest.clock:type_name -> google.protobuf.Timestamp
+	52, // 11: tallystick.v1.MoveClockResponse.transaction:type_name -> tallystick.v1.Transaction
+	51, // 12: tallystick.v1.RedateLotsRequest.expiring_from:type_name -> google.protobuf.Timestamp
+	51, // 13: tallystick.v1.RedateLotsRequest.expiring_to:type_name -> google.protobuf.Timestamp
+	51, // 14: tallystick.v1.RedateLotsRequest.expires_at:type_name -> google.protobuf.Timestamp
+	52, // 15: tallystick.v1.RedateLotsResponse.transaction:type_name -> tallystick.v1.Transaction
 	1,  // 16: tallystick.v1.Webhook.state:type_name -> tallystick.v1.WebhookState
 	21, // 17: tallystick.v1.Webhook.position:type_name -> tallystick.v1.StripePosition
-	39, // 18: tallystick.v1.Webhook.created_at:type_name -> google.protobuf.Timestamp
-	39, // 19: tallystick.v1.Webhook.delivered_at:type_name -> google.protobuf.Timestamp
+	51, // 18: tallystick.v1.Webhook.created_at:type_name -> google.protobuf.Timestamp
+	51, // 19: tallystick.v1.Webhook.delivered_at:type_name -> google.protobuf.Timestamp
 	22, // 20: tallystick.v1.CreateWebhookResponse.webhook:type_name -> tallystick.v1.Webhook
 	22, // 21: tallystick.v1.ListWebhooksResponse.webhooks:type_name -> tallystick.v1.Webhook
 	21, // 22: tallystick.v1.ReplayWebhookRequest.position:type_name -> tallystick.v1.StripePosition
 	22, // 23: tallystick.v1.ReplayWebhookResponse.webhook:type_name -> tallystick.v1.Webhook
 	22, // 24: tallystick.v1.ResumeWebhookResponse.webhook:type_name -> tallystick.v1.Webhook
-	40, // 25: tallystick.v1.AssignAllotmentResponse.transaction:type_name -> tallystick.v1.Transaction
-	40, // 26: tallystick.v1.RevokeAllotmentResponse.transaction:type_name -> tallystick.v1.Transaction
-	7,  // 27: tallystick.v1.AdminService.ApplyProgramme:input_type -> tallystick.v1.ApplyProgrammeRequest
-	9,  // 28: tallystick.v1.AdminService.GetProgramme:input_type -> tallystick.v1.GetProgrammeRequest
-	11, // 29: tallystick.v1.AdminService.ListProgrammeVersions:input_type -> tallystick.v1.ListProgrammeVersionsRequest
-	13, // 30: tallystick.v1.AdminService.FreezeMember:input_type -> tallystick.v1.FreezeMemberRequest
-	15, // 31: tallystick.v1.AdminService.UnfreezeMember:input_type -> tallystick.v1.UnfreezeMemberRequest
-	17, // 32: tallystick.v1.AdminService.MoveClock:input_type -> tallystick.v1.MoveClockRequest
-	19, // 33: tallystick.v1.AdminService.RedateLots:input_type -> tallystick.v1.RedateLotsRequest
-	23, // 34: tallystick.v1.AdminService.CreateWebhook:input_type -> tallystick.v1.CreateWebhookRequest
-	25, // 35: tallystick.v1.AdminService.ListWebhooks:input_type -> tallystick.v1.ListWebhooksRequest
-	27, // 36: tallystick.v1.AdminService.RotateWebhookSecret:input_type -> tallystick.v1.RotateWebhookSecretRequest
-	29, // 37: tallystick.v1.AdminService.ReplayWebhook:input_type -> tallystick.v1.ReplayWebhookRequest
-	31, // 38: tallystick.v1.AdminService.ResumeWebhook:input_type -> tallystick.v1.ResumeWebhookRequest
-	33, // 39: tallystick.v1.AdminService.DeleteWebhook:input_type -> tallystick.v1.DeleteWebhookRequest
-	35, // 40: tallystick.v1.AdminService.AssignAllotment:input_type -> tallystick.v1.AssignAllotmentRequest
-	37, // 41: tallystick.v1.AdminService.RevokeAllotment:input_type -> tallystick.v1.RevokeAllotmentRequest
-	8,  // 42: tallystick.v1.AdminService.ApplyProgramme:output_type -> tallystick.v1.ApplyProgrammeResponse
-	10, // 43: tallystick.v1.AdminService.GetProgramme:output_type -> tallystick.v1.GetProgrammeResponse
-	12, // 44: tallystick.v1.AdminService.ListProgrammeVersions:output_type -> tallystick.v1.ListProgrammeVersionsResponse
-	14, // 45: tallystick.v1.AdminService.FreezeMember:output_type -> tallystick.v1.FreezeMemberResponse
-	16, // 46: tallystick.v1.AdminService.UnfreezeMember:output_type -> tallystick.v1.UnfreezeMemberResponse
-	18, // 47: tallystick.v1.AdminService.MoveClock:output_type -> tallystick.v1.MoveClockResponse
-	20, // 48: tallystick.v1.AdminService.RedateLots:output_type -> tallystick.v1.RedateLotsResponse
-	24, // 49: tallystick.v1.AdminService.CreateWebhook:output_type -> tallystick.v1.CreateWebhookResponse
-	26, // 50: tallystick.v1.AdminService.ListWebhooks:output_type -> tallystick.v1.ListWebhooksResponse
-	28, // 51: tallystick.v1.AdminService.RotateWebhookSecret:output_type -> tallystick.v1.RotateWebhookSecretResponse
-	30, // 52: tallystick.v1.AdminService.ReplayWebhook:output_type -> tallystick.v1.ReplayWebhookResponse
-	32, // 53: tallystick.v1.AdminService.ResumeWebhook:output_type -> tallystick.v1.ResumeWebhookResponse
-	34, // 54: tallystick.v1.AdminService.DeleteWebhook:output_type -> tallystick.v1.DeleteWebhookResponse
-	36, // 55: tallystick.v1.AdminService.AssignAllotment:output_type -> tallystick.v1.AssignAllotmentResponse
-	38, // 56: tallystick.v1.AdminService.RevokeAllotment:output_type -> tallystick.v1.RevokeAllotmentResponse
-	42, // [42:57] is the sub-list for method output_type
-	27, // [27:42] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	52, // 25: tallystick.v1.AssignAllotmentResponse.transaction:type_name -> tallystick.v1.Transaction
+	52, // 26: tallystick.v1.RevokeAllotmentResponse.transaction:type_name -> tallystick.v1.Transaction
+	53, // 27: tallystick.v1.ListApplicationsResponse.applications:type_name -> tallystick.v1.Booking
+	52, // 28: tallystick.v1.ApproveApplicationResponse.transaction:type_name -> tallystick.v1.Transaction
+	53, // 29: tallystick.v1.ApproveApplicationResponse.booking:type_name -> tallystick.v1.Booking
+	52, // 30: tallystick.v1.DeclineApplicationResponse.transaction:type_name -> tallystick.v1.Transaction
+	52, // 31: tallystick.v1.PublishSeatsResponse.transaction:type_name -> tallystick.v1.Transaction
+	7,  // 32: tallystick.v1.AdminService.ApplyProgramme:input_type -> tallystick.v1.ApplyProgrammeRequest
+	9,  // 33: tallystick.v1.AdminService.GetProgramme:input_type -> tallystick.v1.GetProgrammeRequest
+	11, // 34: tallystick.v1.AdminService.ListProgrammeVersions:input_type -> tallystick.v1.ListProgrammeVersionsRequest
+	13, // 35: tallystick.v1.AdminService.FreezeMember:input_type -> tallystick.v1.FreezeMemberRequest
+	15, // 36: tallystick.v1.AdminService.UnfreezeMember:input_type -> tallystick.v1.UnfreezeMemberRequest
+	17, // 37: tallystick.v1.AdminService.MoveClock:input_type -> tallystick.v1.MoveClockRequest
+	19, // 38: tallystick.v1.AdminService.RedateLots:input_type -> tallystick.v1.RedateLotsRequest
+	23, // 39: tallystick.v1.AdminService.CreateWebhook:input_type -> tallystick.v1.CreateWebhookRequest
+	25, // 40: tallystick.v1.AdminService.ListWebhooks:input_type -> tallystick.v1.ListWebhooksRequest
+	27, // 41: tallystick.v1.AdminService.RotateWebhookSecret:input_type -> tallystick.v1.RotateWebhookSecretRequest
+	29, // 42: tallystick.v1.AdminService.ReplayWebhook:input_type -> tallystick.v1.ReplayWebhookRequest
+	31, // 43: tallystick.v1.AdminService.ResumeWebhook:input_type -> tallystick.v1.ResumeWebhookRequest
+	33, // 44: tallystick.v1.AdminService.DeleteWebhook:input_type -> tallystick.v1.DeleteWebhookRequest
+	35, // 45: tallystick.v1.AdminService.AssignAllotment:input_type -> tallystick.v1.AssignAllotmentRequest
+	37, // 46: tallystick.v1.AdminService.RevokeAllotment:input_type -> tallystick.v1.RevokeAllotmentRequest
+	39, // 47: tallystick.v1.AdminService.InviteMembers:input_type -> tallystick.v1.InviteMembersRequest
+	41, // 48: tallystick.v1.AdminService.ListApplications:input_type -> tallystick.v1.ListApplicationsRequest
+	43, // 49: tallystick.v1.AdminService.ApproveApplication:input_type -> tallystick.v1.ApproveApplicationRequest
+	45, // 50: tallystick.v1.AdminService.DeclineApplication:input_type -> tallystick.v1.DeclineApplicationRequest
+	47, // 51: tallystick.v1.AdminService.PublishSeats:input_type -> tallystick.v1.PublishSeatsRequest
+	49, // 52: tallystick.v1.AdminService.CloseEvent:input_type -> tallystick.v1.CloseEventRequest
+	8,  // 53: tallystick.v1.AdminService.ApplyProgramme:output_type -> tallystick.v1.ApplyProgrammeResponse
+	10, // 54: tallystick.v1.AdminService.GetProgramme:output_type -> tallystick.v1.GetProgrammeResponse
+	12, // 55: tallystick.v1.AdminService.ListProgrammeVersions:output_type -> tallystick.v1.ListProgrammeVersionsResponse
+	14, // 56: tallystick.v1.AdminService.FreezeMember:output_type -> tallystick.v1.FreezeMemberResponse
+	16, // 57: tallystick.v1.AdminService.UnfreezeMember:output_type -> tallystick.v1.UnfreezeMemberResponse
+	18, // 58: tallystick.v1.AdminService.MoveClock:output_type -> tallystick.v1.MoveClockResponse
+	20, // 59: tallystick.v1.AdminService.RedateLots:output_type -> tallystick.v1.RedateLotsResponse
+	24, // 60: tallystick.v1.AdminService.CreateWebhook:output_type -> tallystick.v1.CreateWebhookResponse
+	26, // 61: tallystick.v1.AdminService.ListWebhooks:output_type -> tallystick.v1.ListWebhooksResponse
+	28, // 62: tallystick.v1.AdminService.RotateWebhookSecret:output_type -> tallystick.v1.RotateWebhookSecretResponse
+	30, // 63: tallystick.v1.AdminService.ReplayWebhook:output_type -> tallystick.v1.ReplayWebhookResponse
+	32, // 64: tallystick.v1.AdminService.ResumeWebhook:output_type -> tallystick.v1.ResumeWebhookResponse
+	34, // 65: tallystick.v1.AdminService.DeleteWebhook:output_type -> tallystick.v1.DeleteWebhookResponse
+	36, // 66: tallystick.v1.AdminService.AssignAllotment:output_type -> tallystick.v1.AssignAllotmentResponse
+	38, // 67: tallystick.v1.AdminService.RevokeAllotment:output_type -> tallystick.v1.RevokeAllotmentResponse
+	40, // 68: tallystick.v1.AdminService.InviteMembers:output_type -> tallystick.v1.InviteMembersResponse
+	42, // 69: tallystick.v1.AdminService.ListApplications:output_type -> tallystick.v1.ListApplicationsResponse
+	44, // 70: tallystick.v1.AdminService.ApproveApplication:output_type -> tallystick.v1.ApproveApplicationResponse
+	46, // 71: tallystick.v1.AdminService.DeclineApplication:output_type -> tallystick.v1.DeclineApplicationResponse
+	48, // 72: tallystick.v1.AdminService.PublishSeats:output_type -> tallystick.v1.PublishSeatsResponse
+	50, // 73: tallystick.v1.AdminService.CloseEvent:output_type -> tallystick.v1.CloseEventResponse
+	53, // [53:74] is the sub-list for method output_type
+	32, // [32:53] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_tallystick_v1_admin_proto_init() }
@@ -2669,13 +3438,14 @@ func file_tallystick_v1_admin_proto_init() {
 		return
 	}
 	file_tallystick_v1_common_proto_init()
+	file_tallystick_v1_events_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tallystick_v1_admin_proto_rawDesc), len(file_tallystick_v1_admin_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   37,
+			NumMessages:   49,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -2139,11 +2139,1256 @@ func (x *ListStatementResponse) GetNextPageToken() string {
 	return ""
 }
 
+// Event is an event as the member sees it.
+type Event struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What every benefit says. Prices are those of one seat.
+	Benefit *Benefit `protobuf:"bytes,1,opt,name=benefit,proto3" json:"benefit,omitempty"`
+	// What the event says besides.
+	Terms *EventTerms `protobuf:"bytes,2,opt,name=terms,proto3" json:"terms,omitempty"`
+	// The member's place on the waiting list, from 1 on; 0: not on it.
+	WaitingPlace  int32 `protobuf:"varint,3,opt,name=waiting_place,json=waitingPlace,proto3" json:"waiting_place,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Event) Reset() {
+	*x = Event{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Event) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Event) ProtoMessage() {}
+
+func (x *Event) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Event.ProtoReflect.Descriptor instead.
+func (*Event) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Event) GetBenefit() *Benefit {
+	if x != nil {
+		return x.Benefit
+	}
+	return nil
+}
+
+func (x *Event) GetTerms() *EventTerms {
+	if x != nil {
+		return x.Terms
+	}
+	return nil
+}
+
+func (x *Event) GetWaitingPlace() int32 {
+	if x != nil {
+		return x.WaitingPlace
+	}
+	return 0
+}
+
+// ListEventsRequest asks for the events.
+type ListEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The member; empty: the credential's own.
+	MemberId string `protobuf:"bytes,1,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	// Where the member is; empty: not known.
+	Region string `protobuf:"bytes,2,opt,name=region,proto3" json:"region,omitempty"`
+	// Where it comes from, such as "app" or "billing".
+	Channel string `protobuf:"bytes,3,opt,name=channel,proto3" json:"channel,omitempty"`
+	// How many rows a page has; 0 means 50, more than 200 means 200.
+	PageSize int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The last answer's next_page_token; empty: the first page. It is bound to the caller's programme and to the other
+	// fields of the request, page_size excepted: with any of them changed it is refused.
+	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEventsRequest) Reset() {
+	*x = ListEventsRequest{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEventsRequest) ProtoMessage() {}
+
+func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEventsRequest.ProtoReflect.Descriptor instead.
+func (*ListEventsRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ListEventsRequest) GetMemberId() string {
+	if x != nil {
+		return x.MemberId
+	}
+	return ""
+}
+
+func (x *ListEventsRequest) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
+}
+
+func (x *ListEventsRequest) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *ListEventsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListEventsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListEventsResponse answers the events.
+type ListEventsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The events, by code.
+	Events []*Event `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	// Asks for the next page; empty: this was the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEventsResponse) Reset() {
+	*x = ListEventsResponse{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEventsResponse) ProtoMessage() {}
+
+func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEventsResponse.ProtoReflect.Descriptor instead.
+func (*ListEventsResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ListEventsResponse) GetEvents() []*Event {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *ListEventsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// GetEventRequest asks for an event.
+type GetEventRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The member; empty: the credential's own.
+	MemberId string `protobuf:"bytes,1,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	// The event's code.
+	EventId string `protobuf:"bytes,2,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// Where the member is; empty: not known.
+	Region string `protobuf:"bytes,3,opt,name=region,proto3" json:"region,omitempty"`
+	// Where it comes from, such as "app" or "billing".
+	Channel       string `protobuf:"bytes,4,opt,name=channel,proto3" json:"channel,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetEventRequest) Reset() {
+	*x = GetEventRequest{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetEventRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetEventRequest) ProtoMessage() {}
+
+func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetEventRequest.ProtoReflect.Descriptor instead.
+func (*GetEventRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *GetEventRequest) GetMemberId() string {
+	if x != nil {
+		return x.MemberId
+	}
+	return ""
+}
+
+func (x *GetEventRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *GetEventRequest) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
+}
+
+func (x *GetEventRequest) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+// GetEventResponse answers an event.
+type GetEventResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The event.
+	Event         *Event `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetEventResponse) Reset() {
+	*x = GetEventResponse{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetEventResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetEventResponse) ProtoMessage() {}
+
+func (x *GetEventResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetEventResponse.ProtoReflect.Descriptor instead.
+func (*GetEventResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *GetEventResponse) GetEvent() *Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+// BookEventRequest asks for seats.
+type BookEventRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's own id of this one intent: 1 to 128 of A-Z, a-z, 0-9, "_", ".", ":" and "-".
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// The member; empty: the credential's own.
+	MemberId string `protobuf:"bytes,2,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	// The event's code.
+	EventId string `protobuf:"bytes,3,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// What to pay with; unspecified: the event's own order.
+	PayWith PayWith `protobuf:"varint,4,opt,name=pay_with,json=payWith,proto3,enum=tallystick.v1.PayWith" json:"pay_with,omitempty"`
+	// One for each guest: the guest's name, empty where it is not known. At most 100, each at most 64 characters.
+	Guests []string `protobuf:"bytes,5,rep,name=guests,proto3" json:"guests,omitempty"`
+	// Where it comes from, such as "app" or "billing".
+	Channel string `protobuf:"bytes,6,opt,name=channel,proto3" json:"channel,omitempty"`
+	// What the channel has collected for all seats; absent: no money.
+	Cash *Cash `protobuf:"bytes,7,opt,name=cash,proto3" json:"cash,omitempty"`
+	// Where the member is; empty: not known.
+	Region string `protobuf:"bytes,8,opt,name=region,proto3" json:"region,omitempty"`
+	// Whether to try only: the answer is what would happen now, nothing is recorded and the key stays free.
+	Preview       bool `protobuf:"varint,9,opt,name=preview,proto3" json:"preview,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BookEventRequest) Reset() {
+	*x = BookEventRequest{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BookEventRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BookEventRequest) ProtoMessage() {}
+
+func (x *BookEventRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BookEventRequest.ProtoReflect.Descriptor instead.
+func (*BookEventRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *BookEventRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *BookEventRequest) GetMemberId() string {
+	if x != nil {
+		return x.MemberId
+	}
+	return ""
+}
+
+func (x *BookEventRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *BookEventRequest) GetPayWith() PayWith {
+	if x != nil {
+		return x.PayWith
+	}
+	return PayWith_PAY_WITH_UNSPECIFIED
+}
+
+func (x *BookEventRequest) GetGuests() []string {
+	if x != nil {
+		return x.Guests
+	}
+	return nil
+}
+
+func (x *BookEventRequest) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *BookEventRequest) GetCash() *Cash {
+	if x != nil {
+		return x.Cash
+	}
+	return nil
+}
+
+func (x *BookEventRequest) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
+}
+
+func (x *BookEventRequest) GetPreview() bool {
+	if x != nil {
+		return x.Preview
+	}
+	return false
+}
+
+// BookEventResponse answers a booking.
+type BookEventResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was posted, or would be.
+	Transaction *Transaction `protobuf:"bytes,1,opt,name=transaction,proto3" json:"transaction,omitempty"`
+	// The booking; absent in a preview.
+	Booking       *Booking `protobuf:"bytes,2,opt,name=booking,proto3" json:"booking,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BookEventResponse) Reset() {
+	*x = BookEventResponse{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BookEventResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BookEventResponse) ProtoMessage() {}
+
+func (x *BookEventResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BookEventResponse.ProtoReflect.Descriptor instead.
+func (*BookEventResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *BookEventResponse) GetTransaction() *Transaction {
+	if x != nil {
+		return x.Transaction
+	}
+	return nil
+}
+
+func (x *BookEventResponse) GetBooking() *Booking {
+	if x != nil {
+		return x.Booking
+	}
+	return nil
+}
+
+// CancelBookingRequest asks to give seats back.
+type CancelBookingRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's own id of this one intent: 1 to 128 of A-Z, a-z, 0-9, "_", ".", ":" and "-".
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// The member; empty: the credential's own.
+	MemberId string `protobuf:"bytes,2,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	// The booking.
+	BookingId string `protobuf:"bytes,3,opt,name=booking_id,json=bookingId,proto3" json:"booking_id,omitempty"`
+	// Where it comes from, such as "app" or "billing".
+	Channel string `protobuf:"bytes,4,opt,name=channel,proto3" json:"channel,omitempty"`
+	// Whether to try only: the answer is what would happen now, nothing is recorded and the key stays free.
+	Preview       bool `protobuf:"varint,5,opt,name=preview,proto3" json:"preview,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelBookingRequest) Reset() {
+	*x = CancelBookingRequest{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelBookingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelBookingRequest) ProtoMessage() {}
+
+func (x *CancelBookingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelBookingRequest.ProtoReflect.Descriptor instead.
+func (*CancelBookingRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *CancelBookingRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *CancelBookingRequest) GetMemberId() string {
+	if x != nil {
+		return x.MemberId
+	}
+	return ""
+}
+
+func (x *CancelBookingRequest) GetBookingId() string {
+	if x != nil {
+		return x.BookingId
+	}
+	return ""
+}
+
+func (x *CancelBookingRequest) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *CancelBookingRequest) GetPreview() bool {
+	if x != nil {
+		return x.Preview
+	}
+	return false
+}
+
+// CancelBookingResponse answers a cancellation.
+type CancelBookingResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The reversal of what was asked for.
+	Transaction *Transaction `protobuf:"bytes,1,opt,name=transaction,proto3" json:"transaction,omitempty"`
+	// What of the price is kept, by unit.
+	Kept          []*Cash `protobuf:"bytes,2,rep,name=kept,proto3" json:"kept,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelBookingResponse) Reset() {
+	*x = CancelBookingResponse{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelBookingResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelBookingResponse) ProtoMessage() {}
+
+func (x *CancelBookingResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelBookingResponse.ProtoReflect.Descriptor instead.
+func (*CancelBookingResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *CancelBookingResponse) GetTransaction() *Transaction {
+	if x != nil {
+		return x.Transaction
+	}
+	return nil
+}
+
+func (x *CancelBookingResponse) GetKept() []*Cash {
+	if x != nil {
+		return x.Kept
+	}
+	return nil
+}
+
+// JoinWaitingListRequest asks for a place on the list.
+type JoinWaitingListRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's own id of this one intent: 1 to 128 of A-Z, a-z, 0-9, "_", ".", ":" and "-".
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// The member; empty: the credential's own.
+	MemberId string `protobuf:"bytes,2,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	// The event's code.
+	EventId string `protobuf:"bytes,3,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// What to pay with; unspecified: the event's own order.
+	PayWith PayWith `protobuf:"varint,4,opt,name=pay_with,json=payWith,proto3,enum=tallystick.v1.PayWith" json:"pay_with,omitempty"`
+	// One for each guest: the guest's name, empty where it is not known. At most 100, each at most 64 characters.
+	Guests []string `protobuf:"bytes,5,rep,name=guests,proto3" json:"guests,omitempty"`
+	// Where it comes from, such as "app" or "billing".
+	Channel string `protobuf:"bytes,6,opt,name=channel,proto3" json:"channel,omitempty"`
+	// Where the member is; empty: not known.
+	Region        string `protobuf:"bytes,7,opt,name=region,proto3" json:"region,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JoinWaitingListRequest) Reset() {
+	*x = JoinWaitingListRequest{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JoinWaitingListRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JoinWaitingListRequest) ProtoMessage() {}
+
+func (x *JoinWaitingListRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JoinWaitingListRequest.ProtoReflect.Descriptor instead.
+func (*JoinWaitingListRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *JoinWaitingListRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *JoinWaitingListRequest) GetMemberId() string {
+	if x != nil {
+		return x.MemberId
+	}
+	return ""
+}
+
+func (x *JoinWaitingListRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *JoinWaitingListRequest) GetPayWith() PayWith {
+	if x != nil {
+		return x.PayWith
+	}
+	return PayWith_PAY_WITH_UNSPECIFIED
+}
+
+func (x *JoinWaitingListRequest) GetGuests() []string {
+	if x != nil {
+		return x.Guests
+	}
+	return nil
+}
+
+func (x *JoinWaitingListRequest) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *JoinWaitingListRequest) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
+}
+
+// JoinWaitingListResponse answers the place.
+type JoinWaitingListResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The place, from 1 on; 0: seats were offered at once.
+	WaitingPlace  int32 `protobuf:"varint,1,opt,name=waiting_place,json=waitingPlace,proto3" json:"waiting_place,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JoinWaitingListResponse) Reset() {
+	*x = JoinWaitingListResponse{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JoinWaitingListResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JoinWaitingListResponse) ProtoMessage() {}
+
+func (x *JoinWaitingListResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JoinWaitingListResponse.ProtoReflect.Descriptor instead.
+func (*JoinWaitingListResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *JoinWaitingListResponse) GetWaitingPlace() int32 {
+	if x != nil {
+		return x.WaitingPlace
+	}
+	return 0
+}
+
+// LeaveWaitingListRequest asks to leave the list.
+type LeaveWaitingListRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The member; empty: the credential's own.
+	MemberId string `protobuf:"bytes,1,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	// The event's code.
+	EventId       string `protobuf:"bytes,2,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveWaitingListRequest) Reset() {
+	*x = LeaveWaitingListRequest{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveWaitingListRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveWaitingListRequest) ProtoMessage() {}
+
+func (x *LeaveWaitingListRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveWaitingListRequest.ProtoReflect.Descriptor instead.
+func (*LeaveWaitingListRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *LeaveWaitingListRequest) GetMemberId() string {
+	if x != nil {
+		return x.MemberId
+	}
+	return ""
+}
+
+func (x *LeaveWaitingListRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+// LeaveWaitingListResponse answers that the member is not on it.
+type LeaveWaitingListResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveWaitingListResponse) Reset() {
+	*x = LeaveWaitingListResponse{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveWaitingListResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveWaitingListResponse) ProtoMessage() {}
+
+func (x *LeaveWaitingListResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveWaitingListResponse.ProtoReflect.Descriptor instead.
+func (*LeaveWaitingListResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{38}
+}
+
+// AcceptOfferRequest says yes to an offer.
+type AcceptOfferRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The member; empty: the credential's own.
+	MemberId string `protobuf:"bytes,1,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	// The booking.
+	BookingId string `protobuf:"bytes,2,opt,name=booking_id,json=bookingId,proto3" json:"booking_id,omitempty"`
+	// Where it comes from, such as "app" or "billing".
+	Channel string `protobuf:"bytes,3,opt,name=channel,proto3" json:"channel,omitempty"`
+	// Whether to try only: the answer is what would happen now, nothing is recorded and the key stays free.
+	Preview       bool `protobuf:"varint,4,opt,name=preview,proto3" json:"preview,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcceptOfferRequest) Reset() {
+	*x = AcceptOfferRequest{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcceptOfferRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcceptOfferRequest) ProtoMessage() {}
+
+func (x *AcceptOfferRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcceptOfferRequest.ProtoReflect.Descriptor instead.
+func (*AcceptOfferRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *AcceptOfferRequest) GetMemberId() string {
+	if x != nil {
+		return x.MemberId
+	}
+	return ""
+}
+
+func (x *AcceptOfferRequest) GetBookingId() string {
+	if x != nil {
+		return x.BookingId
+	}
+	return ""
+}
+
+func (x *AcceptOfferRequest) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *AcceptOfferRequest) GetPreview() bool {
+	if x != nil {
+		return x.Preview
+	}
+	return false
+}
+
+// AcceptOfferResponse answers the ticket.
+type AcceptOfferResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was posted, or would be.
+	Transaction *Transaction `protobuf:"bytes,1,opt,name=transaction,proto3" json:"transaction,omitempty"`
+	// The booking; absent in a preview.
+	Booking       *Booking `protobuf:"bytes,2,opt,name=booking,proto3" json:"booking,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcceptOfferResponse) Reset() {
+	*x = AcceptOfferResponse{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcceptOfferResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcceptOfferResponse) ProtoMessage() {}
+
+func (x *AcceptOfferResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcceptOfferResponse.ProtoReflect.Descriptor instead.
+func (*AcceptOfferResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *AcceptOfferResponse) GetTransaction() *Transaction {
+	if x != nil {
+		return x.Transaction
+	}
+	return nil
+}
+
+func (x *AcceptOfferResponse) GetBooking() *Booking {
+	if x != nil {
+		return x.Booking
+	}
+	return nil
+}
+
+// DeclineOfferRequest says no to an offer.
+type DeclineOfferRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's own id of this one intent: 1 to 128 of A-Z, a-z, 0-9, "_", ".", ":" and "-".
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// The member; empty: the credential's own.
+	MemberId string `protobuf:"bytes,2,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	// The booking.
+	BookingId string `protobuf:"bytes,3,opt,name=booking_id,json=bookingId,proto3" json:"booking_id,omitempty"`
+	// Where it comes from, such as "app" or "billing".
+	Channel string `protobuf:"bytes,4,opt,name=channel,proto3" json:"channel,omitempty"`
+	// Whether to try only: the answer is what would happen now, nothing is recorded and the key stays free.
+	Preview       bool `protobuf:"varint,5,opt,name=preview,proto3" json:"preview,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeclineOfferRequest) Reset() {
+	*x = DeclineOfferRequest{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeclineOfferRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeclineOfferRequest) ProtoMessage() {}
+
+func (x *DeclineOfferRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeclineOfferRequest.ProtoReflect.Descriptor instead.
+func (*DeclineOfferRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *DeclineOfferRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *DeclineOfferRequest) GetMemberId() string {
+	if x != nil {
+		return x.MemberId
+	}
+	return ""
+}
+
+func (x *DeclineOfferRequest) GetBookingId() string {
+	if x != nil {
+		return x.BookingId
+	}
+	return ""
+}
+
+func (x *DeclineOfferRequest) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *DeclineOfferRequest) GetPreview() bool {
+	if x != nil {
+		return x.Preview
+	}
+	return false
+}
+
+// DeclineOfferResponse answers a no.
+type DeclineOfferResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was posted, or would be.
+	Transaction   *Transaction `protobuf:"bytes,1,opt,name=transaction,proto3" json:"transaction,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeclineOfferResponse) Reset() {
+	*x = DeclineOfferResponse{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeclineOfferResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeclineOfferResponse) ProtoMessage() {}
+
+func (x *DeclineOfferResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeclineOfferResponse.ProtoReflect.Descriptor instead.
+func (*DeclineOfferResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *DeclineOfferResponse) GetTransaction() *Transaction {
+	if x != nil {
+		return x.Transaction
+	}
+	return nil
+}
+
+// ListBookingsRequest asks for a member's bookings.
+type ListBookingsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The member; empty: the credential's own.
+	MemberId string `protobuf:"bytes,1,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	// How many rows a page has; 0 means 50, more than 200 means 200.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The last answer's next_page_token; empty: the first page. It is bound to the caller's programme and to the other
+	// fields of the request, page_size excepted: with any of them changed it is refused.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBookingsRequest) Reset() {
+	*x = ListBookingsRequest{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBookingsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBookingsRequest) ProtoMessage() {}
+
+func (x *ListBookingsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBookingsRequest.ProtoReflect.Descriptor instead.
+func (*ListBookingsRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *ListBookingsRequest) GetMemberId() string {
+	if x != nil {
+		return x.MemberId
+	}
+	return ""
+}
+
+func (x *ListBookingsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListBookingsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListBookingsResponse answers a member's bookings.
+type ListBookingsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The bookings, newest first.
+	Bookings []*Booking `protobuf:"bytes,1,rep,name=bookings,proto3" json:"bookings,omitempty"`
+	// Asks for the next page; empty: this was the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBookingsResponse) Reset() {
+	*x = ListBookingsResponse{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBookingsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBookingsResponse) ProtoMessage() {}
+
+func (x *ListBookingsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBookingsResponse.ProtoReflect.Descriptor instead.
+func (*ListBookingsResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *ListBookingsResponse) GetBookings() []*Booking {
+	if x != nil {
+		return x.Bookings
+	}
+	return nil
+}
+
+func (x *ListBookingsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 var File_tallystick_v1_member_proto protoreflect.FileDescriptor
 
 const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\n" +
-	"\x1atallystick/v1/member.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atallystick/v1/common.proto\x1a\x1atallystick/v1/ledger.proto\"\xc6\x01\n" +
+	"\x1atallystick/v1/member.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atallystick/v1/common.proto\x1a\x1atallystick/v1/events.proto\x1a\x1atallystick/v1/ledger.proto\"\xc6\x01\n" +
 	"\x05Price\x121\n" +
 	"\bpay_with\x18\x01 \x01(\x0e2\x16.tallystick.v1.PayWithR\apayWith\x12\x12\n" +
 	"\x04unit\x18\x02 \x01(\tR\x04unit\x12\x16\n" +
@@ -2323,6 +3568,90 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"page_token\x18\x06 \x01(\tB\x1a\xbaH\x17r\x15\x18\x80\x042\x10^[A-Za-z0-9_-]*$R\tpageToken\"o\n" +
 	"\x15ListStatementResponse\x12.\n" +
 	"\aentries\x18\x01 \x03(\v2\x14.tallystick.v1.EntryR\aentries\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8f\x01\n" +
+	"\x05Event\x120\n" +
+	"\abenefit\x18\x01 \x01(\v2\x16.tallystick.v1.BenefitR\abenefit\x12/\n" +
+	"\x05terms\x18\x02 \x01(\v2\x19.tallystick.v1.EventTermsR\x05terms\x12#\n" +
+	"\rwaiting_place\x18\x03 \x01(\x05R\fwaitingPlace\"\xa3\x02\n" +
+	"\x11ListEventsRequest\x127\n" +
+	"\tmember_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\x12B\n" +
+	"\x06region\x18\x02 \x01(\tB*\xbaH'r%\x18@2!^([A-Za-z0-9][A-Za-z0-9_.:/-]*)?$R\x06region\x120\n" +
+	"\achannel\x18\x03 \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\x12$\n" +
+	"\tpage_size\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x129\n" +
+	"\n" +
+	"page_token\x18\x05 \x01(\tB\x1a\xbaH\x17r\x15\x18\x80\x042\x10^[A-Za-z0-9_-]*$R\tpageToken\"j\n" +
+	"\x12ListEventsResponse\x12,\n" +
+	"\x06events\x18\x01 \x03(\v2\x14.tallystick.v1.EventR\x06events\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x86\x02\n" +
+	"\x0fGetEventRequest\x127\n" +
+	"\tmember_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\x12D\n" +
+	"\bevent_id\x18\x02 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\aeventId\x12B\n" +
+	"\x06region\x18\x03 \x01(\tB*\xbaH'r%\x18@2!^([A-Za-z0-9][A-Za-z0-9_.:/-]*)?$R\x06region\x120\n" +
+	"\achannel\x18\x04 \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\">\n" +
+	"\x10GetEventResponse\x12*\n" +
+	"\x05event\x18\x01 \x01(\v2\x14.tallystick.v1.EventR\x05event\"\xc0\x04\n" +
+	"\x10BookEventRequest\x12G\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x127\n" +
+	"\tmember_id\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\x12D\n" +
+	"\bevent_id\x18\x03 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\aeventId\x12;\n" +
+	"\bpay_with\x18\x04 \x01(\x0e2\x16.tallystick.v1.PayWithB\b\xbaH\x05\x82\x01\x02\x10\x01R\apayWith\x12n\n" +
+	"\x06guests\x18\x05 \x03(\tBV\xbaHS\x92\x01P\x10d\"LrJ\x18@2F^[^\\p{Cc}\\x{061C}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06guests\x120\n" +
+	"\achannel\x18\x06 \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\x12'\n" +
+	"\x04cash\x18\a \x01(\v2\x13.tallystick.v1.CashR\x04cash\x12B\n" +
+	"\x06region\x18\b \x01(\tB*\xbaH'r%\x18@2!^([A-Za-z0-9][A-Za-z0-9_.:/-]*)?$R\x06region\x12\x18\n" +
+	"\apreview\x18\t \x01(\bR\apreview\"\x83\x01\n" +
+	"\x11BookEventResponse\x12<\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\x120\n" +
+	"\abooking\x18\x02 \x01(\v2\x16.tallystick.v1.BookingR\abooking\"\x8d\x02\n" +
+	"\x14CancelBookingRequest\x12G\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x127\n" +
+	"\tmember_id\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\x12'\n" +
+	"\n" +
+	"booking_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tbookingId\x120\n" +
+	"\achannel\x18\x04 \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\x12\x18\n" +
+	"\apreview\x18\x05 \x01(\bR\apreview\"~\n" +
+	"\x15CancelBookingResponse\x12<\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\x12'\n" +
+	"\x04kept\x18\x02 \x03(\v2\x13.tallystick.v1.CashR\x04kept\"\x83\x04\n" +
+	"\x16JoinWaitingListRequest\x12G\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x127\n" +
+	"\tmember_id\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\x12D\n" +
+	"\bevent_id\x18\x03 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\aeventId\x12;\n" +
+	"\bpay_with\x18\x04 \x01(\x0e2\x16.tallystick.v1.PayWithB\b\xbaH\x05\x82\x01\x02\x10\x01R\apayWith\x12n\n" +
+	"\x06guests\x18\x05 \x03(\tBV\xbaHS\x92\x01P\x10d\"LrJ\x18@2F^[^\\p{Cc}\\x{061C}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06guests\x120\n" +
+	"\achannel\x18\x06 \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\x12B\n" +
+	"\x06region\x18\a \x01(\tB*\xbaH'r%\x18@2!^([A-Za-z0-9][A-Za-z0-9_.:/-]*)?$R\x06region\">\n" +
+	"\x17JoinWaitingListResponse\x12#\n" +
+	"\rwaiting_place\x18\x01 \x01(\x05R\fwaitingPlace\"\x98\x01\n" +
+	"\x17LeaveWaitingListRequest\x127\n" +
+	"\tmember_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\x12D\n" +
+	"\bevent_id\x18\x02 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\aeventId\"\x1a\n" +
+	"\x18LeaveWaitingListResponse\"\xc2\x01\n" +
+	"\x12AcceptOfferRequest\x127\n" +
+	"\tmember_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\x12'\n" +
+	"\n" +
+	"booking_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tbookingId\x120\n" +
+	"\achannel\x18\x03 \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\x12\x18\n" +
+	"\apreview\x18\x04 \x01(\bR\apreview\"\x85\x01\n" +
+	"\x13AcceptOfferResponse\x12<\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\x120\n" +
+	"\abooking\x18\x02 \x01(\v2\x16.tallystick.v1.BookingR\abooking\"\x8c\x02\n" +
+	"\x13DeclineOfferRequest\x12G\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x127\n" +
+	"\tmember_id\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\x12'\n" +
+	"\n" +
+	"booking_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tbookingId\x120\n" +
+	"\achannel\x18\x04 \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\x12\x18\n" +
+	"\apreview\x18\x05 \x01(\bR\apreview\"T\n" +
+	"\x14DeclineOfferResponse\x12<\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xaf\x01\n" +
+	"\x13ListBookingsRequest\x127\n" +
+	"\tmember_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x129\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\x1a\xbaH\x17r\x15\x18\x80\x042\x10^[A-Za-z0-9_-]*$R\tpageToken\"r\n" +
+	"\x14ListBookingsResponse\x122\n" +
+	"\bbookings\x18\x01 \x03(\v2\x16.tallystick.v1.BookingR\bbookings\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xa5\x01\n" +
 	"\vBenefitKind\x12\x1c\n" +
 	"\x18BENEFIT_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
@@ -2342,7 +3671,7 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\x14VOUCHER_STATE_ISSUED\x10\x01\x12\x1a\n" +
 	"\x16VOUCHER_STATE_REDEEMED\x10\x02\x12\x19\n" +
 	"\x15VOUCHER_STATE_EXPIRED\x10\x03\x12\x1a\n" +
-	"\x16VOUCHER_STATE_CANCELED\x10\x042\xfd\x06\n" +
+	"\x16VOUCHER_STATE_CANCELED\x10\x042\xa7\r\n" +
 	"\rMemberService\x12S\n" +
 	"\tGetWallet\x12\x1f.tallystick.v1.GetWalletRequest\x1a .tallystick.v1.GetWalletResponse\"\x03\x90\x02\x01\x12\\\n" +
 	"\fListBenefits\x12\".tallystick.v1.ListBenefitsRequest\x1a#.tallystick.v1.ListBenefitsResponse\"\x03\x90\x02\x01\x12h\n" +
@@ -2352,7 +3681,17 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\rRedeemBenefit\x12#.tallystick.v1.RedeemBenefitRequest\x1a$.tallystick.v1.RedeemBenefitResponse\x12c\n" +
 	"\x10CancelRedemption\x12&.tallystick.v1.CancelRedemptionRequest\x1a'.tallystick.v1.CancelRedemptionResponse\x12\\\n" +
 	"\fListVouchers\x12\".tallystick.v1.ListVouchersRequest\x1a#.tallystick.v1.ListVouchersResponse\"\x03\x90\x02\x01\x12_\n" +
-	"\rListStatement\x12#.tallystick.v1.ListStatementRequest\x1a$.tallystick.v1.ListStatementResponse\"\x03\x90\x02\x01B-Z+tallystick/proto/tallystick/v1;tallystickv1b\x06proto3"
+	"\rListStatement\x12#.tallystick.v1.ListStatementRequest\x1a$.tallystick.v1.ListStatementResponse\"\x03\x90\x02\x01\x12V\n" +
+	"\n" +
+	"ListEvents\x12 .tallystick.v1.ListEventsRequest\x1a!.tallystick.v1.ListEventsResponse\"\x03\x90\x02\x01\x12P\n" +
+	"\bGetEvent\x12\x1e.tallystick.v1.GetEventRequest\x1a\x1f.tallystick.v1.GetEventResponse\"\x03\x90\x02\x01\x12N\n" +
+	"\tBookEvent\x12\x1f.tallystick.v1.BookEventRequest\x1a .tallystick.v1.BookEventResponse\x12Z\n" +
+	"\rCancelBooking\x12#.tallystick.v1.CancelBookingRequest\x1a$.tallystick.v1.CancelBookingResponse\x12`\n" +
+	"\x0fJoinWaitingList\x12%.tallystick.v1.JoinWaitingListRequest\x1a&.tallystick.v1.JoinWaitingListResponse\x12c\n" +
+	"\x10LeaveWaitingList\x12&.tallystick.v1.LeaveWaitingListRequest\x1a'.tallystick.v1.LeaveWaitingListResponse\x12T\n" +
+	"\vAcceptOffer\x12!.tallystick.v1.AcceptOfferRequest\x1a\".tallystick.v1.AcceptOfferResponse\x12W\n" +
+	"\fDeclineOffer\x12\".tallystick.v1.DeclineOfferRequest\x1a#.tallystick.v1.DeclineOfferResponse\x12\\\n" +
+	"\fListBookings\x12\".tallystick.v1.ListBookingsRequest\x1a#.tallystick.v1.ListBookingsResponse\"\x03\x90\x02\x01B-Z+tallystick/proto/tallystick/v1;tallystickv1b\x06proto3"
 
 var (
 	file_tallystick_v1_member_proto_rawDescOnce sync.Once
@@ -2367,7 +3706,7 @@ func file_tallystick_v1_member_proto_rawDescGZIP() []byte {
 }
 
 var file_tallystick_v1_member_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_tallystick_v1_member_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_tallystick_v1_member_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
 var file_tallystick_v1_member_proto_goTypes = []any{
 	(BenefitKind)(0),                  // 0: tallystick.v1.BenefitKind
 	(PayWith)(0),                      // 1: tallystick.v1.PayWith
@@ -2398,80 +3737,134 @@ var file_tallystick_v1_member_proto_goTypes = []any{
 	(*ListVouchersResponse)(nil),      // 26: tallystick.v1.ListVouchersResponse
 	(*ListStatementRequest)(nil),      // 27: tallystick.v1.ListStatementRequest
 	(*ListStatementResponse)(nil),     // 28: tallystick.v1.ListStatementResponse
-	nil,                               // 29: tallystick.v1.Obstacle.DetailsEntry
-	nil,                               // 30: tallystick.v1.Obstacle.HintsEntry
-	nil,                               // 31: tallystick.v1.Benefit.NamesEntry
-	nil,                               // 32: tallystick.v1.Benefit.TermsEntry
-	nil,                               // 33: tallystick.v1.Tier.NamesEntry
-	nil,                               // 34: tallystick.v1.GetWalletResponse.DueEntry
-	nil,                               // 35: tallystick.v1.CheckEntitlementResponse.ParametersEntry
-	(*timestamppb.Timestamp)(nil),     // 36: google.protobuf.Timestamp
-	(*Balance)(nil),                   // 37: tallystick.v1.Balance
-	(*Transaction)(nil),               // 38: tallystick.v1.Transaction
-	(*Entry)(nil),                     // 39: tallystick.v1.Entry
+	(*Event)(nil),                     // 29: tallystick.v1.Event
+	(*ListEventsRequest)(nil),         // 30: tallystick.v1.ListEventsRequest
+	(*ListEventsResponse)(nil),        // 31: tallystick.v1.ListEventsResponse
+	(*GetEventRequest)(nil),           // 32: tallystick.v1.GetEventRequest
+	(*GetEventResponse)(nil),          // 33: tallystick.v1.GetEventResponse
+	(*BookEventRequest)(nil),          // 34: tallystick.v1.BookEventRequest
+	(*BookEventResponse)(nil),         // 35: tallystick.v1.BookEventResponse
+	(*CancelBookingRequest)(nil),      // 36: tallystick.v1.CancelBookingRequest
+	(*CancelBookingResponse)(nil),     // 37: tallystick.v1.CancelBookingResponse
+	(*JoinWaitingListRequest)(nil),    // 38: tallystick.v1.JoinWaitingListRequest
+	(*JoinWaitingListResponse)(nil),   // 39: tallystick.v1.JoinWaitingListResponse
+	(*LeaveWaitingListRequest)(nil),   // 40: tallystick.v1.LeaveWaitingListRequest
+	(*LeaveWaitingListResponse)(nil),  // 41: tallystick.v1.LeaveWaitingListResponse
+	(*AcceptOfferRequest)(nil),        // 42: tallystick.v1.AcceptOfferRequest
+	(*AcceptOfferResponse)(nil),       // 43: tallystick.v1.AcceptOfferResponse
+	(*DeclineOfferRequest)(nil),       // 44: tallystick.v1.DeclineOfferRequest
+	(*DeclineOfferResponse)(nil),      // 45: tallystick.v1.DeclineOfferResponse
+	(*ListBookingsRequest)(nil),       // 46: tallystick.v1.ListBookingsRequest
+	(*ListBookingsResponse)(nil),      // 47: tallystick.v1.ListBookingsResponse
+	nil,                               // 48: tallystick.v1.Obstacle.DetailsEntry
+	nil,                               // 49: tallystick.v1.Obstacle.HintsEntry
+	nil,                               // 50: tallystick.v1.Benefit.NamesEntry
+	nil,                               // 51: tallystick.v1.Benefit.TermsEntry
+	nil,                               // 52: tallystick.v1.Tier.NamesEntry
+	nil,                               // 53: tallystick.v1.GetWalletResponse.DueEntry
+	nil,                               // 54: tallystick.v1.CheckEntitlementResponse.ParametersEntry
+	(*timestamppb.Timestamp)(nil),     // 55: google.protobuf.Timestamp
+	(*Balance)(nil),                   // 56: tallystick.v1.Balance
+	(*Transaction)(nil),               // 57: tallystick.v1.Transaction
+	(*Entry)(nil),                     // 58: tallystick.v1.Entry
+	(*EventTerms)(nil),                // 59: tallystick.v1.EventTerms
+	(*Booking)(nil),                   // 60: tallystick.v1.Booking
 }
 var file_tallystick_v1_member_proto_depIdxs = []int32{
 	1,  // 0: tallystick.v1.Price.pay_with:type_name -> tallystick.v1.PayWith
 	4,  // 1: tallystick.v1.Price.cash:type_name -> tallystick.v1.Cash
-	29, // 2: tallystick.v1.Obstacle.details:type_name -> tallystick.v1.Obstacle.DetailsEntry
-	30, // 3: tallystick.v1.Obstacle.hints:type_name -> tallystick.v1.Obstacle.HintsEntry
-	31, // 4: tallystick.v1.Benefit.names:type_name -> tallystick.v1.Benefit.NamesEntry
+	48, // 2: tallystick.v1.Obstacle.details:type_name -> tallystick.v1.Obstacle.DetailsEntry
+	49, // 3: tallystick.v1.Obstacle.hints:type_name -> tallystick.v1.Obstacle.HintsEntry
+	50, // 4: tallystick.v1.Benefit.names:type_name -> tallystick.v1.Benefit.NamesEntry
 	0,  // 5: tallystick.v1.Benefit.kind:type_name -> tallystick.v1.BenefitKind
 	3,  // 6: tallystick.v1.Benefit.prices:type_name -> tallystick.v1.Price
-	32, // 7: tallystick.v1.Benefit.terms:type_name -> tallystick.v1.Benefit.TermsEntry
+	51, // 7: tallystick.v1.Benefit.terms:type_name -> tallystick.v1.Benefit.TermsEntry
 	5,  // 8: tallystick.v1.Benefit.obstacles:type_name -> tallystick.v1.Obstacle
 	2,  // 9: tallystick.v1.Voucher.state:type_name -> tallystick.v1.VoucherState
-	36, // 10: tallystick.v1.Voucher.issued_at:type_name -> google.protobuf.Timestamp
-	36, // 11: tallystick.v1.Voucher.expires_at:type_name -> google.protobuf.Timestamp
-	33, // 12: tallystick.v1.Tier.names:type_name -> tallystick.v1.Tier.NamesEntry
+	55, // 10: tallystick.v1.Voucher.issued_at:type_name -> google.protobuf.Timestamp
+	55, // 11: tallystick.v1.Voucher.expires_at:type_name -> google.protobuf.Timestamp
+	52, // 12: tallystick.v1.Tier.names:type_name -> tallystick.v1.Tier.NamesEntry
 	8,  // 13: tallystick.v1.GetWalletResponse.tier:type_name -> tallystick.v1.Tier
 	8,  // 14: tallystick.v1.GetWalletResponse.next_tier:type_name -> tallystick.v1.Tier
-	37, // 15: tallystick.v1.GetWalletResponse.balances:type_name -> tallystick.v1.Balance
-	34, // 16: tallystick.v1.GetWalletResponse.due:type_name -> tallystick.v1.GetWalletResponse.DueEntry
+	56, // 15: tallystick.v1.GetWalletResponse.balances:type_name -> tallystick.v1.Balance
+	53, // 16: tallystick.v1.GetWalletResponse.due:type_name -> tallystick.v1.GetWalletResponse.DueEntry
 	0,  // 17: tallystick.v1.ListBenefitsRequest.kinds:type_name -> tallystick.v1.BenefitKind
 	6,  // 18: tallystick.v1.ListBenefitsResponse.benefits:type_name -> tallystick.v1.Benefit
 	5,  // 19: tallystick.v1.CheckEntitlementResponse.obstacles:type_name -> tallystick.v1.Obstacle
-	35, // 20: tallystick.v1.CheckEntitlementResponse.parameters:type_name -> tallystick.v1.CheckEntitlementResponse.ParametersEntry
-	36, // 21: tallystick.v1.Allotment.start:type_name -> google.protobuf.Timestamp
-	36, // 22: tallystick.v1.Allotment.end:type_name -> google.protobuf.Timestamp
+	54, // 20: tallystick.v1.CheckEntitlementResponse.parameters:type_name -> tallystick.v1.CheckEntitlementResponse.ParametersEntry
+	55, // 21: tallystick.v1.Allotment.start:type_name -> google.protobuf.Timestamp
+	55, // 22: tallystick.v1.Allotment.end:type_name -> google.protobuf.Timestamp
 	17, // 23: tallystick.v1.Allotment.sources:type_name -> tallystick.v1.AllotmentSource
-	36, // 24: tallystick.v1.AllotmentSource.expires_at:type_name -> google.protobuf.Timestamp
+	55, // 24: tallystick.v1.AllotmentSource.expires_at:type_name -> google.protobuf.Timestamp
 	16, // 25: tallystick.v1.ListAllotmentsResponse.allotments:type_name -> tallystick.v1.Allotment
 	1,  // 26: tallystick.v1.PreviewRedemptionRequest.pay_with:type_name -> tallystick.v1.PayWith
 	4,  // 27: tallystick.v1.PreviewRedemptionRequest.cash:type_name -> tallystick.v1.Cash
-	38, // 28: tallystick.v1.PreviewRedemptionResponse.transaction:type_name -> tallystick.v1.Transaction
+	57, // 28: tallystick.v1.PreviewRedemptionResponse.transaction:type_name -> tallystick.v1.Transaction
 	1,  // 29: tallystick.v1.RedeemBenefitRequest.pay_with:type_name -> tallystick.v1.PayWith
 	4,  // 30: tallystick.v1.RedeemBenefitRequest.cash:type_name -> tallystick.v1.Cash
-	38, // 31: tallystick.v1.RedeemBenefitResponse.transaction:type_name -> tallystick.v1.Transaction
+	57, // 31: tallystick.v1.RedeemBenefitResponse.transaction:type_name -> tallystick.v1.Transaction
 	7,  // 32: tallystick.v1.RedeemBenefitResponse.voucher:type_name -> tallystick.v1.Voucher
-	38, // 33: tallystick.v1.CancelRedemptionResponse.transaction:type_name -> tallystick.v1.Transaction
+	57, // 33: tallystick.v1.CancelRedemptionResponse.transaction:type_name -> tallystick.v1.Transaction
 	7,  // 34: tallystick.v1.ListVouchersResponse.vouchers:type_name -> tallystick.v1.Voucher
-	36, // 35: tallystick.v1.ListStatementRequest.from:type_name -> google.protobuf.Timestamp
-	36, // 36: tallystick.v1.ListStatementRequest.to:type_name -> google.protobuf.Timestamp
-	39, // 37: tallystick.v1.ListStatementResponse.entries:type_name -> tallystick.v1.Entry
-	9,  // 38: tallystick.v1.MemberService.GetWallet:input_type -> tallystick.v1.GetWalletRequest
-	11, // 39: tallystick.v1.MemberService.ListBenefits:input_type -> tallystick.v1.ListBenefitsRequest
-	13, // 40: tallystick.v1.MemberService.CheckEntitlement:input_type -> tallystick.v1.CheckEntitlementRequest
-	15, // 41: tallystick.v1.MemberService.ListAllotments:input_type -> tallystick.v1.ListAllotmentsRequest
-	19, // 42: tallystick.v1.MemberService.PreviewRedemption:input_type -> tallystick.v1.PreviewRedemptionRequest
-	21, // 43: tallystick.v1.MemberService.RedeemBenefit:input_type -> tallystick.v1.RedeemBenefitRequest
-	23, // 44: tallystick.v1.MemberService.CancelRedemption:input_type -> tallystick.v1.CancelRedemptionRequest
-	25, // 45: tallystick.v1.MemberService.ListVouchers:input_type -> tallystick.v1.ListVouchersRequest
-	27, // 46: tallystick.v1.MemberService.ListStatement:input_type -> tallystick.v1.ListStatementRequest
-	10, // 47: tallystick.v1.MemberService.GetWallet:output_type -> tallystick.v1.GetWalletResponse
-	12, // 48: tallystick.v1.MemberService.ListBenefits:output_type -> tallystick.v1.ListBenefitsResponse
-	14, // 49: tallystick.v1.MemberService.CheckEntitlement:output_type -> tallystick.v1.CheckEntitlementResponse
-	18, // 50: tallystick.v1.MemberService.ListAllotments:output_type -> tallystick.v1.ListAllotmentsResponse
-	20, // 51: tallystick.v1.MemberService.PreviewRedemption:output_type -> tallystick.v1.PreviewRedemptionResponse
-	22, // 52: tallystick.v1.MemberService.RedeemBenefit:output_type -> tallystick.v1.RedeemBenefitResponse
-	24, // 53: tallystick.v1.MemberService.CancelRedemption:output_type -> tallystick.v1.CancelRedemptionResponse
-	26, // 54: tallystick.v1.MemberService.ListVouchers:output_type -> tallystick.v1.ListVouchersResponse
-	28, // 55: tallystick.v1.MemberService.ListStatement:output_type -> tallystick.v1.ListStatementResponse
-	47, // [47:56] is the sub-list for method output_type
-	38, // [38:47] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	55, // 35: tallystick.v1.ListStatementRequest.from:type_name -> google.protobuf.Timestamp
+	55, // 36: tallystick.v1.ListStatementRequest.to:type_name -> google.protobuf.Timestamp
+	58, // 37: tallystick.v1.ListStatementResponse.entries:type_name -> tallystick.v1.Entry
+	6,  // 38: tallystick.v1.Event.benefit:type_name -> tallystick.v1.Benefit
+	59, // 39: tallystick.v1.Event.terms:type_name -> tallystick.v1.EventTerms
+	29, // 40: tallystick.v1.ListEventsResponse.events:type_name -> tallystick.v1.Event
+	29, // 41: tallystick.v1.GetEventResponse.event:type_name -> tallystick.v1.Event
+	1,  // 42: tallystick.v1.BookEventRequest.pay_with:type_name -> tallystick.v1.PayWith
+	4,  // 43: tallystick.v1.BookEventRequest.cash:type_name -> tallystick.v1.Cash
+	57, // 44: tallystick.v1.BookEventResponse.transaction:type_name -> tallystick.v1.Transaction
+	60, // 45: tallystick.v1.BookEventResponse.booking:type_name -> tallystick.v1.Booking
+	57, // 46: tallystick.v1.CancelBookingResponse.transaction:type_name -> tallystick.v1.Transaction
+	4,  // 47: tallystick.v1.CancelBookingResponse.kept:type_name -> tallystick.v1.Cash
+	1,  // 48: tallystick.v1.JoinWaitingListRequest.pay_with:type_name -> tallystick.v1.PayWith
+	57, // 49: tallystick.v1.AcceptOfferResponse.transaction:type_name -> tallystick.v1.Transaction
+	60, // 50: tallystick.v1.AcceptOfferResponse.booking:type_name -> tallystick.v1.Booking
+	57, // 51: tallystick.v1.DeclineOfferResponse.transaction:type_name -> tallystick.v1.Transaction
+	60, // 52: tallystick.v1.ListBookingsResponse.bookings:type_name -> tallystick.v1.Booking
+	9,  // 53: tallystick.v1.MemberService.GetWallet:input_type -> tallystick.v1.GetWalletRequest
+	11, // 54: tallystick.v1.MemberService.ListBenefits:input_type -> tallystick.v1.ListBenefitsRequest
+	13, // 55: tallystick.v1.MemberService.CheckEntitlement:input_type -> tallystick.v1.CheckEntitlementRequest
+	15, // 56: tallystick.v1.MemberService.ListAllotments:input_type -> tallystick.v1.ListAllotmentsRequest
+	19, // 57: tallystick.v1.MemberService.PreviewRedemption:input_type -> tallystick.v1.PreviewRedemptionRequest
+	21, // 58: tallystick.v1.MemberService.RedeemBenefit:input_type -> tallystick.v1.RedeemBenefitRequest
+	23, // 59: tallystick.v1.MemberService.CancelRedemption:input_type -> tallystick.v1.CancelRedemptionRequest
+	25, // 60: tallystick.v1.MemberService.ListVouchers:input_type -> tallystick.v1.ListVouchersRequest
+	27, // 61: tallystick.v1.MemberService.ListStatement:input_type -> tallystick.v1.ListStatementRequest
+	30, // 62: tallystick.v1.MemberService.ListEvents:input_type -> tallystick.v1.ListEventsRequest
+	32, // 63: tallystick.v1.MemberService.GetEvent:input_type -> tallystick.v1.GetEventRequest
+	34, // 64: tallystick.v1.MemberService.BookEvent:input_type -> tallystick.v1.BookEventRequest
+	36, // 65: tallystick.v1.MemberService.CancelBooking:input_type -> tallystick.v1.CancelBookingRequest
+	38, // 66: tallystick.v1.MemberService.JoinWaitingList:input_type -> tallystick.v1.JoinWaitingListRequest
+	40, // 67: tallystick.v1.MemberService.LeaveWaitingList:input_type -> tallystick.v1.LeaveWaitingListRequest
+	42, // 68: tallystick.v1.MemberService.AcceptOffer:input_type -> tallystick.v1.AcceptOfferRequest
+	44, // 69: tallystick.v1.MemberService.DeclineOffer:input_type -> tallystick.v1.DeclineOfferRequest
+	46, // 70: tallystick.v1.MemberService.ListBookings:input_type -> tallystick.v1.ListBookingsRequest
+	10, // 71: tallystick.v1.MemberService.GetWallet:output_type -> tallystick.v1.GetWalletResponse
+	12, // 72: tallystick.v1.MemberService.ListBenefits:output_type -> tallystick.v1.ListBenefitsResponse
+	14, // 73: tallystick.v1.MemberService.CheckEntitlement:output_type -> tallystick.v1.CheckEntitlementResponse
+	18, // 74: tallystick.v1.MemberService.ListAllotments:output_type -> tallystick.v1.ListAllotmentsResponse
+	20, // 75: tallystick.v1.MemberService.PreviewRedemption:output_type -> tallystick.v1.PreviewRedemptionResponse
+	22, // 76: tallystick.v1.MemberService.RedeemBenefit:output_type -> tallystick.v1.RedeemBenefitResponse
+	24, // 77: tallystick.v1.MemberService.CancelRedemption:output_type -> tallystick.v1.CancelRedemptionResponse
+	26, // 78: tallystick.v1.MemberService.ListVouchers:output_type -> tallystick.v1.ListVouchersResponse
+	28, // 79: tallystick.v1.MemberService.ListStatement:output_type -> tallystick.v1.ListStatementResponse
+	31, // 80: tallystick.v1.MemberService.ListEvents:output_type -> tallystick.v1.ListEventsResponse
+	33, // 81: tallystick.v1.MemberService.GetEvent:output_type -> tallystick.v1.GetEventResponse
+	35, // 82: tallystick.v1.MemberService.BookEvent:output_type -> tallystick.v1.BookEventResponse
+	37, // 83: tallystick.v1.MemberService.CancelBooking:output_type -> tallystick.v1.CancelBookingResponse
+	39, // 84: tallystick.v1.MemberService.JoinWaitingList:output_type -> tallystick.v1.JoinWaitingListResponse
+	41, // 85: tallystick.v1.MemberService.LeaveWaitingList:output_type -> tallystick.v1.LeaveWaitingListResponse
+	43, // 86: tallystick.v1.MemberService.AcceptOffer:output_type -> tallystick.v1.AcceptOfferResponse
+	45, // 87: tallystick.v1.MemberService.DeclineOffer:output_type -> tallystick.v1.DeclineOfferResponse
+	47, // 88: tallystick.v1.MemberService.ListBookings:output_type -> tallystick.v1.ListBookingsResponse
+	71, // [71:89] is the sub-list for method output_type
+	53, // [53:71] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_tallystick_v1_member_proto_init() }
@@ -2480,6 +3873,7 @@ func file_tallystick_v1_member_proto_init() {
 		return
 	}
 	file_tallystick_v1_common_proto_init()
+	file_tallystick_v1_events_proto_init()
 	file_tallystick_v1_ledger_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2487,7 +3881,7 @@ func file_tallystick_v1_member_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tallystick_v1_member_proto_rawDesc), len(file_tallystick_v1_member_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   33,
+			NumMessages:   52,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

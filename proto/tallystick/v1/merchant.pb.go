@@ -434,6 +434,143 @@ func (x *ReverseVoucherResponse) GetRecordedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+// CheckInRequest asks to let a party in.
+type CheckInRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The scanner's own id of this scan: 1 to 128 of A-Z, a-z, 0-9, "_", ".", ":" and "-".
+	Nonce string `protobuf:"bytes,1,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	// The event's code.
+	EventId string `protobuf:"bytes,2,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// The gate.
+	ListId string `protobuf:"bytes,3,opt,name=list_id,json=listId,proto3" json:"list_id,omitempty"`
+	// The ticket's code as it was typed or scanned: case, blanks and hyphens do not matter.
+	Code          string `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckInRequest) Reset() {
+	*x = CheckInRequest{}
+	mi := &file_tallystick_v1_merchant_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckInRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckInRequest) ProtoMessage() {}
+
+func (x *CheckInRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_merchant_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckInRequest.ProtoReflect.Descriptor instead.
+func (*CheckInRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_merchant_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *CheckInRequest) GetNonce() string {
+	if x != nil {
+		return x.Nonce
+	}
+	return ""
+}
+
+func (x *CheckInRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *CheckInRequest) GetListId() string {
+	if x != nil {
+		return x.ListId
+	}
+	return ""
+}
+
+func (x *CheckInRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+// CheckInResponse answers a check-in. It names no member.
+type CheckInResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many come in.
+	Seats int32 `protobuf:"varint,1,opt,name=seats,proto3" json:"seats,omitempty"`
+	// When the scan was first answered.
+	CheckedInAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=checked_in_at,json=checkedInAt,proto3" json:"checked_in_at,omitempty"`
+	// Whether it was sent before.
+	Replayed      bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckInResponse) Reset() {
+	*x = CheckInResponse{}
+	mi := &file_tallystick_v1_merchant_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckInResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckInResponse) ProtoMessage() {}
+
+func (x *CheckInResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_merchant_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckInResponse.ProtoReflect.Descriptor instead.
+func (*CheckInResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_merchant_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CheckInResponse) GetSeats() int32 {
+	if x != nil {
+		return x.Seats
+	}
+	return 0
+}
+
+func (x *CheckInResponse) GetCheckedInAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CheckedInAt
+	}
+	return nil
+}
+
+func (x *CheckInResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
 var File_tallystick_v1_merchant_proto protoreflect.FileDescriptor
 
 const file_tallystick_v1_merchant_proto_rawDesc = "" +
@@ -475,11 +612,21 @@ const file_tallystick_v1_merchant_proto_rawDesc = "" +
 	"\vreversal_id\x18\x01 \x01(\tR\n" +
 	"reversalId\x12;\n" +
 	"\vrecorded_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"recordedAt2\xae\x02\n" +
+	"recordedAt\"\x81\x02\n" +
+	"\x0eCheckInRequest\x124\n" +
+	"\x05nonce\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x05nonce\x12D\n" +
+	"\bevent_id\x18\x02 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\aeventId\x12B\n" +
+	"\alist_id\x18\x03 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\x06listId\x12/\n" +
+	"\x04code\x18\x04 \x01(\tB\x1b\xbaH\x18r\x16\x10\x01\x18@2\x10^[0-9A-Za-z -]+$R\x04code\"\x83\x01\n" +
+	"\x0fCheckInResponse\x12\x14\n" +
+	"\x05seats\x18\x01 \x01(\x05R\x05seats\x12>\n" +
+	"\rchecked_in_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\vcheckedInAt\x12\x1a\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed2\xf8\x02\n" +
 	"\x0fMerchantService\x12`\n" +
 	"\x0fValidateVoucher\x12%.tallystick.v1.ValidateVoucherRequest\x1a&.tallystick.v1.ValidateVoucherResponse\x12Z\n" +
 	"\rRedeemVoucher\x12#.tallystick.v1.RedeemVoucherRequest\x1a$.tallystick.v1.RedeemVoucherResponse\x12]\n" +
-	"\x0eReverseVoucher\x12$.tallystick.v1.ReverseVoucherRequest\x1a%.tallystick.v1.ReverseVoucherResponseB-Z+tallystick/proto/tallystick/v1;tallystickv1b\x06proto3"
+	"\x0eReverseVoucher\x12$.tallystick.v1.ReverseVoucherRequest\x1a%.tallystick.v1.ReverseVoucherResponse\x12H\n" +
+	"\aCheckIn\x12\x1d.tallystick.v1.CheckInRequest\x1a\x1e.tallystick.v1.CheckInResponseB-Z+tallystick/proto/tallystick/v1;tallystickv1b\x06proto3"
 
 var (
 	file_tallystick_v1_merchant_proto_rawDescOnce sync.Once
@@ -493,7 +640,7 @@ func file_tallystick_v1_merchant_proto_rawDescGZIP() []byte {
 	return file_tallystick_v1_merchant_proto_rawDescData
 }
 
-var file_tallystick_v1_merchant_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_tallystick_v1_merchant_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_tallystick_v1_merchant_proto_goTypes = []any{
 	(*ValidateVoucherRequest)(nil),  // 0: tallystick.v1.ValidateVoucherRequest
 	(*ValidateVoucherResponse)(nil), // 1: tallystick.v1.ValidateVoucherResponse
@@ -501,27 +648,32 @@ var file_tallystick_v1_merchant_proto_goTypes = []any{
 	(*RedeemVoucherResponse)(nil),   // 3: tallystick.v1.RedeemVoucherResponse
 	(*ReverseVoucherRequest)(nil),   // 4: tallystick.v1.ReverseVoucherRequest
 	(*ReverseVoucherResponse)(nil),  // 5: tallystick.v1.ReverseVoucherResponse
-	nil,                             // 6: tallystick.v1.ValidateVoucherResponse.BenefitNamesEntry
-	(VoucherState)(0),               // 7: tallystick.v1.VoucherState
-	(*timestamppb.Timestamp)(nil),   // 8: google.protobuf.Timestamp
+	(*CheckInRequest)(nil),          // 6: tallystick.v1.CheckInRequest
+	(*CheckInResponse)(nil),         // 7: tallystick.v1.CheckInResponse
+	nil,                             // 8: tallystick.v1.ValidateVoucherResponse.BenefitNamesEntry
+	(VoucherState)(0),               // 9: tallystick.v1.VoucherState
+	(*timestamppb.Timestamp)(nil),   // 10: google.protobuf.Timestamp
 }
 var file_tallystick_v1_merchant_proto_depIdxs = []int32{
-	6, // 0: tallystick.v1.ValidateVoucherResponse.benefit_names:type_name -> tallystick.v1.ValidateVoucherResponse.BenefitNamesEntry
-	7, // 1: tallystick.v1.ValidateVoucherResponse.state:type_name -> tallystick.v1.VoucherState
-	8, // 2: tallystick.v1.ValidateVoucherResponse.expires_at:type_name -> google.protobuf.Timestamp
-	8, // 3: tallystick.v1.RedeemVoucherResponse.recorded_at:type_name -> google.protobuf.Timestamp
-	8, // 4: tallystick.v1.ReverseVoucherResponse.recorded_at:type_name -> google.protobuf.Timestamp
-	0, // 5: tallystick.v1.MerchantService.ValidateVoucher:input_type -> tallystick.v1.ValidateVoucherRequest
-	2, // 6: tallystick.v1.MerchantService.RedeemVoucher:input_type -> tallystick.v1.RedeemVoucherRequest
-	4, // 7: tallystick.v1.MerchantService.ReverseVoucher:input_type -> tallystick.v1.ReverseVoucherRequest
-	1, // 8: tallystick.v1.MerchantService.ValidateVoucher:output_type -> tallystick.v1.ValidateVoucherResponse
-	3, // 9: tallystick.v1.MerchantService.RedeemVoucher:output_type -> tallystick.v1.RedeemVoucherResponse
-	5, // 10: tallystick.v1.MerchantService.ReverseVoucher:output_type -> tallystick.v1.ReverseVoucherResponse
-	8, // [8:11] is the sub-list for method output_type
-	5, // [5:8] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	8,  // 0: tallystick.v1.ValidateVoucherResponse.benefit_names:type_name -> tallystick.v1.ValidateVoucherResponse.BenefitNamesEntry
+	9,  // 1: tallystick.v1.ValidateVoucherResponse.state:type_name -> tallystick.v1.VoucherState
+	10, // 2: tallystick.v1.ValidateVoucherResponse.expires_at:type_name -> google.protobuf.Timestamp
+	10, // 3: tallystick.v1.RedeemVoucherResponse.recorded_at:type_name -> google.protobuf.Timestamp
+	10, // 4: tallystick.v1.ReverseVoucherResponse.recorded_at:type_name -> google.protobuf.Timestamp
+	10, // 5: tallystick.v1.CheckInResponse.checked_in_at:type_name -> google.protobuf.Timestamp
+	0,  // 6: tallystick.v1.MerchantService.ValidateVoucher:input_type -> tallystick.v1.ValidateVoucherRequest
+	2,  // 7: tallystick.v1.MerchantService.RedeemVoucher:input_type -> tallystick.v1.RedeemVoucherRequest
+	4,  // 8: tallystick.v1.MerchantService.ReverseVoucher:input_type -> tallystick.v1.ReverseVoucherRequest
+	6,  // 9: tallystick.v1.MerchantService.CheckIn:input_type -> tallystick.v1.CheckInRequest
+	1,  // 10: tallystick.v1.MerchantService.ValidateVoucher:output_type -> tallystick.v1.ValidateVoucherResponse
+	3,  // 11: tallystick.v1.MerchantService.RedeemVoucher:output_type -> tallystick.v1.RedeemVoucherResponse
+	5,  // 12: tallystick.v1.MerchantService.ReverseVoucher:output_type -> tallystick.v1.ReverseVoucherResponse
+	7,  // 13: tallystick.v1.MerchantService.CheckIn:output_type -> tallystick.v1.CheckInResponse
+	10, // [10:14] is the sub-list for method output_type
+	6,  // [6:10] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_tallystick_v1_merchant_proto_init() }
@@ -536,7 +688,7 @@ func file_tallystick_v1_merchant_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tallystick_v1_merchant_proto_rawDesc), len(file_tallystick_v1_merchant_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

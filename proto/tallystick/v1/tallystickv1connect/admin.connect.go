@@ -76,6 +76,23 @@ const (
 	// AdminServiceRevokeAllotmentProcedure is the fully-qualified name of the AdminService's
 	// RevokeAllotment RPC.
 	AdminServiceRevokeAllotmentProcedure = "/tallystick.v1.AdminService/RevokeAllotment"
+	// AdminServiceInviteMembersProcedure is the fully-qualified name of the AdminService's
+	// InviteMembers RPC.
+	AdminServiceInviteMembersProcedure = "/tallystick.v1.AdminService/InviteMembers"
+	// AdminServiceListApplicationsProcedure is the fully-qualified name of the AdminService's
+	// ListApplications RPC.
+	AdminServiceListApplicationsProcedure = "/tallystick.v1.AdminService/ListApplications"
+	// AdminServiceApproveApplicationProcedure is the fully-qualified name of the AdminService's
+	// ApproveApplication RPC.
+	AdminServiceApproveApplicationProcedure = "/tallystick.v1.AdminService/ApproveApplication"
+	// AdminServiceDeclineApplicationProcedure is the fully-qualified name of the AdminService's
+	// DeclineApplication RPC.
+	AdminServiceDeclineApplicationProcedure = "/tallystick.v1.AdminService/DeclineApplication"
+	// AdminServicePublishSeatsProcedure is the fully-qualified name of the AdminService's PublishSeats
+	// RPC.
+	AdminServicePublishSeatsProcedure = "/tallystick.v1.AdminService/PublishSeats"
+	// AdminServiceCloseEventProcedure is the fully-qualified name of the AdminService's CloseEvent RPC.
+	AdminServiceCloseEventProcedure = "/tallystick.v1.AdminService/CloseEvent"
 )
 
 // AdminServiceClient is a client for the tallystick.v1.AdminService service.
@@ -137,6 +154,26 @@ type AdminServiceClient interface {
 	// Reasons: NOT_FOUND (not_found), AMOUNT_OUT_OF_RANGE (invalid_argument), IDEMPOTENCY_KEY_REUSED, INSUFFICIENT_POINTS,
 	// ALREADY_REVERSED, REVERSAL_EXCEEDS_REST (failed_precondition).
 	RevokeAllotment(context.Context, *v1.RevokeAllotmentRequest) (*v1.RevokeAllotmentResponse, error)
+	// InviteMembers lets members book an event that is by invitation. Doing it again changes nothing. Nobody is told by it.
+	// Reasons: NOT_FOUND (not_found), INVALID_FIELD (invalid_argument).
+	InviteMembers(context.Context, *v1.InviteMembersRequest) (*v1.InviteMembersResponse, error)
+	// ListApplications reads the bookings of an event that wait for the programme's answer, by id.
+	// Reasons: PAGE_TOKEN_INVALID (invalid_argument).
+	ListApplications(context.Context, *v1.ListApplicationsRequest) (*v1.ListApplicationsResponse, error)
+	// ApproveApplication makes a ticket of an application, once, whoever asks for it. Doing it again answers the same.
+	// Reasons: NOT_FOUND (not_found), HOLD_CLOSED, HOLD_EXPIRED, VOUCHER_EXPIRED, MEMBER_FROZEN (failed_precondition).
+	ApproveApplication(context.Context, *v1.ApproveApplicationRequest) (*v1.ApproveApplicationResponse, error)
+	// DeclineApplication gives the seats and what was paid for them back. A retry with the same key gets the first answer.
+	// Reasons: NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, HOLD_CLOSED, ALREADY_REVERSED (failed_precondition).
+	DeclineApplication(context.Context, *v1.DeclineApplicationRequest) (*v1.DeclineApplicationResponse, error)
+	// PublishSeats adds seats to an event, or takes unsold ones out, beside what the programme's document publishes.
+	// Reasons: NOT_FOUND (not_found), INVALID_FIELD, AMOUNT_OUT_OF_RANGE (invalid_argument), IDEMPOTENCY_KEY_REUSED, OUT_OF_STOCK
+	// (failed_precondition).
+	PublishSeats(context.Context, *v1.PublishSeatsRequest) (*v1.PublishSeatsResponse, error)
+	// CloseEvent ends what is open of an event that is over: no-shows by the event's policy, and what nobody answered lapses. It
+	// may be called again at any time; a day after the end it is done anyway.
+	// Reasons: NOT_FOUND (not_found), NOT_OPEN with because not_over and opens_at (failed_precondition).
+	CloseEvent(context.Context, *v1.CloseEventRequest) (*v1.CloseEventResponse, error)
 }
 
 // NewAdminServiceClient constructs a client for the tallystick.v1.AdminService service. By default,
@@ -243,6 +280,43 @@ func NewAdminServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(adminServiceMethods.ByName("RevokeAllotment")),
 			connect.WithClientOptions(opts...),
 		),
+		inviteMembers: connect.NewClient[v1.InviteMembersRequest, v1.InviteMembersResponse](
+			httpClient,
+			baseURL+AdminServiceInviteMembersProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("InviteMembers")),
+			connect.WithClientOptions(opts...),
+		),
+		listApplications: connect.NewClient[v1.ListApplicationsRequest, v1.ListApplicationsResponse](
+			httpClient,
+			baseURL+AdminServiceListApplicationsProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("ListApplications")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		approveApplication: connect.NewClient[v1.ApproveApplicationRequest, v1.ApproveApplicationResponse](
+			httpClient,
+			baseURL+AdminServiceApproveApplicationProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("ApproveApplication")),
+			connect.WithClientOptions(opts...),
+		),
+		declineApplication: connect.NewClient[v1.DeclineApplicationRequest, v1.DeclineApplicationResponse](
+			httpClient,
+			baseURL+AdminServiceDeclineApplicationProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("DeclineApplication")),
+			connect.WithClientOptions(opts...),
+		),
+		publishSeats: connect.NewClient[v1.PublishSeatsRequest, v1.PublishSeatsResponse](
+			httpClient,
+			baseURL+AdminServicePublishSeatsProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("PublishSeats")),
+			connect.WithClientOptions(opts...),
+		),
+		closeEvent: connect.NewClient[v1.CloseEventRequest, v1.CloseEventResponse](
+			httpClient,
+			baseURL+AdminServiceCloseEventProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("CloseEvent")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -263,6 +337,12 @@ type adminServiceClient struct {
 	deleteWebhook         *connect.Client[v1.DeleteWebhookRequest, v1.DeleteWebhookResponse]
 	assignAllotment       *connect.Client[v1.AssignAllotmentRequest, v1.AssignAllotmentResponse]
 	revokeAllotment       *connect.Client[v1.RevokeAllotmentRequest, v1.RevokeAllotmentResponse]
+	inviteMembers         *connect.Client[v1.InviteMembersRequest, v1.InviteMembersResponse]
+	listApplications      *connect.Client[v1.ListApplicationsRequest, v1.ListApplicationsResponse]
+	approveApplication    *connect.Client[v1.ApproveApplicationRequest, v1.ApproveApplicationResponse]
+	declineApplication    *connect.Client[v1.DeclineApplicationRequest, v1.DeclineApplicationResponse]
+	publishSeats          *connect.Client[v1.PublishSeatsRequest, v1.PublishSeatsResponse]
+	closeEvent            *connect.Client[v1.CloseEventRequest, v1.CloseEventResponse]
 }
 
 // ApplyProgramme calls tallystick.v1.AdminService.ApplyProgramme.
@@ -400,6 +480,60 @@ func (c *adminServiceClient) RevokeAllotment(ctx context.Context, req *v1.Revoke
 	return nil, err
 }
 
+// InviteMembers calls tallystick.v1.AdminService.InviteMembers.
+func (c *adminServiceClient) InviteMembers(ctx context.Context, req *v1.InviteMembersRequest) (*v1.InviteMembersResponse, error) {
+	response, err := c.inviteMembers.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListApplications calls tallystick.v1.AdminService.ListApplications.
+func (c *adminServiceClient) ListApplications(ctx context.Context, req *v1.ListApplicationsRequest) (*v1.ListApplicationsResponse, error) {
+	response, err := c.listApplications.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ApproveApplication calls tallystick.v1.AdminService.ApproveApplication.
+func (c *adminServiceClient) ApproveApplication(ctx context.Context, req *v1.ApproveApplicationRequest) (*v1.ApproveApplicationResponse, error) {
+	response, err := c.approveApplication.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// DeclineApplication calls tallystick.v1.AdminService.DeclineApplication.
+func (c *adminServiceClient) DeclineApplication(ctx context.Context, req *v1.DeclineApplicationRequest) (*v1.DeclineApplicationResponse, error) {
+	response, err := c.declineApplication.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// PublishSeats calls tallystick.v1.AdminService.PublishSeats.
+func (c *adminServiceClient) PublishSeats(ctx context.Context, req *v1.PublishSeatsRequest) (*v1.PublishSeatsResponse, error) {
+	response, err := c.publishSeats.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// CloseEvent calls tallystick.v1.AdminService.CloseEvent.
+func (c *adminServiceClient) CloseEvent(ctx context.Context, req *v1.CloseEventRequest) (*v1.CloseEventResponse, error) {
+	response, err := c.closeEvent.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // AdminServiceHandler is an implementation of the tallystick.v1.AdminService service.
 type AdminServiceHandler interface {
 	// ApplyProgramme makes a document the programme's current version and publishes the stock that it declares: all of it,
@@ -459,6 +593,26 @@ type AdminServiceHandler interface {
 	// Reasons: NOT_FOUND (not_found), AMOUNT_OUT_OF_RANGE (invalid_argument), IDEMPOTENCY_KEY_REUSED, INSUFFICIENT_POINTS,
 	// ALREADY_REVERSED, REVERSAL_EXCEEDS_REST (failed_precondition).
 	RevokeAllotment(context.Context, *v1.RevokeAllotmentRequest) (*v1.RevokeAllotmentResponse, error)
+	// InviteMembers lets members book an event that is by invitation. Doing it again changes nothing. Nobody is told by it.
+	// Reasons: NOT_FOUND (not_found), INVALID_FIELD (invalid_argument).
+	InviteMembers(context.Context, *v1.InviteMembersRequest) (*v1.InviteMembersResponse, error)
+	// ListApplications reads the bookings of an event that wait for the programme's answer, by id.
+	// Reasons: PAGE_TOKEN_INVALID (invalid_argument).
+	ListApplications(context.Context, *v1.ListApplicationsRequest) (*v1.ListApplicationsResponse, error)
+	// ApproveApplication makes a ticket of an application, once, whoever asks for it. Doing it again answers the same.
+	// Reasons: NOT_FOUND (not_found), HOLD_CLOSED, HOLD_EXPIRED, VOUCHER_EXPIRED, MEMBER_FROZEN (failed_precondition).
+	ApproveApplication(context.Context, *v1.ApproveApplicationRequest) (*v1.ApproveApplicationResponse, error)
+	// DeclineApplication gives the seats and what was paid for them back. A retry with the same key gets the first answer.
+	// Reasons: NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, HOLD_CLOSED, ALREADY_REVERSED (failed_precondition).
+	DeclineApplication(context.Context, *v1.DeclineApplicationRequest) (*v1.DeclineApplicationResponse, error)
+	// PublishSeats adds seats to an event, or takes unsold ones out, beside what the programme's document publishes.
+	// Reasons: NOT_FOUND (not_found), INVALID_FIELD, AMOUNT_OUT_OF_RANGE (invalid_argument), IDEMPOTENCY_KEY_REUSED, OUT_OF_STOCK
+	// (failed_precondition).
+	PublishSeats(context.Context, *v1.PublishSeatsRequest) (*v1.PublishSeatsResponse, error)
+	// CloseEvent ends what is open of an event that is over: no-shows by the event's policy, and what nobody answered lapses. It
+	// may be called again at any time; a day after the end it is done anyway.
+	// Reasons: NOT_FOUND (not_found), NOT_OPEN with because not_over and opens_at (failed_precondition).
+	CloseEvent(context.Context, *v1.CloseEventRequest) (*v1.CloseEventResponse, error)
 }
 
 // NewAdminServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -561,6 +715,43 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(adminServiceMethods.ByName("RevokeAllotment")),
 		connect.WithHandlerOptions(opts...),
 	)
+	adminServiceInviteMembersHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceInviteMembersProcedure,
+		svc.InviteMembers,
+		connect.WithSchema(adminServiceMethods.ByName("InviteMembers")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceListApplicationsHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceListApplicationsProcedure,
+		svc.ListApplications,
+		connect.WithSchema(adminServiceMethods.ByName("ListApplications")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceApproveApplicationHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceApproveApplicationProcedure,
+		svc.ApproveApplication,
+		connect.WithSchema(adminServiceMethods.ByName("ApproveApplication")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceDeclineApplicationHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceDeclineApplicationProcedure,
+		svc.DeclineApplication,
+		connect.WithSchema(adminServiceMethods.ByName("DeclineApplication")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServicePublishSeatsHandler := connect.NewUnaryHandlerSimple(
+		AdminServicePublishSeatsProcedure,
+		svc.PublishSeats,
+		connect.WithSchema(adminServiceMethods.ByName("PublishSeats")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceCloseEventHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceCloseEventProcedure,
+		svc.CloseEvent,
+		connect.WithSchema(adminServiceMethods.ByName("CloseEvent")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/tallystick.v1.AdminService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case AdminServiceApplyProgrammeProcedure:
@@ -593,6 +784,18 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 			adminServiceAssignAllotmentHandler.ServeHTTP(w, r)
 		case AdminServiceRevokeAllotmentProcedure:
 			adminServiceRevokeAllotmentHandler.ServeHTTP(w, r)
+		case AdminServiceInviteMembersProcedure:
+			adminServiceInviteMembersHandler.ServeHTTP(w, r)
+		case AdminServiceListApplicationsProcedure:
+			adminServiceListApplicationsHandler.ServeHTTP(w, r)
+		case AdminServiceApproveApplicationProcedure:
+			adminServiceApproveApplicationHandler.ServeHTTP(w, r)
+		case AdminServiceDeclineApplicationProcedure:
+			adminServiceDeclineApplicationHandler.ServeHTTP(w, r)
+		case AdminServicePublishSeatsProcedure:
+			adminServicePublishSeatsHandler.ServeHTTP(w, r)
+		case AdminServiceCloseEventProcedure:
+			adminServiceCloseEventHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -660,4 +863,28 @@ func (UnimplementedAdminServiceHandler) AssignAllotment(context.Context, *v1.Ass
 
 func (UnimplementedAdminServiceHandler) RevokeAllotment(context.Context, *v1.RevokeAllotmentRequest) (*v1.RevokeAllotmentResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.RevokeAllotment is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) InviteMembers(context.Context, *v1.InviteMembersRequest) (*v1.InviteMembersResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.InviteMembers is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) ListApplications(context.Context, *v1.ListApplicationsRequest) (*v1.ListApplicationsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.ListApplications is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) ApproveApplication(context.Context, *v1.ApproveApplicationRequest) (*v1.ApproveApplicationResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.ApproveApplication is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) DeclineApplication(context.Context, *v1.DeclineApplicationRequest) (*v1.DeclineApplicationResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.DeclineApplication is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) PublishSeats(context.Context, *v1.PublishSeatsRequest) (*v1.PublishSeatsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.PublishSeats is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) CloseEvent(context.Context, *v1.CloseEventRequest) (*v1.CloseEventResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.CloseEvent is not implemented"))
 }

@@ -59,6 +59,31 @@ const (
 	// MemberServiceListStatementProcedure is the fully-qualified name of the MemberService's
 	// ListStatement RPC.
 	MemberServiceListStatementProcedure = "/tallystick.v1.MemberService/ListStatement"
+	// MemberServiceListEventsProcedure is the fully-qualified name of the MemberService's ListEvents
+	// RPC.
+	MemberServiceListEventsProcedure = "/tallystick.v1.MemberService/ListEvents"
+	// MemberServiceGetEventProcedure is the fully-qualified name of the MemberService's GetEvent RPC.
+	MemberServiceGetEventProcedure = "/tallystick.v1.MemberService/GetEvent"
+	// MemberServiceBookEventProcedure is the fully-qualified name of the MemberService's BookEvent RPC.
+	MemberServiceBookEventProcedure = "/tallystick.v1.MemberService/BookEvent"
+	// MemberServiceCancelBookingProcedure is the fully-qualified name of the MemberService's
+	// CancelBooking RPC.
+	MemberServiceCancelBookingProcedure = "/tallystick.v1.MemberService/CancelBooking"
+	// MemberServiceJoinWaitingListProcedure is the fully-qualified name of the MemberService's
+	// JoinWaitingList RPC.
+	MemberServiceJoinWaitingListProcedure = "/tallystick.v1.MemberService/JoinWaitingList"
+	// MemberServiceLeaveWaitingListProcedure is the fully-qualified name of the MemberService's
+	// LeaveWaitingList RPC.
+	MemberServiceLeaveWaitingListProcedure = "/tallystick.v1.MemberService/LeaveWaitingList"
+	// MemberServiceAcceptOfferProcedure is the fully-qualified name of the MemberService's AcceptOffer
+	// RPC.
+	MemberServiceAcceptOfferProcedure = "/tallystick.v1.MemberService/AcceptOffer"
+	// MemberServiceDeclineOfferProcedure is the fully-qualified name of the MemberService's
+	// DeclineOffer RPC.
+	MemberServiceDeclineOfferProcedure = "/tallystick.v1.MemberService/DeclineOffer"
+	// MemberServiceListBookingsProcedure is the fully-qualified name of the MemberService's
+	// ListBookings RPC.
+	MemberServiceListBookingsProcedure = "/tallystick.v1.MemberService/ListBookings"
 )
 
 // MemberServiceClient is a client for the tallystick.v1.MemberService service.
@@ -96,6 +121,40 @@ type MemberServiceClient interface {
 	// ListStatement reads a wallet's statement, oldest first.
 	// Reasons: NOT_FOUND (not_found), INVALID_FIELD, PAGE_TOKEN_INVALID, UNKNOWN_UNIT (invalid_argument).
 	ListStatement(context.Context, *v1.ListStatementRequest) (*v1.ListStatementResponse, error)
+	// ListEvents reads the events with seats as the member sees them.
+	// Reasons: NOT_FOUND (not_found), PAGE_TOKEN_INVALID (invalid_argument).
+	ListEvents(context.Context, *v1.ListEventsRequest) (*v1.ListEventsResponse, error)
+	// GetEvent reads one event as the member sees it.
+	// Reasons: NOT_FOUND (not_found).
+	GetEvent(context.Context, *v1.GetEventRequest) (*v1.GetEventResponse, error)
+	// BookEvent books seats and pays for them, in one transaction; where one has to apply they wait, paid for, for the programme's
+	// answer. A retry with the same key answers the booking as it was made. Details are as those of RedeemBenefit; NOT_ELIGIBLE
+	// with because invitation, NOT_OPEN with because over or waiting_list are the event's own.
+	// Reasons: NOT_FOUND (not_found), INVALID_FIELD (invalid_argument), NOT_ELIGIBLE, NOT_OPEN, LIMIT_REACHED,
+	// IDEMPOTENCY_KEY_REUSED, MEMBER_FROZEN, MEMBER_TERMINATED, OUT_OF_STOCK, INSUFFICIENT_POINTS (failed_precondition),
+	// REFERENCE_USED (already_exists).
+	BookEvent(context.Context, *v1.BookEventRequest) (*v1.BookEventResponse, error)
+	// CancelBooking gives a booking's seats back and returns what was paid, less what the event keeps by then. What waits for an
+	// answer costs nothing. The seats are offered to those who wait. A retry with the same key gets the first answer.
+	// Reasons: NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, NOT_OPEN, ALREADY_REVERSED, HOLD_CLOSED, VOUCHER_USED,
+	// VOUCHER_EXPIRED, INSUFFICIENT_POINTS (failed_precondition).
+	CancelBooking(context.Context, *v1.CancelBookingRequest) (*v1.CancelBookingResponse, error)
+	// JoinWaitingList puts the member on the list of those who wait for seats; whoever is on it stays where they are. An offer
+	// comes as an event of type seat.offered, at once if there are seats. A retry with the same key joins once.
+	// Reasons: NOT_FOUND (not_found), INVALID_FIELD (invalid_argument), NOT_ELIGIBLE, NOT_OPEN (failed_precondition).
+	JoinWaitingList(context.Context, *v1.JoinWaitingListRequest) (*v1.JoinWaitingListResponse, error)
+	// LeaveWaitingList takes the member off the list. Doing it again changes nothing; an offer that was made stays.
+	// Reasons: NOT_FOUND (not_found).
+	LeaveWaitingList(context.Context, *v1.LeaveWaitingListRequest) (*v1.LeaveWaitingListResponse, error)
+	// AcceptOffer makes a ticket of an offer, once. Doing it again answers the same.
+	// Reasons: NOT_FOUND (not_found), HOLD_CLOSED, HOLD_EXPIRED, VOUCHER_EXPIRED, MEMBER_FROZEN (failed_precondition).
+	AcceptOffer(context.Context, *v1.AcceptOfferRequest) (*v1.AcceptOfferResponse, error)
+	// DeclineOffer gives offered seats and what was set aside for them back. A retry with the same key gets the first answer.
+	// Reasons: NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, HOLD_CLOSED, ALREADY_REVERSED (failed_precondition).
+	DeclineOffer(context.Context, *v1.DeclineOfferRequest) (*v1.DeclineOfferResponse, error)
+	// ListBookings reads a member's bookings, newest first.
+	// Reasons: NOT_FOUND (not_found), PAGE_TOKEN_INVALID (invalid_argument).
+	ListBookings(context.Context, *v1.ListBookingsRequest) (*v1.ListBookingsResponse, error)
 }
 
 // NewMemberServiceClient constructs a client for the tallystick.v1.MemberService service. By
@@ -170,6 +229,63 @@ func NewMemberServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		listEvents: connect.NewClient[v1.ListEventsRequest, v1.ListEventsResponse](
+			httpClient,
+			baseURL+MemberServiceListEventsProcedure,
+			connect.WithSchema(memberServiceMethods.ByName("ListEvents")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		getEvent: connect.NewClient[v1.GetEventRequest, v1.GetEventResponse](
+			httpClient,
+			baseURL+MemberServiceGetEventProcedure,
+			connect.WithSchema(memberServiceMethods.ByName("GetEvent")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		bookEvent: connect.NewClient[v1.BookEventRequest, v1.BookEventResponse](
+			httpClient,
+			baseURL+MemberServiceBookEventProcedure,
+			connect.WithSchema(memberServiceMethods.ByName("BookEvent")),
+			connect.WithClientOptions(opts...),
+		),
+		cancelBooking: connect.NewClient[v1.CancelBookingRequest, v1.CancelBookingResponse](
+			httpClient,
+			baseURL+MemberServiceCancelBookingProcedure,
+			connect.WithSchema(memberServiceMethods.ByName("CancelBooking")),
+			connect.WithClientOptions(opts...),
+		),
+		joinWaitingList: connect.NewClient[v1.JoinWaitingListRequest, v1.JoinWaitingListResponse](
+			httpClient,
+			baseURL+MemberServiceJoinWaitingListProcedure,
+			connect.WithSchema(memberServiceMethods.ByName("JoinWaitingList")),
+			connect.WithClientOptions(opts...),
+		),
+		leaveWaitingList: connect.NewClient[v1.LeaveWaitingListRequest, v1.LeaveWaitingListResponse](
+			httpClient,
+			baseURL+MemberServiceLeaveWaitingListProcedure,
+			connect.WithSchema(memberServiceMethods.ByName("LeaveWaitingList")),
+			connect.WithClientOptions(opts...),
+		),
+		acceptOffer: connect.NewClient[v1.AcceptOfferRequest, v1.AcceptOfferResponse](
+			httpClient,
+			baseURL+MemberServiceAcceptOfferProcedure,
+			connect.WithSchema(memberServiceMethods.ByName("AcceptOffer")),
+			connect.WithClientOptions(opts...),
+		),
+		declineOffer: connect.NewClient[v1.DeclineOfferRequest, v1.DeclineOfferResponse](
+			httpClient,
+			baseURL+MemberServiceDeclineOfferProcedure,
+			connect.WithSchema(memberServiceMethods.ByName("DeclineOffer")),
+			connect.WithClientOptions(opts...),
+		),
+		listBookings: connect.NewClient[v1.ListBookingsRequest, v1.ListBookingsResponse](
+			httpClient,
+			baseURL+MemberServiceListBookingsProcedure,
+			connect.WithSchema(memberServiceMethods.ByName("ListBookings")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -184,6 +300,15 @@ type memberServiceClient struct {
 	cancelRedemption  *connect.Client[v1.CancelRedemptionRequest, v1.CancelRedemptionResponse]
 	listVouchers      *connect.Client[v1.ListVouchersRequest, v1.ListVouchersResponse]
 	listStatement     *connect.Client[v1.ListStatementRequest, v1.ListStatementResponse]
+	listEvents        *connect.Client[v1.ListEventsRequest, v1.ListEventsResponse]
+	getEvent          *connect.Client[v1.GetEventRequest, v1.GetEventResponse]
+	bookEvent         *connect.Client[v1.BookEventRequest, v1.BookEventResponse]
+	cancelBooking     *connect.Client[v1.CancelBookingRequest, v1.CancelBookingResponse]
+	joinWaitingList   *connect.Client[v1.JoinWaitingListRequest, v1.JoinWaitingListResponse]
+	leaveWaitingList  *connect.Client[v1.LeaveWaitingListRequest, v1.LeaveWaitingListResponse]
+	acceptOffer       *connect.Client[v1.AcceptOfferRequest, v1.AcceptOfferResponse]
+	declineOffer      *connect.Client[v1.DeclineOfferRequest, v1.DeclineOfferResponse]
+	listBookings      *connect.Client[v1.ListBookingsRequest, v1.ListBookingsResponse]
 }
 
 // GetWallet calls tallystick.v1.MemberService.GetWallet.
@@ -267,6 +392,87 @@ func (c *memberServiceClient) ListStatement(ctx context.Context, req *v1.ListSta
 	return nil, err
 }
 
+// ListEvents calls tallystick.v1.MemberService.ListEvents.
+func (c *memberServiceClient) ListEvents(ctx context.Context, req *v1.ListEventsRequest) (*v1.ListEventsResponse, error) {
+	response, err := c.listEvents.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetEvent calls tallystick.v1.MemberService.GetEvent.
+func (c *memberServiceClient) GetEvent(ctx context.Context, req *v1.GetEventRequest) (*v1.GetEventResponse, error) {
+	response, err := c.getEvent.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// BookEvent calls tallystick.v1.MemberService.BookEvent.
+func (c *memberServiceClient) BookEvent(ctx context.Context, req *v1.BookEventRequest) (*v1.BookEventResponse, error) {
+	response, err := c.bookEvent.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// CancelBooking calls tallystick.v1.MemberService.CancelBooking.
+func (c *memberServiceClient) CancelBooking(ctx context.Context, req *v1.CancelBookingRequest) (*v1.CancelBookingResponse, error) {
+	response, err := c.cancelBooking.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// JoinWaitingList calls tallystick.v1.MemberService.JoinWaitingList.
+func (c *memberServiceClient) JoinWaitingList(ctx context.Context, req *v1.JoinWaitingListRequest) (*v1.JoinWaitingListResponse, error) {
+	response, err := c.joinWaitingList.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// LeaveWaitingList calls tallystick.v1.MemberService.LeaveWaitingList.
+func (c *memberServiceClient) LeaveWaitingList(ctx context.Context, req *v1.LeaveWaitingListRequest) (*v1.LeaveWaitingListResponse, error) {
+	response, err := c.leaveWaitingList.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// AcceptOffer calls tallystick.v1.MemberService.AcceptOffer.
+func (c *memberServiceClient) AcceptOffer(ctx context.Context, req *v1.AcceptOfferRequest) (*v1.AcceptOfferResponse, error) {
+	response, err := c.acceptOffer.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// DeclineOffer calls tallystick.v1.MemberService.DeclineOffer.
+func (c *memberServiceClient) DeclineOffer(ctx context.Context, req *v1.DeclineOfferRequest) (*v1.DeclineOfferResponse, error) {
+	response, err := c.declineOffer.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListBookings calls tallystick.v1.MemberService.ListBookings.
+func (c *memberServiceClient) ListBookings(ctx context.Context, req *v1.ListBookingsRequest) (*v1.ListBookingsResponse, error) {
+	response, err := c.listBookings.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // MemberServiceHandler is an implementation of the tallystick.v1.MemberService service.
 type MemberServiceHandler interface {
 	// GetWallet reads everything a member has, unit by unit, and the member's tier.
@@ -302,6 +508,40 @@ type MemberServiceHandler interface {
 	// ListStatement reads a wallet's statement, oldest first.
 	// Reasons: NOT_FOUND (not_found), INVALID_FIELD, PAGE_TOKEN_INVALID, UNKNOWN_UNIT (invalid_argument).
 	ListStatement(context.Context, *v1.ListStatementRequest) (*v1.ListStatementResponse, error)
+	// ListEvents reads the events with seats as the member sees them.
+	// Reasons: NOT_FOUND (not_found), PAGE_TOKEN_INVALID (invalid_argument).
+	ListEvents(context.Context, *v1.ListEventsRequest) (*v1.ListEventsResponse, error)
+	// GetEvent reads one event as the member sees it.
+	// Reasons: NOT_FOUND (not_found).
+	GetEvent(context.Context, *v1.GetEventRequest) (*v1.GetEventResponse, error)
+	// BookEvent books seats and pays for them, in one transaction; where one has to apply they wait, paid for, for the programme's
+	// answer. A retry with the same key answers the booking as it was made. Details are as those of RedeemBenefit; NOT_ELIGIBLE
+	// with because invitation, NOT_OPEN with because over or waiting_list are the event's own.
+	// Reasons: NOT_FOUND (not_found), INVALID_FIELD (invalid_argument), NOT_ELIGIBLE, NOT_OPEN, LIMIT_REACHED,
+	// IDEMPOTENCY_KEY_REUSED, MEMBER_FROZEN, MEMBER_TERMINATED, OUT_OF_STOCK, INSUFFICIENT_POINTS (failed_precondition),
+	// REFERENCE_USED (already_exists).
+	BookEvent(context.Context, *v1.BookEventRequest) (*v1.BookEventResponse, error)
+	// CancelBooking gives a booking's seats back and returns what was paid, less what the event keeps by then. What waits for an
+	// answer costs nothing. The seats are offered to those who wait. A retry with the same key gets the first answer.
+	// Reasons: NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, NOT_OPEN, ALREADY_REVERSED, HOLD_CLOSED, VOUCHER_USED,
+	// VOUCHER_EXPIRED, INSUFFICIENT_POINTS (failed_precondition).
+	CancelBooking(context.Context, *v1.CancelBookingRequest) (*v1.CancelBookingResponse, error)
+	// JoinWaitingList puts the member on the list of those who wait for seats; whoever is on it stays where they are. An offer
+	// comes as an event of type seat.offered, at once if there are seats. A retry with the same key joins once.
+	// Reasons: NOT_FOUND (not_found), INVALID_FIELD (invalid_argument), NOT_ELIGIBLE, NOT_OPEN (failed_precondition).
+	JoinWaitingList(context.Context, *v1.JoinWaitingListRequest) (*v1.JoinWaitingListResponse, error)
+	// LeaveWaitingList takes the member off the list. Doing it again changes nothing; an offer that was made stays.
+	// Reasons: NOT_FOUND (not_found).
+	LeaveWaitingList(context.Context, *v1.LeaveWaitingListRequest) (*v1.LeaveWaitingListResponse, error)
+	// AcceptOffer makes a ticket of an offer, once. Doing it again answers the same.
+	// Reasons: NOT_FOUND (not_found), HOLD_CLOSED, HOLD_EXPIRED, VOUCHER_EXPIRED, MEMBER_FROZEN (failed_precondition).
+	AcceptOffer(context.Context, *v1.AcceptOfferRequest) (*v1.AcceptOfferResponse, error)
+	// DeclineOffer gives offered seats and what was set aside for them back. A retry with the same key gets the first answer.
+	// Reasons: NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, HOLD_CLOSED, ALREADY_REVERSED (failed_precondition).
+	DeclineOffer(context.Context, *v1.DeclineOfferRequest) (*v1.DeclineOfferResponse, error)
+	// ListBookings reads a member's bookings, newest first.
+	// Reasons: NOT_FOUND (not_found), PAGE_TOKEN_INVALID (invalid_argument).
+	ListBookings(context.Context, *v1.ListBookingsRequest) (*v1.ListBookingsResponse, error)
 }
 
 // NewMemberServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -372,6 +612,63 @@ func NewMemberServiceHandler(svc MemberServiceHandler, opts ...connect.HandlerOp
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	memberServiceListEventsHandler := connect.NewUnaryHandlerSimple(
+		MemberServiceListEventsProcedure,
+		svc.ListEvents,
+		connect.WithSchema(memberServiceMethods.ByName("ListEvents")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	memberServiceGetEventHandler := connect.NewUnaryHandlerSimple(
+		MemberServiceGetEventProcedure,
+		svc.GetEvent,
+		connect.WithSchema(memberServiceMethods.ByName("GetEvent")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	memberServiceBookEventHandler := connect.NewUnaryHandlerSimple(
+		MemberServiceBookEventProcedure,
+		svc.BookEvent,
+		connect.WithSchema(memberServiceMethods.ByName("BookEvent")),
+		connect.WithHandlerOptions(opts...),
+	)
+	memberServiceCancelBookingHandler := connect.NewUnaryHandlerSimple(
+		MemberServiceCancelBookingProcedure,
+		svc.CancelBooking,
+		connect.WithSchema(memberServiceMethods.ByName("CancelBooking")),
+		connect.WithHandlerOptions(opts...),
+	)
+	memberServiceJoinWaitingListHandler := connect.NewUnaryHandlerSimple(
+		MemberServiceJoinWaitingListProcedure,
+		svc.JoinWaitingList,
+		connect.WithSchema(memberServiceMethods.ByName("JoinWaitingList")),
+		connect.WithHandlerOptions(opts...),
+	)
+	memberServiceLeaveWaitingListHandler := connect.NewUnaryHandlerSimple(
+		MemberServiceLeaveWaitingListProcedure,
+		svc.LeaveWaitingList,
+		connect.WithSchema(memberServiceMethods.ByName("LeaveWaitingList")),
+		connect.WithHandlerOptions(opts...),
+	)
+	memberServiceAcceptOfferHandler := connect.NewUnaryHandlerSimple(
+		MemberServiceAcceptOfferProcedure,
+		svc.AcceptOffer,
+		connect.WithSchema(memberServiceMethods.ByName("AcceptOffer")),
+		connect.WithHandlerOptions(opts...),
+	)
+	memberServiceDeclineOfferHandler := connect.NewUnaryHandlerSimple(
+		MemberServiceDeclineOfferProcedure,
+		svc.DeclineOffer,
+		connect.WithSchema(memberServiceMethods.ByName("DeclineOffer")),
+		connect.WithHandlerOptions(opts...),
+	)
+	memberServiceListBookingsHandler := connect.NewUnaryHandlerSimple(
+		MemberServiceListBookingsProcedure,
+		svc.ListBookings,
+		connect.WithSchema(memberServiceMethods.ByName("ListBookings")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/tallystick.v1.MemberService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case MemberServiceGetWalletProcedure:
@@ -392,6 +689,24 @@ func NewMemberServiceHandler(svc MemberServiceHandler, opts ...connect.HandlerOp
 			memberServiceListVouchersHandler.ServeHTTP(w, r)
 		case MemberServiceListStatementProcedure:
 			memberServiceListStatementHandler.ServeHTTP(w, r)
+		case MemberServiceListEventsProcedure:
+			memberServiceListEventsHandler.ServeHTTP(w, r)
+		case MemberServiceGetEventProcedure:
+			memberServiceGetEventHandler.ServeHTTP(w, r)
+		case MemberServiceBookEventProcedure:
+			memberServiceBookEventHandler.ServeHTTP(w, r)
+		case MemberServiceCancelBookingProcedure:
+			memberServiceCancelBookingHandler.ServeHTTP(w, r)
+		case MemberServiceJoinWaitingListProcedure:
+			memberServiceJoinWaitingListHandler.ServeHTTP(w, r)
+		case MemberServiceLeaveWaitingListProcedure:
+			memberServiceLeaveWaitingListHandler.ServeHTTP(w, r)
+		case MemberServiceAcceptOfferProcedure:
+			memberServiceAcceptOfferHandler.ServeHTTP(w, r)
+		case MemberServiceDeclineOfferProcedure:
+			memberServiceDeclineOfferHandler.ServeHTTP(w, r)
+		case MemberServiceListBookingsProcedure:
+			memberServiceListBookingsHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -435,4 +750,40 @@ func (UnimplementedMemberServiceHandler) ListVouchers(context.Context, *v1.ListV
 
 func (UnimplementedMemberServiceHandler) ListStatement(context.Context, *v1.ListStatementRequest) (*v1.ListStatementResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MemberService.ListStatement is not implemented"))
+}
+
+func (UnimplementedMemberServiceHandler) ListEvents(context.Context, *v1.ListEventsRequest) (*v1.ListEventsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MemberService.ListEvents is not implemented"))
+}
+
+func (UnimplementedMemberServiceHandler) GetEvent(context.Context, *v1.GetEventRequest) (*v1.GetEventResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MemberService.GetEvent is not implemented"))
+}
+
+func (UnimplementedMemberServiceHandler) BookEvent(context.Context, *v1.BookEventRequest) (*v1.BookEventResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MemberService.BookEvent is not implemented"))
+}
+
+func (UnimplementedMemberServiceHandler) CancelBooking(context.Context, *v1.CancelBookingRequest) (*v1.CancelBookingResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MemberService.CancelBooking is not implemented"))
+}
+
+func (UnimplementedMemberServiceHandler) JoinWaitingList(context.Context, *v1.JoinWaitingListRequest) (*v1.JoinWaitingListResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MemberService.JoinWaitingList is not implemented"))
+}
+
+func (UnimplementedMemberServiceHandler) LeaveWaitingList(context.Context, *v1.LeaveWaitingListRequest) (*v1.LeaveWaitingListResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MemberService.LeaveWaitingList is not implemented"))
+}
+
+func (UnimplementedMemberServiceHandler) AcceptOffer(context.Context, *v1.AcceptOfferRequest) (*v1.AcceptOfferResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MemberService.AcceptOffer is not implemented"))
+}
+
+func (UnimplementedMemberServiceHandler) DeclineOffer(context.Context, *v1.DeclineOfferRequest) (*v1.DeclineOfferResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MemberService.DeclineOffer is not implemented"))
+}
+
+func (UnimplementedMemberServiceHandler) ListBookings(context.Context, *v1.ListBookingsRequest) (*v1.ListBookingsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MemberService.ListBookings is not implemented"))
 }

@@ -42,6 +42,8 @@ const (
 	// MerchantServiceReverseVoucherProcedure is the fully-qualified name of the MerchantService's
 	// ReverseVoucher RPC.
 	MerchantServiceReverseVoucherProcedure = "/tallystick.v1.MerchantService/ReverseVoucher"
+	// MerchantServiceCheckInProcedure is the fully-qualified name of the MerchantService's CheckIn RPC.
+	MerchantServiceCheckInProcedure = "/tallystick.v1.MerchantService/CheckIn"
 )
 
 // MerchantServiceClient is a client for the tallystick.v1.MerchantService service.
@@ -56,6 +58,11 @@ type MerchantServiceClient interface {
 	// ReverseVoucher takes a redemption back: the voucher can be redeemed again, and nothing is owed for it.
 	// Reasons: NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, ALREADY_REVERSED (failed_precondition).
 	ReverseVoucher(context.Context, *v1.ReverseVoucherRequest) (*v1.ReverseVoucherResponse, error)
+	// CheckIn lets the party of a ticket into an event at one of its gates. The first check-in of a ticket uses it, and the
+	// merchant is owed what the agreement says for each seat. A scan that is sent again with its nonce gets the first answer.
+	// Reasons: CODE_MALFORMED, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), VOUCHER_USED, VOUCHER_EXPIRED,
+	// MEMBER_FROZEN, ALREADY_CHECKED_IN with at (failed_precondition).
+	CheckIn(context.Context, *v1.CheckInRequest) (*v1.CheckInResponse, error)
 }
 
 // NewMerchantServiceClient constructs a client for the tallystick.v1.MerchantService service. By
@@ -87,6 +94,12 @@ func NewMerchantServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(merchantServiceMethods.ByName("ReverseVoucher")),
 			connect.WithClientOptions(opts...),
 		),
+		checkIn: connect.NewClient[v1.CheckInRequest, v1.CheckInResponse](
+			httpClient,
+			baseURL+MerchantServiceCheckInProcedure,
+			connect.WithSchema(merchantServiceMethods.ByName("CheckIn")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -95,6 +108,7 @@ type merchantServiceClient struct {
 	validateVoucher *connect.Client[v1.ValidateVoucherRequest, v1.ValidateVoucherResponse]
 	redeemVoucher   *connect.Client[v1.RedeemVoucherRequest, v1.RedeemVoucherResponse]
 	reverseVoucher  *connect.Client[v1.ReverseVoucherRequest, v1.ReverseVoucherResponse]
+	checkIn         *connect.Client[v1.CheckInRequest, v1.CheckInResponse]
 }
 
 // ValidateVoucher calls tallystick.v1.MerchantService.ValidateVoucher.
@@ -124,6 +138,15 @@ func (c *merchantServiceClient) ReverseVoucher(ctx context.Context, req *v1.Reve
 	return nil, err
 }
 
+// CheckIn calls tallystick.v1.MerchantService.CheckIn.
+func (c *merchantServiceClient) CheckIn(ctx context.Context, req *v1.CheckInRequest) (*v1.CheckInResponse, error) {
+	response, err := c.checkIn.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // MerchantServiceHandler is an implementation of the tallystick.v1.MerchantService service.
 type MerchantServiceHandler interface {
 	// ValidateVoucher looks at a voucher without using it. Only RedeemVoucher decides.
@@ -136,6 +159,11 @@ type MerchantServiceHandler interface {
 	// ReverseVoucher takes a redemption back: the voucher can be redeemed again, and nothing is owed for it.
 	// Reasons: NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, ALREADY_REVERSED (failed_precondition).
 	ReverseVoucher(context.Context, *v1.ReverseVoucherRequest) (*v1.ReverseVoucherResponse, error)
+	// CheckIn lets the party of a ticket into an event at one of its gates. The first check-in of a ticket uses it, and the
+	// merchant is owed what the agreement says for each seat. A scan that is sent again with its nonce gets the first answer.
+	// Reasons: CODE_MALFORMED, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), VOUCHER_USED, VOUCHER_EXPIRED,
+	// MEMBER_FROZEN, ALREADY_CHECKED_IN with at (failed_precondition).
+	CheckIn(context.Context, *v1.CheckInRequest) (*v1.CheckInResponse, error)
 }
 
 // NewMerchantServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -163,6 +191,12 @@ func NewMerchantServiceHandler(svc MerchantServiceHandler, opts ...connect.Handl
 		connect.WithSchema(merchantServiceMethods.ByName("ReverseVoucher")),
 		connect.WithHandlerOptions(opts...),
 	)
+	merchantServiceCheckInHandler := connect.NewUnaryHandlerSimple(
+		MerchantServiceCheckInProcedure,
+		svc.CheckIn,
+		connect.WithSchema(merchantServiceMethods.ByName("CheckIn")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/tallystick.v1.MerchantService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case MerchantServiceValidateVoucherProcedure:
@@ -171,6 +205,8 @@ func NewMerchantServiceHandler(svc MerchantServiceHandler, opts ...connect.Handl
 			merchantServiceRedeemVoucherHandler.ServeHTTP(w, r)
 		case MerchantServiceReverseVoucherProcedure:
 			merchantServiceReverseVoucherHandler.ServeHTTP(w, r)
+		case MerchantServiceCheckInProcedure:
+			merchantServiceCheckInHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -190,4 +226,8 @@ func (UnimplementedMerchantServiceHandler) RedeemVoucher(context.Context, *v1.Re
 
 func (UnimplementedMerchantServiceHandler) ReverseVoucher(context.Context, *v1.ReverseVoucherRequest) (*v1.ReverseVoucherResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MerchantService.ReverseVoucher is not implemented"))
+}
+
+func (UnimplementedMerchantServiceHandler) CheckIn(context.Context, *v1.CheckInRequest) (*v1.CheckInResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MerchantService.CheckIn is not implemented"))
 }
