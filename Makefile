@@ -21,7 +21,7 @@ help: ## Explain the targets
 	@echo "The database is DATABASE_URL, or else a local one that starts by itself."
 
 .PHONY: run
-run: database ## Keep the service up: lasting local database, demonstration programme; prints what to try
+run: database ## Keep the service up: lasting local database, the example of a VIP club; prints what to try
 	go run ./cmd/tallystick run $(ARGS)
 
 .PHONY: demo

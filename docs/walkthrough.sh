@@ -43,10 +43,11 @@ text() { printf '%s\n\n' "$*"; }
 	text 'Made by `make walkthrough`, which runs every command below; do not edit it. `make run` prints the credentials and the' \
 		'function `call ROLE SERVICE/METHOD JSON`.'
 
-	text '## A bill earns points'
-	show "call \$BILLING LedgerService/Accrue '{\"idempotencyKey\": \"bill-1\", \"memberId\": \"ann\", \"unit\": \"points\", \"amount\": \"700\"}'"
+	text '## A bill earns points, and the tier follows'
+	text 'A year of the 599 plan, paid ahead: the rules give points to spend, and growth that makes the tier.'
+	show "call \$BILLING LedgerService/RecordActivity '{\"idempotencyKey\": \"bill-1\", \"activity\": {\"kind\": \"bill\", \"memberId\": \"ann\", \"amount\": \"7188.00\", \"fields\": [{\"name\": \"on_time\", \"flag\": true}, {\"name\": \"roaming\", \"number\": \"0\"}]}}'"
 	text 'A retry with the same key changes nothing and gets the same answer; the same key for something else is refused.'
-	show "call \$BILLING LedgerService/Accrue '{\"idempotencyKey\": \"bill-1\", \"memberId\": \"ann\", \"unit\": \"points\", \"amount\": \"701\"}'"
+	show "call \$BILLING LedgerService/RecordActivity '{\"idempotencyKey\": \"bill-1\", \"activity\": {\"kind\": \"bill\", \"memberId\": \"ann\", \"amount\": \"7189.00\", \"fields\": [{\"name\": \"on_time\", \"flag\": true}, {\"name\": \"roaming\", \"number\": \"0\"}]}}'"
 
 	text '## The client redeems'
 	show "call \$MEMBER MemberService/GetWallet '{}'"
@@ -60,9 +61,9 @@ text() { printf '%s\n\n' "$*"; }
 	show "call \$MERCHANT MerchantService/RedeemVoucher '{\"idempotencyKey\": \"use-2\", \"code\": \"'\$CODE'\"}'"
 
 	text '## Holds reserve'
-	show "call \$BILLING LedgerService/Hold '{\"idempotencyKey\": \"hold-1\", \"memberId\": \"ann\", \"unit\": \"points\", \"amount\": \"250\", \"timeout\": \"900s\"}'"
+	show "call \$BILLING LedgerService/Hold '{\"idempotencyKey\": \"hold-1\", \"memberId\": \"ann\", \"unit\": \"points\", \"amount\": \"1000\", \"timeout\": \"900s\"}'"
 	show "call \$BILLING LedgerService/GetBalance '{\"memberId\": \"ann\", \"unit\": \"points\"}'"
-	show "call \$BILLING LedgerService/Redeem '{\"idempotencyKey\": \"spend-1\", \"memberId\": \"ann\", \"unit\": \"points\", \"amount\": \"151\"}'"
+	show "call \$BILLING LedgerService/Redeem '{\"idempotencyKey\": \"spend-1\", \"memberId\": \"ann\", \"unit\": \"points\", \"amount\": \"209\"}'"
 
 	text '## Finance reads books that re-add'
 	show "call \$FINANCE FinanceService/GetTrialBalance '{}'"

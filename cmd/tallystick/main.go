@@ -14,7 +14,7 @@ import (
 
 // commands are the subcommands; to add one, add a field whose type has Run(context.Context, *streams) error.
 type commands struct {
-	Run  runCommand  `cmd:"" help:"Keep the service up on a local database, with the demonstration programme."`
+	Run  runCommand  `cmd:"" help:"Keep the service up on a local database, with the example of a VIP club."`
 	Demo demoCommand `cmd:"" help:"Play the main job on real orders and print books that re-add."`
 
 	Serve serveCommand `cmd:"" help:"Serve the API on an existing database."`

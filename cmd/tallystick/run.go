@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,11 @@ import (
 	"tallystick/internal/devdb"
 	"tallystick/ledger"
 )
+
+// vipClub is the programme that run loads.
+//
+//go:embed demo/vip-club.yaml
+var vipClub []byte
 
 type runCommand struct {
 	Dir    string `help:"Folder of the local database, which lasts, when DATABASE_URL is not set." placeholder:"DIR"`
@@ -38,7 +44,7 @@ func (c *runCommand) Run(ctx context.Context, s *streams) error {
 }
 
 func (c *runCommand) keepUp(ctx context.Context, s *streams, site *site) error {
-	programme, err := demonstrated(ctx, site)
+	programme, err := clubOf(ctx, site)
 	if err != nil {
 		return err
 	}
@@ -61,12 +67,12 @@ func (c *runCommand) keepUp(ctx context.Context, s *streams, site *site) error {
 	}
 }
 
-// demonstrated is the demonstration programme as it was last applied, or the shipped document where there is none yet: what
-// its user changed stays.
-func demonstrated(ctx context.Context, site *site) (*ledger.Programme, error) {
-	programme, err := site.ledger.Programme(ctx, ledger.ProgrammeID("demonstration"))
+// clubOf is the VIP club as it was last applied, or the shipped document where there is none yet: what its user changed
+// stays.
+func clubOf(ctx context.Context, site *site) (*ledger.Programme, error) {
+	programme, err := site.ledger.Programme(ctx, ledger.ProgrammeID("vip-club"))
 	if errors.Is(err, &ledger.Refusal{Reason: ledger.NotFoundReason}) {
-		return applied(ctx, site, demonstration)
+		return applied(ctx, site, vipClub)
 	}
 	return programme, err
 }
@@ -94,7 +100,7 @@ func runKeys(ctx context.Context, site *site, p *ledger.Programme) (map[string]s
 	}{
 		{"BILLING", "billing", "", auth.System},
 		{"MEMBER", "app", "ann", auth.Member},
-		{"MERCHANT", "till", "harbour-lounge/terminal-1", auth.Merchant},
+		{"MERCHANT", "till", "pearl-lounges/guangzhou-t2", auth.Merchant},
 		{"FINANCE", "finance", "", auth.Finance},
 		{"OPERATOR", "operator", "", auth.Operator},
 	} {
@@ -117,8 +123,8 @@ func whatToTry(url string, keys map[string]string) string {
 
 Then the main job, step by step:
 
-  # a bill earns points
-  call $BILLING LedgerService/Accrue '{"idempotencyKey": "bill-1", "memberId": "ann", "unit": "points", "amount": "700"}'
+  # a year of the 599 plan, paid ahead: it earns points, and the growth that makes the tier
+  call $BILLING LedgerService/RecordActivity '{"idempotencyKey": "bill-1", "activity": {"kind": "bill", "memberId": "ann", "amount": "7188.00", "fields": [{"name": "on_time", "flag": true}, {"name": "roaming", "number": "0"}]}}'
   # the member looks at the wallet and the catalog
   call $MEMBER MemberService/GetWallet '{}'
   call $MEMBER MemberService/ListBenefits '{}'

@@ -105,11 +105,11 @@ func TestRunKeepsTheProgrammeThatItsUserApplied(t *testing.T) {
 	}
 	start()
 	file := filepath.Join(t.TempDir(), "programme.yaml")
-	if err := os.WriteFile(file, append([]byte("# mine\n"), demonstration...), 0o600); err != nil {
+	if err := os.WriteFile(file, append([]byte("# mine\n"), vipClub...), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	run(t, "apply", "-f", file)
-	if out := start(); !strings.Contains(out, "demonstration, version 2,") {
+	if out := start(); !strings.Contains(out, "vip-club, version 2,") {
 		t.Errorf("the second start shows another version:\n%s", out)
 	}
 }
