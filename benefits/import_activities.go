@@ -67,7 +67,7 @@ func (c *Catalog) ImportActivities(
 		Catalog: c, programme: p, fields: fields, r: r, reject: reject,
 		id: uuid.NewSHA1(p.ID, append([]byte("activities "), content[:]...)),
 	}
-	if err := i.begin(ctx); err != nil {
+	if i.done, err = c.begun(ctx, i.id); err != nil {
 		return Import{}, err
 	}
 	err = i.run(ctx, rows, tell)
@@ -111,23 +111,23 @@ WHERE i.id = $1`
 
 	sqlSaveImport = `
 INSERT INTO imports (id, programme_id, what, read, recorded, known, nothing, rejected)
-VALUES ($1, $2, 'activities', $3, $4, $5, $6, $7)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (id) DO UPDATE
 SET read = excluded.read, recorded = excluded.recorded, known = excluded.known, nothing = excluded.nothing, rejected = excluded.rejected`
 )
 
-func (i *activityImport) begin(ctx context.Context) error {
-	d := &i.done
-	err := i.pool.QueryRow(ctx, sqlReadImport, i.id).Scan(&d.Read, &d.Recorded, &d.Known, &d.Nothing, &d.Rejected)
+// begun reads how far an earlier run of an import has come.
+func (c *Catalog) begun(ctx context.Context, id uuid.UUID) (d Import, err error) {
+	err = c.pool.QueryRow(ctx, sqlReadImport, id).Scan(&d.Read, &d.Recorded, &d.Known, &d.Nothing, &d.Rejected)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return fmt.Errorf("benefits: read import: %w", err)
+		return d, fmt.Errorf("benefits: read import: %w", err)
 	}
-	return nil
+	return d, nil
 }
 
-func (i *activityImport) note(ctx context.Context) error {
-	d := i.done
-	if _, err := i.pool.Exec(ctx, sqlSaveImport, i.id, i.programme.ID, d.Read, d.Recorded, d.Known, d.Nothing, d.Rejected); err != nil {
+// note keeps how far an import has come.
+func (c *Catalog) note(ctx context.Context, id, programme uuid.UUID, what string, d Import) error {
+	if _, err := c.pool.Exec(ctx, sqlSaveImport, id, programme, what, d.Read, d.Recorded, d.Known, d.Nothing, d.Rejected); err != nil {
 		return fmt.Errorf("benefits: save import: %w", err)
 	}
 	return nil
@@ -146,7 +146,7 @@ func (i *activityImport) run(ctx context.Context, rows *sheet.Reader, tell func(
 			if err := i.record(ctx, chunk); err != nil {
 				return err
 			}
-			if err := i.note(ctx); err != nil {
+			if err := i.note(ctx, i.id, i.programme.ID, "activities", i.done); err != nil {
 				return err
 			}
 			tell(i.done)

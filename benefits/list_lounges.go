@@ -81,9 +81,20 @@ func (s *section) asked(q *LoungesQuery, site *LoungeSite, p *ledger.Programme) 
 // lettingInto lists the benefits that are offered and let into a lounge, by code.
 func (s *section) lettingInto(site *LoungeSite) []string {
 	var list []string
+	for _, b := range s.offered() {
+		if s.lets(b, site) {
+			list = append(list, b.Code)
+		}
+	}
+	return list
+}
+
+// offered lists the benefits that are in the catalog, by code.
+func (s *section) offered() []*Benefit {
+	var list []*Benefit
 	for _, code := range slices.Sorted(maps.Keys(s.benefits)) {
-		if b := s.benefits[code]; b.State == BenefitActive && s.lets(b, site) {
-			list = append(list, code)
+		if b := s.benefits[code]; b.State == BenefitActive {
+			list = append(list, b)
 		}
 	}
 	return list

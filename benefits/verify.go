@@ -58,53 +58,59 @@ LIMIT $1`
 )
 
 // Verify adds to the report of a verified journal whether every member's facts are those of the last version, and members
-// are found by them and by nothing else; whether bookings and seats agree with the books; and whether every change of tier
-// is what was decided. It lifts the session's limit on the time of a statement.
+// are found by them and by nothing else; whether bookings and seats agree with the books; whether every change of tier is
+// what was decided; and whether visits and their reports agree with the books. It lifts the session's limit on the time of a
+// statement.
 func Verify(ctx context.Context, pool *db.Pool, report *ledger.Report) error {
-	check := ledger.Check{Invariant: "L2", Name: "the facts of every member are those of the last version, and find the member"}
-	seats := ledger.Check{Invariant: "L2", Name: "bookings and check-ins agree with their transactions, and every seat is somewhere"}
-	tiers := ledger.Check{Invariant: "L2", Name: "every change of tier is what was decided"}
-	var failures, lost, undecided []ledger.Failure
+	parts := []struct {
+		check    ledger.Check
+		verify   func(ctx context.Context, tx pgx.Tx, count *int64, failures *[]ledger.Failure) error
+		failures []ledger.Failure
+	}{
+		{check: ledger.Check{Name: "the facts of every member are those of the last version, and find the member"}, verify: verifyMembers},
+		{check: ledger.Check{Name: "bookings and check-ins agree with their transactions, and every seat is somewhere"}, verify: verifyEvents},
+		{check: ledger.Check{Name: "every change of tier is what was decided"}, verify: verifyTiers},
+		{check: ledger.Check{Name: "visits and their reports agree with their transactions"}, verify: verifyVisits},
+	}
 	err := db.InTx(ctx, pool, db.Snapshot, func(tx pgx.Tx) error {
-		failures, lost, undecided = nil, nil, nil // it may run again
 		if _, err := tx.Exec(ctx, sqlVerifyTimeout); err != nil {
 			return err
 		}
-		if err := tx.QueryRow(ctx, sqlCountMemberVersions).Scan(&check.Count); err != nil {
-			return err
+		for i := range parts {
+			part := &parts[i]
+			part.check.Invariant, part.failures = "L2", nil // it may run again
+			if err := part.verify(ctx, tx, &part.check.Count, &part.failures); err != nil {
+				return err
+			}
 		}
-		rows, err := tx.Query(ctx, sqlStrayMembers, ledger.MaxFailures)
-		if err := name(&failures, "its versions are not numbered from 1, or do not end in these facts", rows, err); err != nil {
-			return err
-		}
-		rows, err = tx.Query(ctx, sqlStrayTerms, ledger.MaxFailures)
-		if err := name(&failures, "it is not found by what it is", rows, err); err != nil {
-			return err
-		}
-		if err := verifyEvents(ctx, tx, &seats.Count, &lost); err != nil {
-			return err
-		}
-		return verifyTiers(ctx, tx, &tiers.Count, &undecided)
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("benefits: verify: %w", err)
 	}
-	report.Checks = append(report.Checks, check, seats, tiers)
-	if report.OK() {
-		for _, f := range failures {
-			f.Check = check
-			report.Failures = append(report.Failures, f)
-		}
-		for _, f := range lost {
-			f.Check = seats
-			report.Failures = append(report.Failures, f)
-		}
-		for _, f := range undecided {
-			f.Check = tiers
-			report.Failures = append(report.Failures, f)
+	sound := report.OK()
+	for _, part := range parts {
+		report.Checks = append(report.Checks, part.check)
+		for _, f := range part.failures {
+			if f.Check = part.check; sound {
+				report.Failures = append(report.Failures, f)
+			}
 		}
 	}
 	return nil
+}
+
+// verifyMembers tells whose facts are not those of the last version, and who is not found by them.
+func verifyMembers(ctx context.Context, tx pgx.Tx, count *int64, failures *[]ledger.Failure) error {
+	if err := tx.QueryRow(ctx, sqlCountMemberVersions).Scan(count); err != nil {
+		return err
+	}
+	rows, err := tx.Query(ctx, sqlStrayMembers, ledger.MaxFailures)
+	if err := name(failures, "its versions are not numbered from 1, or do not end in these facts", rows, err); err != nil {
+		return err
+	}
+	rows, err = tx.Query(ctx, sqlStrayTerms, ledger.MaxFailures)
+	return name(failures, "it is not found by what it is", rows, err)
 }
 
 // name lists the rows as failures.

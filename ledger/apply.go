@@ -177,9 +177,10 @@ func (b *Book) replay(id uuid.UUID, r *Request) (outcome, bool) {
 // post runs one request, as the first of its alternatives that the books allow. On a refusal, which is that of the last one
 // tried, the caller rolls back to its mark.
 func (b *Book) post(id uuid.UUID, r *Request) (*Transaction, *Refusal) {
+	asked := r.hash()
 	for {
 		mark := b.mark()
-		tx, refusal := b.postAs(id, r)
+		tx, refusal := b.postAs(id, r, asked)
 		if refusal == nil || r.Otherwise == nil || !refusal.leavesAlternatives() {
 			return tx, refusal
 		}
@@ -193,8 +194,10 @@ func (r *Refusal) leavesAlternatives() bool {
 	return r.Reason == InsufficientPoints || r.Reason == OutOfStock || r.Reason == NotEligible
 }
 
-func (b *Book) postAs(id uuid.UUID, r *Request) (*Transaction, *Refusal) {
+// postAs runs one of the alternatives of what was asked, by whose hash a retry is known.
+func (b *Book) postAs(id uuid.UUID, r *Request, asked []byte) (*Transaction, *Refusal) {
 	tx := b.open(id, r)
+	tx.RequestHash = asked
 	if refusal := b.admit(tx, r); refusal != nil {
 		return nil, refusal
 	}

@@ -117,7 +117,7 @@ type Request struct {
 	Needs []Need
 	// Otherwise is another way to do the same, with legs, needs and companions of its own, which is tried when this one
 	// meets a lack of units or of a tier: the next price, or the next stock. Which of them it becomes is decided under the
-	// locks. What was asked is the same.
+	// locks. It may be of another kind; what was asked is the same, and a retry is known by the first of them.
 	Otherwise *Request
 	// Denied is why the caller's own rules refuse it, by facts that are not in the books. It is recorded like any other
 	// refusal, so that a retry is answered with the same.

@@ -15,8 +15,11 @@ import (
 const RuntimeRole = "tallystick_app"
 
 // appendOnly lists the tables whose rows are never updated or deleted: the journal (L2), the rules that made it, and the
-// facts of vouchers, activities, members and bookings.
-var appendOnly = []string{"transactions", "legs", "entries", "seals", "programme_versions", "vouchers", "tier_decisions", "activities", "member_versions", "bookings", "check_ins"}
+// facts of vouchers, tiers, activities, members, bookings and visits.
+var appendOnly = []string{
+	"transactions", "legs", "entries", "seals", "programme_versions", "vouchers", "tier_decisions", "activities", "member_versions",
+	"bookings", "check_ins", "visits", "visit_reports",
+}
 
 // ErrRoleTooStrong says that a role may do to these tables what no server needs to.
 var ErrRoleTooStrong = errors.New("this role may change the journal; serve as " + RuntimeRole)

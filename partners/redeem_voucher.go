@@ -49,6 +49,18 @@ func (v *Vouchers) PreviewUse(ctx context.Context, programme uuid.UUID, partner,
 	return receipt(voucher, ledger.Answer{Transaction: tx}, err)
 }
 
+// UseOf is the request that RedeemVoucher posts, for who posts it together with others. Refusals: NOT_FOUND for what the
+// partner does not honour.
+func (v *Vouchers) UseOf(p *ledger.Programme, voucher Voucher, partner string, r ledger.Request) (ledger.Request, error) {
+	return v.use(p, voucher, partner, "", r)
+}
+
+// ByCode reads the voucher with a code as it was typed. Refusals: CODE_MALFORMED, NOT_FOUND. Whether a partner may know of
+// it is for who asks.
+func (v *Vouchers) ByCode(ctx context.Context, programme uuid.UUID, code string) (Voucher, error) {
+	return v.typed(ctx, programme, code)
+}
+
 // typed reads the voucher with a code as it was typed. Whether a partner may know of it is for the agreements.
 func (v *Vouchers) typed(ctx context.Context, programme uuid.UUID, code string) (Voucher, error) {
 	parsed, err := ParseCode(code)

@@ -1,0 +1,78 @@
+package benefits
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
+
+	"tallystick/ledger"
+)
+
+// CancelVisit takes a visit back that its operator has not reported: what is held for it goes back, and so do a pass that
+// was used and money that was owed, all in one database transaction. A retry with the same key is answered like the first.
+// Refusals: NOT_FOUND for what is no visit of the operator's, IDEMPOTENCY_KEY_REUSED, HOLD_CLOSED for what was reported,
+// canceled or released, ALREADY_REVERSED.
+func (c *Catalog) CancelVisit(ctx context.Context, programme uuid.UUID, operator string, visit uuid.UUID, r ledger.Request) (Visit, error) {
+	v, requests, err := c.cancelingVisit(ctx, programme, operator, visit, r)
+	if err != nil {
+		return v, err
+	}
+	answers, err := c.ledger.PostBatch(ctx, programme, requests, true)
+	if err == nil {
+		err = decisive(answers)
+	}
+	if err != nil {
+		return Visit{}, err
+	}
+	return c.Visit(ctx, programme, visit)
+}
+
+// PreviewCancelVisit decides a CancelVisit by the same code on the same state, and records nothing.
+func (c *Catalog) PreviewCancelVisit(ctx context.Context, programme uuid.UUID, operator string, visit uuid.UUID, r ledger.Request) (Visit, error) {
+	v, requests, err := c.cancelingVisit(ctx, programme, operator, visit, r)
+	if err != nil {
+		return v, err
+	}
+	answers, err := c.ledger.PreviewBatch(ctx, programme, requests, true)
+	if err == nil {
+		err = decisive(answers)
+	}
+	return v, err
+}
+
+func (c *Catalog) cancelingVisit(ctx context.Context, programme uuid.UUID, operator string, visit uuid.UUID, r ledger.Request) (Visit, []ledger.Request, error) {
+	v, err := c.Visit(ctx, programme, visit)
+	if err != nil {
+		return v, nil, err
+	}
+	if v.Operator != operator {
+		return Visit{}, nil, refuse(ledger.NotFoundReason, "visit", visit.String())
+	}
+	if v.Report != nil {
+		_, err := c.ledger.Transaction(ctx, programme, ledger.TransactionID(programme, r.Client, r.Key))
+		if errors.Is(err, &ledger.Refusal{Reason: ledger.NotFoundReason}) {
+			err = refuse(ledger.HoldClosed, "because", "the visit was reported")
+		}
+		if err != nil {
+			return Visit{}, nil, err
+		}
+	}
+	var list []ledger.Request
+	key := r.Key
+	for head := range v.paying(v.Guests) {
+		id := v.headID(programme, head)
+		r.Key = headKey(key, head)
+		tx, err := c.ledger.Transaction(ctx, programme, id)
+		if err != nil {
+			return Visit{}, nil, err
+		}
+		if tx.Kind == ledger.KindHold {
+			list = append(list, ledger.Void(id, r))
+		} else {
+			list = append(list, ledger.Reverse(id, decimal.Zero, r))
+		}
+	}
+	return v, list, nil
+}
