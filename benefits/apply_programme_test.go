@@ -78,6 +78,7 @@ func TestDocumentsThatCannotBeAreRefused(t *testing.T) {
 	for name, change := range map[string][2]string{
 		"tier without code":     {"code: silver", "code: ''"},
 		"same tier twice":       {"code: gold, from", "code: silver, from"},
+		"ladder of no steps":    {"    ladder:\n", "    ladder: {}\n    more:\n"},
 		"tiers out of order":    {"points: 500}", "points: 200}"},
 		"tier from nothing":     {"{points: 200}", "{points: 0}"},
 		"tier in one language":  {"{en: Silver, zh-Hans: 银卡}", "{en: Silver}"},

@@ -70,27 +70,35 @@ func activityOf(m *v1.Activity) (benefits.Activity, error) {
 			return a, invalidField("activity."+amount.name, "not a decimal number")
 		}
 	}
-	if len(m.Fields) > 0 {
-		a.Fields = make(map[string]any, len(m.Fields))
-	}
-	for _, field := range m.Fields {
-		if _, twice := a.Fields[field.Name]; twice {
-			return a, invalidField("activity.fields", field.Name+": given twice")
+	var err error
+	a.Fields, err = valuesOf("activity.fields", m.Fields)
+	return a, err
+}
+
+// valuesOf reads the fields of a list, whose form validation has checked; none is nil.
+func valuesOf(list string, fields []*v1.Field) (map[string]any, error) {
+	var values map[string]any
+	for _, field := range fields {
+		if values == nil {
+			values = make(map[string]any, len(fields))
+		}
+		if _, twice := values[field.Name]; twice {
+			return nil, invalidField(list, field.Name+": given twice")
 		}
 		switch value := field.Value.(type) {
 		case *v1.Field_Text:
-			a.Fields[field.Name] = value.Text
+			values[field.Name] = value.Text
 		case *v1.Field_Flag:
-			a.Fields[field.Name] = value.Flag
+			values[field.Name] = value.Flag
 		case *v1.Field_Number:
 			number, err := decimal.NewFromString(value.Number)
 			if err != nil {
-				return a, invalidField("activity.fields", field.Name+": not a decimal number")
+				return nil, invalidField(list, field.Name+": not a decimal number")
 			}
-			a.Fields[field.Name] = number
+			values[field.Name] = number
 		}
 	}
-	return a, nil
+	return values, nil
 }
 
 func earnedLots(lots []benefits.EarnedLot) []*v1.EarnedLot {

@@ -22,9 +22,6 @@ func catalogDocument() string {
 		"  - {code: CNY,", "  - {code: line, kind: right}\n  - {code: spa, kind: right}\n  - {code: CNY,",
 		"partners:\n", `  - {code: line, kind: service, names: {en: Line, zh-Hans: 专线}, tier: gold, parameters: {queue: vip}}
   - {code: spa, kind: offer, names: {en: Spa, zh-Hans: 水疗}, terms: {en: One visit, zh-Hans: 一次}, prices: {CNY: "98.00"}, points_and_cash: [{points: 100, CNY: "9.50"}]}
-members:
-  roles:
-    - {code: contact, names: {en: Contact, zh-Hans: 联系人}}
 partners:
 `).Replace(document)
 }

@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"net/http"
@@ -52,6 +53,7 @@ var samples = map[string]string{
 	"amount": "5", "reason": "why", "benefit_id": "pass", "code": "0123456789ABCDEF",
 	"url": "https://93.184.216.34/", "reference": "order-1", "channel": "app", "fund": "programme", "outlet": "gate-4",
 	"document": document, "kind": "bill", "name": "plan", "text": "p588", "gifted": "1", "paid_in_points": "1",
+	"into_member_id": "m2", "staff_id": "li", "of": "office", "number": "13800000001", "region": "china", "segments": "vip", "clear_attributes": "arpu",
 }
 
 // sample is a message that its handler takes seriously: every field has a value that is allowed.
@@ -64,6 +66,7 @@ func sample(d protoreflect.MessageDescriptor, depth int) *dynamicpb.Message {
 			continue
 		}
 		switch {
+		case name == "number" && d.Name() == "GetMemberRequest": // one names a member in one way
 		case field.Message() != nil && field.Message().FullName() == "google.protobuf.Timestamp":
 			m.Set(field, protoreflect.ValueOfMessage(seconds(field.Message(), clockStart.Unix()+int64(1000*field.Number()))))
 		case field.Message() != nil && field.Message().FullName() == "google.protobuf.Duration":
@@ -71,7 +74,7 @@ func sample(d protoreflect.MessageDescriptor, depth int) *dynamicpb.Message {
 		case field.IsList() && field.Kind() == protoreflect.EnumKind:
 			m.Mutable(field).List().Append(protoreflect.ValueOfEnum(1))
 		case field.IsList() && field.Kind() == protoreflect.StringKind:
-			m.Mutable(field).List().Append(protoreflect.ValueOfString("m1"))
+			m.Mutable(field).List().Append(protoreflect.ValueOfString(cmp.Or(samples[name], "m1")))
 		case field.IsList():
 			m.Mutable(field).List().Append(protoreflect.ValueOfMessage(sample(field.Message(), depth+1)))
 		case field.Message() != nil:

@@ -57,7 +57,11 @@ func recorded(answer ledger.Answer, err error) error {
 }
 
 func (s *server) preview(ctx context.Context, r ledger.Request) (*v1.Transaction, error) {
-	tx, err := s.ledger.Preview(ctx, caller(ctx).Programme, r)
+	return previewed(s.ledger.Preview(ctx, caller(ctx).Programme, r))
+}
+
+// previewed translates what would become of a request.
+func previewed(tx *ledger.Transaction, err error) (*v1.Transaction, error) {
 	if err != nil {
 		return nil, err
 	}

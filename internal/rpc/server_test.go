@@ -67,6 +67,21 @@ partners:
     honours: [{benefit: dinner, unit: CNY, price: "1.00"}]
 limits:
   - {code: survey-a-month, of: times, per: member, interval: month, most: 1}
+  - {code: goodwill-a-month, of: points, per: member, interval: month, most: 100}
+members:
+  plans: [{code: p588, names: {en: P588, zh-Hans: 588套餐}}]
+  segments: [{code: vip, names: {en: VIP, zh-Hans: 贵宾}}]
+  roles: [{code: contact, names: {en: Contact, zh-Hans: 联系人}}]
+  attributes:
+    - {code: plan, type: text, names: {en: Plan, zh-Hans: 套餐}}
+    - {code: arpu, type: number, names: {en: ARPU, zh-Hans: 月均消费}}
+  regions:
+    - {code: china, level: nation, names: {en: China, zh-Hans: 中国}}
+    - {code: guangdong, level: province, in: china, names: {en: Guangdong, zh-Hans: 广东}}
+goodwill:
+  unit: points
+  reasons:
+    - {code: why, names: {en: Why, zh-Hans: 原因}, most: 60, limits: [goodwill-a-month]}
 earning:
   activities:
     - {code: bill, names: {en: Bill, zh-Hans: 账单}, money: CNY, fields: {plan: text, months: number, online: flag}}

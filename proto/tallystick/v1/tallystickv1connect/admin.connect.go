@@ -93,6 +93,46 @@ const (
 	AdminServicePublishSeatsProcedure = "/tallystick.v1.AdminService/PublishSeats"
 	// AdminServiceCloseEventProcedure is the fully-qualified name of the AdminService's CloseEvent RPC.
 	AdminServiceCloseEventProcedure = "/tallystick.v1.AdminService/CloseEvent"
+	// AdminServiceEnrolMemberProcedure is the fully-qualified name of the AdminService's EnrolMember
+	// RPC.
+	AdminServiceEnrolMemberProcedure = "/tallystick.v1.AdminService/EnrolMember"
+	// AdminServiceUpdateMemberProcedure is the fully-qualified name of the AdminService's UpdateMember
+	// RPC.
+	AdminServiceUpdateMemberProcedure = "/tallystick.v1.AdminService/UpdateMember"
+	// AdminServiceGetMemberProcedure is the fully-qualified name of the AdminService's GetMember RPC.
+	AdminServiceGetMemberProcedure = "/tallystick.v1.AdminService/GetMember"
+	// AdminServiceListMembersProcedure is the fully-qualified name of the AdminService's ListMembers
+	// RPC.
+	AdminServiceListMembersProcedure = "/tallystick.v1.AdminService/ListMembers"
+	// AdminServiceListMemberVersionsProcedure is the fully-qualified name of the AdminService's
+	// ListMemberVersions RPC.
+	AdminServiceListMemberVersionsProcedure = "/tallystick.v1.AdminService/ListMemberVersions"
+	// AdminServiceLinkMemberProcedure is the fully-qualified name of the AdminService's LinkMember RPC.
+	AdminServiceLinkMemberProcedure = "/tallystick.v1.AdminService/LinkMember"
+	// AdminServiceUnlinkMemberProcedure is the fully-qualified name of the AdminService's UnlinkMember
+	// RPC.
+	AdminServiceUnlinkMemberProcedure = "/tallystick.v1.AdminService/UnlinkMember"
+	// AdminServiceAssignNumberProcedure is the fully-qualified name of the AdminService's AssignNumber
+	// RPC.
+	AdminServiceAssignNumberProcedure = "/tallystick.v1.AdminService/AssignNumber"
+	// AdminServiceReleaseNumberProcedure is the fully-qualified name of the AdminService's
+	// ReleaseNumber RPC.
+	AdminServiceReleaseNumberProcedure = "/tallystick.v1.AdminService/ReleaseNumber"
+	// AdminServiceTerminateMemberProcedure is the fully-qualified name of the AdminService's
+	// TerminateMember RPC.
+	AdminServiceTerminateMemberProcedure = "/tallystick.v1.AdminService/TerminateMember"
+	// AdminServiceMergeMemberProcedure is the fully-qualified name of the AdminService's MergeMember
+	// RPC.
+	AdminServiceMergeMemberProcedure = "/tallystick.v1.AdminService/MergeMember"
+	// AdminServiceFundBudgetProcedure is the fully-qualified name of the AdminService's FundBudget RPC.
+	AdminServiceFundBudgetProcedure = "/tallystick.v1.AdminService/FundBudget"
+	// AdminServiceGrantGoodwillProcedure is the fully-qualified name of the AdminService's
+	// GrantGoodwill RPC.
+	AdminServiceGrantGoodwillProcedure = "/tallystick.v1.AdminService/GrantGoodwill"
+	// AdminServiceGetBudgetProcedure is the fully-qualified name of the AdminService's GetBudget RPC.
+	AdminServiceGetBudgetProcedure = "/tallystick.v1.AdminService/GetBudget"
+	// AdminServiceListBudgetProcedure is the fully-qualified name of the AdminService's ListBudget RPC.
+	AdminServiceListBudgetProcedure = "/tallystick.v1.AdminService/ListBudget"
 )
 
 // AdminServiceClient is a client for the tallystick.v1.AdminService service.
@@ -174,6 +214,56 @@ type AdminServiceClient interface {
 	// may be called again at any time; a day after the end it is done anyway.
 	// Reasons: NOT_FOUND (not_found), NOT_OPEN with because not_over and opens_at (failed_precondition).
 	CloseEvent(context.Context, *v1.CloseEventRequest) (*v1.CloseEventResponse, error)
+	// EnrolMember enrols a member under the programme's own reference. What was accrued before stays the member's.
+	// Reasons: INVALID_FIELD (invalid_argument: the programme's document does not declare it), IDEMPOTENCY_KEY_REUSED
+	// (failed_precondition), MEMBER_ENROLLED (already_exists). A refusal leaves the key free, as with all changes of what is
+	// known of members; a retry answers the version that the first call made.
+	EnrolMember(context.Context, *v1.EnrolMemberRequest) (*v1.EnrolMemberResponse, error)
+	// UpdateMember changes some of what is known of a member.
+	// Reasons: INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, MEMBER_CHANGED
+	// (failed_precondition: another version than the one given is current).
+	UpdateMember(context.Context, *v1.UpdateMemberRequest) (*v1.UpdateMemberResponse, error)
+	// GetMember reads an enrolled member. Reasons: INVALID_FIELD (invalid_argument: not one of the two), NOT_FOUND (not_found).
+	GetMember(context.Context, *v1.GetMemberRequest) (*v1.GetMemberResponse, error)
+	// ListMembers reads enrolled members. Reasons: PAGE_TOKEN_INVALID (invalid_argument).
+	ListMembers(context.Context, *v1.ListMembersRequest) (*v1.ListMembersResponse, error)
+	// ListMemberVersions reads every version of what is known of a member. Reasons: PAGE_TOKEN_INVALID (invalid_argument).
+	ListMemberVersions(context.Context, *v1.ListMemberVersionsRequest) (*v1.ListMemberVersionsResponse, error)
+	// LinkMember makes a person part of an organisation or a household, once at a time.
+	// Reasons: INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED (failed_precondition),
+	// MEMBER_LINKED (already_exists: the times overlap).
+	LinkMember(context.Context, *v1.LinkMemberRequest) (*v1.LinkMemberResponse, error)
+	// UnlinkMember ends a person's part in an organisation or a household; what lies behind stays known.
+	// Reasons: INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED (failed_precondition).
+	UnlinkMember(context.Context, *v1.UnlinkMemberRequest) (*v1.UnlinkMemberResponse, error)
+	// AssignNumber makes a member known by a number, which is one member's alone. Nothing in the books moves.
+	// Reasons: INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED (failed_precondition),
+	// NUMBER_TAKEN (already_exists).
+	AssignNumber(context.Context, *v1.AssignNumberRequest) (*v1.AssignNumberResponse, error)
+	// ReleaseNumber takes a number from a member, so that another may have it.
+	// Reasons: NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED (failed_precondition).
+	ReleaseNumber(context.Context, *v1.ReleaseNumberRequest) (*v1.ReleaseNumberResponse, error)
+	// TerminateMember ends a membership for good: all that the member has is forfeited, and nothing comes after. Debt stays.
+	// Reasons: REASON_REQUIRED (invalid_argument), IDEMPOTENCY_KEY_REUSED, MEMBER_TERMINATED (failed_precondition).
+	TerminateMember(context.Context, *v1.TerminateMemberRequest) (*v1.TerminateMemberResponse, error)
+	// MergeMember moves all that a member has in wallets, and owes, to another; what is open, and what comes later, stays and
+	// is brought over by another merge. LedgerService.Reverse takes it back.
+	// Reasons: SAME_ACCOUNT (invalid_argument), IDEMPOTENCY_KEY_REUSED, MEMBER_FROZEN, MEMBER_TERMINATED, NOTHING_TO_MERGE,
+	// DEBT_LIMIT_REACHED (failed_precondition).
+	MergeMember(context.Context, *v1.MergeMemberRequest) (*v1.MergeMemberResponse, error)
+	// FundBudget puts units into the budget of a member of staff, or takes unspent ones back.
+	// Reasons: REASON_REQUIRED, AMOUNT_OUT_OF_RANGE (invalid_argument), NOT_FOUND (not_found: the programme knows no goodwill),
+	// IDEMPOTENCY_KEY_REUSED, BUDGET_EXHAUSTED (failed_precondition).
+	FundBudget(context.Context, *v1.FundBudgetRequest) (*v1.FundBudgetResponse, error)
+	// GrantGoodwill gives a member something of a budget, for a declared reason and within what it is good for.
+	// Reasons: INVALID_FIELD, AMOUNT_OUT_OF_RANGE (invalid_argument: above what the reason is good for), IDEMPOTENCY_KEY_REUSED,
+	// NOT_ELIGIBLE, BUDGET_EXHAUSTED, LIMIT_REACHED, MEMBER_TERMINATED (failed_precondition).
+	GrantGoodwill(context.Context, *v1.GrantGoodwillRequest) (*v1.GrantGoodwillResponse, error)
+	// GetBudget reads what is left of a budget. Reasons: NOT_FOUND (not_found: the programme knows no goodwill).
+	GetBudget(context.Context, *v1.GetBudgetRequest) (*v1.GetBudgetResponse, error)
+	// ListBudget reads the movements of a budget: what was put into it, granted of it, and came back.
+	// Reasons: NOT_FOUND (not_found), PAGE_TOKEN_INVALID (invalid_argument).
+	ListBudget(context.Context, *v1.ListBudgetRequest) (*v1.ListBudgetResponse, error)
 }
 
 // NewAdminServiceClient constructs a client for the tallystick.v1.AdminService service. By default,
@@ -317,6 +407,101 @@ func NewAdminServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(adminServiceMethods.ByName("CloseEvent")),
 			connect.WithClientOptions(opts...),
 		),
+		enrolMember: connect.NewClient[v1.EnrolMemberRequest, v1.EnrolMemberResponse](
+			httpClient,
+			baseURL+AdminServiceEnrolMemberProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("EnrolMember")),
+			connect.WithClientOptions(opts...),
+		),
+		updateMember: connect.NewClient[v1.UpdateMemberRequest, v1.UpdateMemberResponse](
+			httpClient,
+			baseURL+AdminServiceUpdateMemberProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("UpdateMember")),
+			connect.WithClientOptions(opts...),
+		),
+		getMember: connect.NewClient[v1.GetMemberRequest, v1.GetMemberResponse](
+			httpClient,
+			baseURL+AdminServiceGetMemberProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("GetMember")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		listMembers: connect.NewClient[v1.ListMembersRequest, v1.ListMembersResponse](
+			httpClient,
+			baseURL+AdminServiceListMembersProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("ListMembers")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		listMemberVersions: connect.NewClient[v1.ListMemberVersionsRequest, v1.ListMemberVersionsResponse](
+			httpClient,
+			baseURL+AdminServiceListMemberVersionsProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("ListMemberVersions")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		linkMember: connect.NewClient[v1.LinkMemberRequest, v1.LinkMemberResponse](
+			httpClient,
+			baseURL+AdminServiceLinkMemberProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("LinkMember")),
+			connect.WithClientOptions(opts...),
+		),
+		unlinkMember: connect.NewClient[v1.UnlinkMemberRequest, v1.UnlinkMemberResponse](
+			httpClient,
+			baseURL+AdminServiceUnlinkMemberProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("UnlinkMember")),
+			connect.WithClientOptions(opts...),
+		),
+		assignNumber: connect.NewClient[v1.AssignNumberRequest, v1.AssignNumberResponse](
+			httpClient,
+			baseURL+AdminServiceAssignNumberProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("AssignNumber")),
+			connect.WithClientOptions(opts...),
+		),
+		releaseNumber: connect.NewClient[v1.ReleaseNumberRequest, v1.ReleaseNumberResponse](
+			httpClient,
+			baseURL+AdminServiceReleaseNumberProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("ReleaseNumber")),
+			connect.WithClientOptions(opts...),
+		),
+		terminateMember: connect.NewClient[v1.TerminateMemberRequest, v1.TerminateMemberResponse](
+			httpClient,
+			baseURL+AdminServiceTerminateMemberProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("TerminateMember")),
+			connect.WithClientOptions(opts...),
+		),
+		mergeMember: connect.NewClient[v1.MergeMemberRequest, v1.MergeMemberResponse](
+			httpClient,
+			baseURL+AdminServiceMergeMemberProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("MergeMember")),
+			connect.WithClientOptions(opts...),
+		),
+		fundBudget: connect.NewClient[v1.FundBudgetRequest, v1.FundBudgetResponse](
+			httpClient,
+			baseURL+AdminServiceFundBudgetProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("FundBudget")),
+			connect.WithClientOptions(opts...),
+		),
+		grantGoodwill: connect.NewClient[v1.GrantGoodwillRequest, v1.GrantGoodwillResponse](
+			httpClient,
+			baseURL+AdminServiceGrantGoodwillProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("GrantGoodwill")),
+			connect.WithClientOptions(opts...),
+		),
+		getBudget: connect.NewClient[v1.GetBudgetRequest, v1.GetBudgetResponse](
+			httpClient,
+			baseURL+AdminServiceGetBudgetProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("GetBudget")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		listBudget: connect.NewClient[v1.ListBudgetRequest, v1.ListBudgetResponse](
+			httpClient,
+			baseURL+AdminServiceListBudgetProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("ListBudget")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -343,6 +528,21 @@ type adminServiceClient struct {
 	declineApplication    *connect.Client[v1.DeclineApplicationRequest, v1.DeclineApplicationResponse]
 	publishSeats          *connect.Client[v1.PublishSeatsRequest, v1.PublishSeatsResponse]
 	closeEvent            *connect.Client[v1.CloseEventRequest, v1.CloseEventResponse]
+	enrolMember           *connect.Client[v1.EnrolMemberRequest, v1.EnrolMemberResponse]
+	updateMember          *connect.Client[v1.UpdateMemberRequest, v1.UpdateMemberResponse]
+	getMember             *connect.Client[v1.GetMemberRequest, v1.GetMemberResponse]
+	listMembers           *connect.Client[v1.ListMembersRequest, v1.ListMembersResponse]
+	listMemberVersions    *connect.Client[v1.ListMemberVersionsRequest, v1.ListMemberVersionsResponse]
+	linkMember            *connect.Client[v1.LinkMemberRequest, v1.LinkMemberResponse]
+	unlinkMember          *connect.Client[v1.UnlinkMemberRequest, v1.UnlinkMemberResponse]
+	assignNumber          *connect.Client[v1.AssignNumberRequest, v1.AssignNumberResponse]
+	releaseNumber         *connect.Client[v1.ReleaseNumberRequest, v1.ReleaseNumberResponse]
+	terminateMember       *connect.Client[v1.TerminateMemberRequest, v1.TerminateMemberResponse]
+	mergeMember           *connect.Client[v1.MergeMemberRequest, v1.MergeMemberResponse]
+	fundBudget            *connect.Client[v1.FundBudgetRequest, v1.FundBudgetResponse]
+	grantGoodwill         *connect.Client[v1.GrantGoodwillRequest, v1.GrantGoodwillResponse]
+	getBudget             *connect.Client[v1.GetBudgetRequest, v1.GetBudgetResponse]
+	listBudget            *connect.Client[v1.ListBudgetRequest, v1.ListBudgetResponse]
 }
 
 // ApplyProgramme calls tallystick.v1.AdminService.ApplyProgramme.
@@ -534,6 +734,141 @@ func (c *adminServiceClient) CloseEvent(ctx context.Context, req *v1.CloseEventR
 	return nil, err
 }
 
+// EnrolMember calls tallystick.v1.AdminService.EnrolMember.
+func (c *adminServiceClient) EnrolMember(ctx context.Context, req *v1.EnrolMemberRequest) (*v1.EnrolMemberResponse, error) {
+	response, err := c.enrolMember.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// UpdateMember calls tallystick.v1.AdminService.UpdateMember.
+func (c *adminServiceClient) UpdateMember(ctx context.Context, req *v1.UpdateMemberRequest) (*v1.UpdateMemberResponse, error) {
+	response, err := c.updateMember.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetMember calls tallystick.v1.AdminService.GetMember.
+func (c *adminServiceClient) GetMember(ctx context.Context, req *v1.GetMemberRequest) (*v1.GetMemberResponse, error) {
+	response, err := c.getMember.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListMembers calls tallystick.v1.AdminService.ListMembers.
+func (c *adminServiceClient) ListMembers(ctx context.Context, req *v1.ListMembersRequest) (*v1.ListMembersResponse, error) {
+	response, err := c.listMembers.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListMemberVersions calls tallystick.v1.AdminService.ListMemberVersions.
+func (c *adminServiceClient) ListMemberVersions(ctx context.Context, req *v1.ListMemberVersionsRequest) (*v1.ListMemberVersionsResponse, error) {
+	response, err := c.listMemberVersions.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// LinkMember calls tallystick.v1.AdminService.LinkMember.
+func (c *adminServiceClient) LinkMember(ctx context.Context, req *v1.LinkMemberRequest) (*v1.LinkMemberResponse, error) {
+	response, err := c.linkMember.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// UnlinkMember calls tallystick.v1.AdminService.UnlinkMember.
+func (c *adminServiceClient) UnlinkMember(ctx context.Context, req *v1.UnlinkMemberRequest) (*v1.UnlinkMemberResponse, error) {
+	response, err := c.unlinkMember.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// AssignNumber calls tallystick.v1.AdminService.AssignNumber.
+func (c *adminServiceClient) AssignNumber(ctx context.Context, req *v1.AssignNumberRequest) (*v1.AssignNumberResponse, error) {
+	response, err := c.assignNumber.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ReleaseNumber calls tallystick.v1.AdminService.ReleaseNumber.
+func (c *adminServiceClient) ReleaseNumber(ctx context.Context, req *v1.ReleaseNumberRequest) (*v1.ReleaseNumberResponse, error) {
+	response, err := c.releaseNumber.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// TerminateMember calls tallystick.v1.AdminService.TerminateMember.
+func (c *adminServiceClient) TerminateMember(ctx context.Context, req *v1.TerminateMemberRequest) (*v1.TerminateMemberResponse, error) {
+	response, err := c.terminateMember.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// MergeMember calls tallystick.v1.AdminService.MergeMember.
+func (c *adminServiceClient) MergeMember(ctx context.Context, req *v1.MergeMemberRequest) (*v1.MergeMemberResponse, error) {
+	response, err := c.mergeMember.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// FundBudget calls tallystick.v1.AdminService.FundBudget.
+func (c *adminServiceClient) FundBudget(ctx context.Context, req *v1.FundBudgetRequest) (*v1.FundBudgetResponse, error) {
+	response, err := c.fundBudget.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GrantGoodwill calls tallystick.v1.AdminService.GrantGoodwill.
+func (c *adminServiceClient) GrantGoodwill(ctx context.Context, req *v1.GrantGoodwillRequest) (*v1.GrantGoodwillResponse, error) {
+	response, err := c.grantGoodwill.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetBudget calls tallystick.v1.AdminService.GetBudget.
+func (c *adminServiceClient) GetBudget(ctx context.Context, req *v1.GetBudgetRequest) (*v1.GetBudgetResponse, error) {
+	response, err := c.getBudget.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListBudget calls tallystick.v1.AdminService.ListBudget.
+func (c *adminServiceClient) ListBudget(ctx context.Context, req *v1.ListBudgetRequest) (*v1.ListBudgetResponse, error) {
+	response, err := c.listBudget.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // AdminServiceHandler is an implementation of the tallystick.v1.AdminService service.
 type AdminServiceHandler interface {
 	// ApplyProgramme makes a document the programme's current version and publishes the stock that it declares: all of it,
@@ -613,6 +948,56 @@ type AdminServiceHandler interface {
 	// may be called again at any time; a day after the end it is done anyway.
 	// Reasons: NOT_FOUND (not_found), NOT_OPEN with because not_over and opens_at (failed_precondition).
 	CloseEvent(context.Context, *v1.CloseEventRequest) (*v1.CloseEventResponse, error)
+	// EnrolMember enrols a member under the programme's own reference. What was accrued before stays the member's.
+	// Reasons: INVALID_FIELD (invalid_argument: the programme's document does not declare it), IDEMPOTENCY_KEY_REUSED
+	// (failed_precondition), MEMBER_ENROLLED (already_exists). A refusal leaves the key free, as with all changes of what is
+	// known of members; a retry answers the version that the first call made.
+	EnrolMember(context.Context, *v1.EnrolMemberRequest) (*v1.EnrolMemberResponse, error)
+	// UpdateMember changes some of what is known of a member.
+	// Reasons: INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, MEMBER_CHANGED
+	// (failed_precondition: another version than the one given is current).
+	UpdateMember(context.Context, *v1.UpdateMemberRequest) (*v1.UpdateMemberResponse, error)
+	// GetMember reads an enrolled member. Reasons: INVALID_FIELD (invalid_argument: not one of the two), NOT_FOUND (not_found).
+	GetMember(context.Context, *v1.GetMemberRequest) (*v1.GetMemberResponse, error)
+	// ListMembers reads enrolled members. Reasons: PAGE_TOKEN_INVALID (invalid_argument).
+	ListMembers(context.Context, *v1.ListMembersRequest) (*v1.ListMembersResponse, error)
+	// ListMemberVersions reads every version of what is known of a member. Reasons: PAGE_TOKEN_INVALID (invalid_argument).
+	ListMemberVersions(context.Context, *v1.ListMemberVersionsRequest) (*v1.ListMemberVersionsResponse, error)
+	// LinkMember makes a person part of an organisation or a household, once at a time.
+	// Reasons: INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED (failed_precondition),
+	// MEMBER_LINKED (already_exists: the times overlap).
+	LinkMember(context.Context, *v1.LinkMemberRequest) (*v1.LinkMemberResponse, error)
+	// UnlinkMember ends a person's part in an organisation or a household; what lies behind stays known.
+	// Reasons: INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED (failed_precondition).
+	UnlinkMember(context.Context, *v1.UnlinkMemberRequest) (*v1.UnlinkMemberResponse, error)
+	// AssignNumber makes a member known by a number, which is one member's alone. Nothing in the books moves.
+	// Reasons: INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED (failed_precondition),
+	// NUMBER_TAKEN (already_exists).
+	AssignNumber(context.Context, *v1.AssignNumberRequest) (*v1.AssignNumberResponse, error)
+	// ReleaseNumber takes a number from a member, so that another may have it.
+	// Reasons: NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED (failed_precondition).
+	ReleaseNumber(context.Context, *v1.ReleaseNumberRequest) (*v1.ReleaseNumberResponse, error)
+	// TerminateMember ends a membership for good: all that the member has is forfeited, and nothing comes after. Debt stays.
+	// Reasons: REASON_REQUIRED (invalid_argument), IDEMPOTENCY_KEY_REUSED, MEMBER_TERMINATED (failed_precondition).
+	TerminateMember(context.Context, *v1.TerminateMemberRequest) (*v1.TerminateMemberResponse, error)
+	// MergeMember moves all that a member has in wallets, and owes, to another; what is open, and what comes later, stays and
+	// is brought over by another merge. LedgerService.Reverse takes it back.
+	// Reasons: SAME_ACCOUNT (invalid_argument), IDEMPOTENCY_KEY_REUSED, MEMBER_FROZEN, MEMBER_TERMINATED, NOTHING_TO_MERGE,
+	// DEBT_LIMIT_REACHED (failed_precondition).
+	MergeMember(context.Context, *v1.MergeMemberRequest) (*v1.MergeMemberResponse, error)
+	// FundBudget puts units into the budget of a member of staff, or takes unspent ones back.
+	// Reasons: REASON_REQUIRED, AMOUNT_OUT_OF_RANGE (invalid_argument), NOT_FOUND (not_found: the programme knows no goodwill),
+	// IDEMPOTENCY_KEY_REUSED, BUDGET_EXHAUSTED (failed_precondition).
+	FundBudget(context.Context, *v1.FundBudgetRequest) (*v1.FundBudgetResponse, error)
+	// GrantGoodwill gives a member something of a budget, for a declared reason and within what it is good for.
+	// Reasons: INVALID_FIELD, AMOUNT_OUT_OF_RANGE (invalid_argument: above what the reason is good for), IDEMPOTENCY_KEY_REUSED,
+	// NOT_ELIGIBLE, BUDGET_EXHAUSTED, LIMIT_REACHED, MEMBER_TERMINATED (failed_precondition).
+	GrantGoodwill(context.Context, *v1.GrantGoodwillRequest) (*v1.GrantGoodwillResponse, error)
+	// GetBudget reads what is left of a budget. Reasons: NOT_FOUND (not_found: the programme knows no goodwill).
+	GetBudget(context.Context, *v1.GetBudgetRequest) (*v1.GetBudgetResponse, error)
+	// ListBudget reads the movements of a budget: what was put into it, granted of it, and came back.
+	// Reasons: NOT_FOUND (not_found), PAGE_TOKEN_INVALID (invalid_argument).
+	ListBudget(context.Context, *v1.ListBudgetRequest) (*v1.ListBudgetResponse, error)
 }
 
 // NewAdminServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -752,6 +1137,101 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(adminServiceMethods.ByName("CloseEvent")),
 		connect.WithHandlerOptions(opts...),
 	)
+	adminServiceEnrolMemberHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceEnrolMemberProcedure,
+		svc.EnrolMember,
+		connect.WithSchema(adminServiceMethods.ByName("EnrolMember")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceUpdateMemberHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceUpdateMemberProcedure,
+		svc.UpdateMember,
+		connect.WithSchema(adminServiceMethods.ByName("UpdateMember")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceGetMemberHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceGetMemberProcedure,
+		svc.GetMember,
+		connect.WithSchema(adminServiceMethods.ByName("GetMember")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceListMembersHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceListMembersProcedure,
+		svc.ListMembers,
+		connect.WithSchema(adminServiceMethods.ByName("ListMembers")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceListMemberVersionsHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceListMemberVersionsProcedure,
+		svc.ListMemberVersions,
+		connect.WithSchema(adminServiceMethods.ByName("ListMemberVersions")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceLinkMemberHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceLinkMemberProcedure,
+		svc.LinkMember,
+		connect.WithSchema(adminServiceMethods.ByName("LinkMember")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceUnlinkMemberHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceUnlinkMemberProcedure,
+		svc.UnlinkMember,
+		connect.WithSchema(adminServiceMethods.ByName("UnlinkMember")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceAssignNumberHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceAssignNumberProcedure,
+		svc.AssignNumber,
+		connect.WithSchema(adminServiceMethods.ByName("AssignNumber")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceReleaseNumberHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceReleaseNumberProcedure,
+		svc.ReleaseNumber,
+		connect.WithSchema(adminServiceMethods.ByName("ReleaseNumber")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceTerminateMemberHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceTerminateMemberProcedure,
+		svc.TerminateMember,
+		connect.WithSchema(adminServiceMethods.ByName("TerminateMember")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceMergeMemberHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceMergeMemberProcedure,
+		svc.MergeMember,
+		connect.WithSchema(adminServiceMethods.ByName("MergeMember")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceFundBudgetHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceFundBudgetProcedure,
+		svc.FundBudget,
+		connect.WithSchema(adminServiceMethods.ByName("FundBudget")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceGrantGoodwillHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceGrantGoodwillProcedure,
+		svc.GrantGoodwill,
+		connect.WithSchema(adminServiceMethods.ByName("GrantGoodwill")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceGetBudgetHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceGetBudgetProcedure,
+		svc.GetBudget,
+		connect.WithSchema(adminServiceMethods.ByName("GetBudget")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceListBudgetHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceListBudgetProcedure,
+		svc.ListBudget,
+		connect.WithSchema(adminServiceMethods.ByName("ListBudget")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/tallystick.v1.AdminService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case AdminServiceApplyProgrammeProcedure:
@@ -796,6 +1276,36 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 			adminServicePublishSeatsHandler.ServeHTTP(w, r)
 		case AdminServiceCloseEventProcedure:
 			adminServiceCloseEventHandler.ServeHTTP(w, r)
+		case AdminServiceEnrolMemberProcedure:
+			adminServiceEnrolMemberHandler.ServeHTTP(w, r)
+		case AdminServiceUpdateMemberProcedure:
+			adminServiceUpdateMemberHandler.ServeHTTP(w, r)
+		case AdminServiceGetMemberProcedure:
+			adminServiceGetMemberHandler.ServeHTTP(w, r)
+		case AdminServiceListMembersProcedure:
+			adminServiceListMembersHandler.ServeHTTP(w, r)
+		case AdminServiceListMemberVersionsProcedure:
+			adminServiceListMemberVersionsHandler.ServeHTTP(w, r)
+		case AdminServiceLinkMemberProcedure:
+			adminServiceLinkMemberHandler.ServeHTTP(w, r)
+		case AdminServiceUnlinkMemberProcedure:
+			adminServiceUnlinkMemberHandler.ServeHTTP(w, r)
+		case AdminServiceAssignNumberProcedure:
+			adminServiceAssignNumberHandler.ServeHTTP(w, r)
+		case AdminServiceReleaseNumberProcedure:
+			adminServiceReleaseNumberHandler.ServeHTTP(w, r)
+		case AdminServiceTerminateMemberProcedure:
+			adminServiceTerminateMemberHandler.ServeHTTP(w, r)
+		case AdminServiceMergeMemberProcedure:
+			adminServiceMergeMemberHandler.ServeHTTP(w, r)
+		case AdminServiceFundBudgetProcedure:
+			adminServiceFundBudgetHandler.ServeHTTP(w, r)
+		case AdminServiceGrantGoodwillProcedure:
+			adminServiceGrantGoodwillHandler.ServeHTTP(w, r)
+		case AdminServiceGetBudgetProcedure:
+			adminServiceGetBudgetHandler.ServeHTTP(w, r)
+		case AdminServiceListBudgetProcedure:
+			adminServiceListBudgetHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -887,4 +1397,64 @@ func (UnimplementedAdminServiceHandler) PublishSeats(context.Context, *v1.Publis
 
 func (UnimplementedAdminServiceHandler) CloseEvent(context.Context, *v1.CloseEventRequest) (*v1.CloseEventResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.CloseEvent is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) EnrolMember(context.Context, *v1.EnrolMemberRequest) (*v1.EnrolMemberResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.EnrolMember is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) UpdateMember(context.Context, *v1.UpdateMemberRequest) (*v1.UpdateMemberResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.UpdateMember is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) GetMember(context.Context, *v1.GetMemberRequest) (*v1.GetMemberResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.GetMember is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) ListMembers(context.Context, *v1.ListMembersRequest) (*v1.ListMembersResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.ListMembers is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) ListMemberVersions(context.Context, *v1.ListMemberVersionsRequest) (*v1.ListMemberVersionsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.ListMemberVersions is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) LinkMember(context.Context, *v1.LinkMemberRequest) (*v1.LinkMemberResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.LinkMember is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) UnlinkMember(context.Context, *v1.UnlinkMemberRequest) (*v1.UnlinkMemberResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.UnlinkMember is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) AssignNumber(context.Context, *v1.AssignNumberRequest) (*v1.AssignNumberResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.AssignNumber is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) ReleaseNumber(context.Context, *v1.ReleaseNumberRequest) (*v1.ReleaseNumberResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.ReleaseNumber is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) TerminateMember(context.Context, *v1.TerminateMemberRequest) (*v1.TerminateMemberResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.TerminateMember is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) MergeMember(context.Context, *v1.MergeMemberRequest) (*v1.MergeMemberResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.MergeMember is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) FundBudget(context.Context, *v1.FundBudgetRequest) (*v1.FundBudgetResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.FundBudget is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) GrantGoodwill(context.Context, *v1.GrantGoodwillRequest) (*v1.GrantGoodwillResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.GrantGoodwill is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) GetBudget(context.Context, *v1.GetBudgetRequest) (*v1.GetBudgetResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.GetBudget is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) ListBudget(context.Context, *v1.ListBudgetRequest) (*v1.ListBudgetResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.ListBudget is not implemented"))
 }
