@@ -8,8 +8,6 @@ import (
 	"io"
 	"os"
 
-	"golang.org/x/term"
-
 	"tallystick/benefits"
 	"tallystick/internal/db"
 	"tallystick/internal/document"
@@ -71,13 +69,12 @@ func (c *applyCommand) tell(out io.Writer, a *benefits.Applied) error {
 
 // printChanges writes what a document changes, in colours on a terminal.
 func printChanges(out io.Writer, a *benefits.Applied) {
-	colours := map[document.ChangeKind]string{document.Added: "\x1b[32m", document.Removed: "\x1b[31m", document.Changed: "\x1b[33m"}
-	file, isFile := out.(*os.File)
-	terminal := isFile && term.IsTerminal(int(file.Fd()))
+	colours := map[document.ChangeKind]string{document.Added: green, document.Removed: red, document.Changed: yellow}
+	terminal := isTerminal(out)
 	for _, change := range a.Changes {
 		line := "  " + change.String()
 		if terminal {
-			line = colours[change.Kind] + line + "\x1b[0m"
+			line = colours[change.Kind] + line + normal
 		}
 		fmt.Fprintln(out, line)
 	}

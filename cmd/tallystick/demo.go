@@ -40,7 +40,7 @@ func (c *demoCommand) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	fmt.Fprintf(s.err, "database: %s\n", site.server.Engine())
-	books, err := playAndReport(ctx, s, site, demoDocument(file, !c.NoRedemptions), days, !c.NoRedemptions)
+	books, err := c.play(ctx, s, site, demoDocument(file, !c.NoRedemptions), days)
 	if err = errors.Join(err, site.close()); err != nil {
 		return err
 	}
@@ -81,13 +81,14 @@ func (c *demoCommand) dir() (string, error) {
 	return dir + "-demo", err
 }
 
-// playAndReport does the main job: apply the programme, play the orders, sweep, and read the books.
-func playAndReport(ctx context.Context, s *streams, site *site, document []byte, days []orderDay, redemptions bool) (*demoBooks, error) {
+// play does the main job: apply the programme, play the orders, sweep, and read the books. Beside the excerpt it plays the
+// life of one member, in a programme of its own.
+func (c *demoCommand) play(ctx context.Context, s *streams, site *site, document []byte, days []orderDay) (*demoBooks, error) {
 	programme, err := applied(ctx, site, document)
 	if err != nil {
 		return nil, err
 	}
-	p, err := newPlayer(ctx, site, programme, redemptions)
+	p, err := newPlayer(ctx, site, programme, !c.NoRedemptions)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +98,17 @@ func playAndReport(ctx context.Context, s *streams, site *site, document []byte,
 	if err := sweepAll(ctx, s.err, site.ledger, programme); err != nil {
 		return nil, err
 	}
-	return readBooks(ctx, s.err, site, programme, days)
+	var told *demoLife
+	if c.Orders == "" {
+		if told, err = playLife(ctx, s.err, site); err != nil {
+			return nil, err
+		}
+	}
+	books, err := readBooks(ctx, s.err, site, programme, days)
+	if books != nil {
+		books.Life = told
+	}
+	return books, err
 }
 
 func sweepAll(ctx context.Context, progressTo io.Writer, l *ledger.Ledger, p *ledger.Programme) error {

@@ -33,6 +33,7 @@ type demoBooks struct {
 	TrialBalance  []demoTrial       `json:"trial_balance"`
 	Totals        map[string]string `json:"trial_balance_totals"`
 	Payable       []demoPayable     `json:"payable"`
+	Life          *demoLife         `json:"life,omitempty"`
 	Verify        demoVerify        `json:"verify"`
 
 	wanted decimal.Decimal // what the orders earn
@@ -228,6 +229,16 @@ func (b *demoBooks) print(out io.Writer) {
 	printTable(out, rows, 2)
 	fmt.Fprintln(out, "\nVerify")
 	printChecks(out, b.report)
+	if b.Life != nil {
+		fmt.Fprintln(out)
+		b.Life.print(out)
+		verdict := "the books verify · 账目核对无误"
+		if !b.Verify.OK {
+			verdict = "THEY DO NOT VERIFY, what failed is above · 账目核对有误"
+		}
+		fmt.Fprintf(out, "\n  verify: %d checks on %d entries of %d transactions: %s\n",
+			len(b.report.Checks), b.report.Entries, b.report.Transactions, verdict)
+	}
 }
 
 // printTable aligns the first columns to the left and the others, which are numbers, to the right.

@@ -69,6 +69,9 @@ func newPlayer(ctx context.Context, s *site, p *ledger.Programme, redemptions bo
 	y.operator = api.NewAdminServiceClient(client(auth.Operator, "demo-operator", ""), s.url)
 	agreements, agreementsErr := s.vouchers.Agreements(p)
 	for _, code := range slices.Sorted(maps.Keys(agreements)) {
+		if len(agreements[code].Honours) == 0 { // it pays, and has no till
+			continue
+		}
 		till := api.NewMerchantServiceClient(client(auth.Merchant, "demo-till", code+"/"+agreements[code].Outlets[0]), s.url)
 		for benefit := range agreements[code].Honours {
 			y.tills[benefit] = till
@@ -167,7 +170,7 @@ func (y *player) playDay(ctx context.Context, day orderDay, at time.Time, reache
 
 func (y *player) moveClock(ctx context.Context, to time.Time) error {
 	_, err := y.operator.MoveClock(ctx, &v1.MoveClockRequest{
-		IdempotencyKey: "clock-" + to.Format(time.DateOnly), Clock: timestamppb.New(to),
+		IdempotencyKey: "clock-" + to.UTC().Format("20060102T150405Z"), Clock: timestamppb.New(to),
 	})
 	return err
 }

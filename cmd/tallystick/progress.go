@@ -20,12 +20,23 @@ type progress struct {
 }
 
 func newProgress(to io.Writer, label string) *progress {
-	p := &progress{to: to, label: label, tenth: -1}
-	if file, ok := to.(*os.File); ok {
-		p.terminal = term.IsTerminal(int(file.Fd()))
-	}
-	return p
+	return &progress{to: to, label: label, tenth: -1, terminal: isTerminal(to)}
 }
+
+// isTerminal reports whether a person looks at it, who is shown bars and colours.
+func isTerminal(out io.Writer) bool {
+	file, isFile := out.(*os.File)
+	return isFile && term.IsTerminal(int(file.Fd()))
+}
+
+// The colours of a terminal.
+const (
+	green  = "\x1b[32m"
+	red    = "\x1b[31m"
+	yellow = "\x1b[33m"
+	faint  = "\x1b[2m"
+	normal = "\x1b[0m"
+)
 
 const barWidth = 30
 
