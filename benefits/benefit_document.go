@@ -203,9 +203,7 @@ func (s benefitReader) readMix(b *Benefit, d *benefitDocument) {
 	if !s.programme.CheckUnit(at.At("unit"), d.Mix.Unit, ledger.MoneyUnit) {
 		return
 	}
-	perPoint, err := positive(string(d.Mix.PerPoint))
-	at.At("per_point").Failed(err)
-	b.Mix.Cash = Cash{d.Mix.Unit, perPoint}
+	b.Mix.Cash = Cash{d.Mix.Unit, positive(at.At("per_point"), d.Mix.PerPoint)}
 	points := b.Prices[full].Unit
 	b.Mix.Least, _ = s.programme.CheckAmount(at.At("least"), points, d.Mix.Least)
 	b.Mix.Step, _ = s.programme.CheckAmount(at.At("step"), points, d.Mix.Step)

@@ -58,11 +58,7 @@ func read(doc *document.Document, p *ledger.Programme) *section {
 	s := &section{
 		benefits: make(map[string]*Benefit), lounges: make(map[string]*LoungeSite), agreements: agreements,
 	}
-	var err error
-	if s.members, err = d.Members.parse(); err != nil {
-		doc.At("members").Failed(err)
-		return s
-	}
+	s.members = d.Members.read(doc.At("members"))
 	s.readTierGroups(doc.At("tiers"), p, d.Tiers)
 	for i, allotment := range d.Allotments {
 		s.addAllotment(doc.At("allotments", i), p, &allotment)
@@ -75,7 +71,7 @@ func read(doc *document.Document, p *ledger.Programme) *section {
 	}
 	s.readEarning(doc.At("earning"), p, agreements, d.Earning)
 	s.checkAttended(doc.At("benefits"))
-	doc.At("goodwill").Failed(s.readGoodwill(p, d.Goodwill))
+	s.readGoodwill(doc.At("goodwill"), p, d.Goodwill)
 	return s
 }
 
@@ -83,10 +79,10 @@ func (s *section) readEarning(at document.Spot, p *ledger.Programme, agreements 
 	s.earning = &Earning{Activities: make(map[string]*ActivityKind), regions: s.members.Regions}
 	e := earningSection{Earning: s.earning, programme: p, partners: agreements, members: s.members, tiers: s.tiers.codes()}
 	for i, activity := range d.Activities {
-		at.At("activities", i).Failed(e.addActivity(activity))
+		e.addActivity(at.At("activities", i), activity)
 	}
 	for i, rule := range d.Rules {
-		at.At("rules", i).Failed(e.addRule(rule))
+		e.addRule(at.At("rules", i), rule)
 	}
 }
 

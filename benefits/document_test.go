@@ -124,3 +124,81 @@ func TestAllMistakesOfADocumentAreToldAtOnce(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// earningDocument has limits, members, earning and goodwill, for mistakes in them.
+const withEarning = wholeDocument + `limits:
+  - {code: monthly, of: points, per: member, interval: month, most: 100}
+members:
+  plans: [{code: basic, names: {en: Basic, zh-Hans: 基础}}]
+  regions:
+    - {code: china, level: nation, names: {en: China, zh-Hans: 中国}}
+    - {code: gd, level: province, in: china, names: {en: Guangdong, zh-Hans: 广东}}
+  attributes: [{code: arpu, type: number, names: {en: Spend, zh-Hans: 消费}}]
+earning:
+  activities:
+    - {code: bill, money: CNY, pending: 14d, fields: {roaming: number}, names: {en: Bill, zh-Hans: 账单}}
+  rules:
+    - code: base
+      names: {en: Base, zh-Hans: 基础}
+      on: bill
+      unit: points
+      when: member.arpu > 100
+      rate: {points: 1, per: 10}
+      coefficients: {gold: "1.5"}
+      limits: [monthly]
+      expiry: long
+      funded: {partner: leaf, share: "0.5", unit: CNY, price: "0.01"}
+    - {code: more, on: bill, unit: points, bonus: {rule: base, times: 2}, names: {en: More, zh-Hans: 加倍}}
+goodwill:
+  unit: points
+  reasons:
+    - {code: outage, most: 100, tiers: {gold: 200}, limits: [monthly], names: {en: Outage, zh-Hans: 中断}}
+`
+
+// TestEveryMistakeOfARuleIsTold: one does not hide another, in whatever part they are.
+func TestEveryMistakeOfARuleIsTold(t *testing.T) {
+	t.Parallel()
+	if _, err := readAll([]byte(withEarning)); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.NewReplacer(
+		"of: points, per: member, interval: month, most: 100", "of: pints, per: members, interval: month, most: -1",
+		"in: china", "in: chine", "level: nation", "level: planet", "type: number", "type: numeral", "code: basic", "code: a plan",
+		"money: CNY, pending: 14d, fields: {roaming: number}", "money: visits, pending: 14, fields: {Roaming: number}",
+		"member.arpu > 100", "member.arpo > 100", "per: 10}", "per: 0}", `gold: "1.5"`, `glod: "1.5"`, "expiry: long", "expiry: lung",
+		`partner: leaf, share: "0.5", unit: CNY, price: "0.01"`, `partner: leave, share: "1.5", unit: miles, price: "-1"`,
+		"rule: base, times: 2", "rule: bass, times: x", "most: 100, tiers: {gold: 200}", "most: 0, tiers: {glod: 200}",
+	).Replace(withEarning)
+	_, shape := readAll([]byte(text))
+	const wantShape = `programme document: 3 mistakes
+  line 39: limits[monthly].per: there is no "members"; use member
+  line 43: members.regions[china].level: there is no "planet"; use nation, province, city, district, merchant or outlet
+  line 45: members.attributes[arpu].type: there is no "numeral"; use number, text or flag`
+	if shape == nil || shape.Error() != wantShape {
+		t.Errorf("the shape: %v", shape)
+	}
+	text = strings.NewReplacer("members,", "member,", "planet", "nation", "numeral", "number").Replace(text)
+	const want = `programme document: 19 mistakes
+  line 39: limits[monthly].of: "pints" is no declared unit; use times, or a unit that is declared under units
+  line 39: limits[monthly].most: "-1" is no amount; use a number with at most 0 decimal places
+  line 41: members.plans[a plan].code: "a plan" is no code; use 1 to 64 letters, digits, _ . : / and -
+  line 44: members.regions[gd].in: region "chine" is not declared; use china
+  line 48: earning.activities[bill].money: "visits" is no unit of kind money; use CNY, or declare it under units with kind money
+  line 48: earning.activities[bill].fields.Roaming: "Roaming" is no name for a field; use lower-case letters, digits and _, and none of amount, gifted, paid_in_points, channel, reference
+  line 48: earning.activities[bill].pending: "14" is no number of days; use 0d to 3650d
+  line 54: earning.rules[base].when: "member.arpo > 100": column 1: undeclared reference to 'member'; see what the field takes
+  line 55: earning.rules[base].rate.per: "0" is no factor; use a number above 0 and up to 1000000000, with at most 9 decimal places
+  line 56: earning.rules[base].coefficients.glod: there is no tier "glod"; use gold
+  line 58: earning.rules[base].expiry: there is no expiry policy "lung"; use long, or declare it under expiry
+  line 59: earning.rules[base].funded.partner: there is no partner "leave"; use leaf
+  line 59: earning.rules[base].funded.share: "1.5" is no share; use a number above 0 and at most 1, with at most 4 decimal places
+  line 59: earning.rules[base].funded.unit: "miles" is no unit of kind money; use CNY, or declare it under units with kind money
+  line 59: earning.rules[base].funded.price: "-1" is no factor; use a number above 0 and up to 1000000000, with at most 9 decimal places
+  line 60: earning.rules[more].bonus.times: "x" is no factor; use a number above 0 and up to 1000000000, with at most 9 decimal places
+  line 60: earning.rules[more].bonus.rule: "bass" is no rule above this one on the same activity and unit; name one that is
+  line 64: goodwill.reasons[outage].most: "0" is no amount of points; use a number above 0 with at most 0 decimal places
+  line 64: goodwill.reasons[outage].tiers.glod: there is no tier "glod"; use gold`
+	if _, err := readAll([]byte(text)); err == nil || err.Error() != want {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,13 +1,13 @@
 package benefits
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/shopspring/decimal"
 
+	"tallystick/internal/document"
 	"tallystick/ledger"
 	"tallystick/partners"
 )
@@ -24,48 +24,40 @@ type GoodwillReason struct {
 }
 
 type goodwillDocument struct {
-	Unit    string `yaml:"unit"`
+	Unit    string `yaml:"unit" doc:"The unit of points that budgets are of."`
 	Reasons []struct {
 		namedCode `yaml:",inline"`
-		Most      string            `yaml:"most"`
-		Tiers     map[string]string `yaml:"tiers"`
-		Limits    []string          `yaml:"limits"`
-	} `yaml:"reasons"`
+		Most      document.Amount            `yaml:"most" is:"required" doc:"What one grant may give at the most."`
+		Tiers     map[string]document.Amount `yaml:"tiers" doc:"The same for members of a tier and of those above it, by tier."`
+		Limits    []string                   `yaml:"limits" doc:"The limits that every grant uses."`
+	} `yaml:"reasons" doc:"What staff may give away for."`
 }
 
-func (s *section) readGoodwill(p *ledger.Programme, doc goodwillDocument) error {
+func (s *section) readGoodwill(at document.Spot, p *ledger.Programme, doc goodwillDocument) {
 	s.goodwill = make(map[string]*GoodwillReason, len(doc.Reasons))
-	for _, d := range doc.Reasons {
+	if len(doc.Reasons) == 0 || !p.CheckUnit(at.At("unit"), doc.Unit, ledger.PointsUnit) {
+		return
+	}
+	s.goodwillUnit = doc.Unit
+	for i, d := range doc.Reasons {
+		at := at.At("reasons", i)
 		_, twice := s.goodwill[d.Code]
+		d.check(at, twice)
 		r := &GoodwillReason{Code: d.Code, Names: d.Names, Unit: doc.Unit, Limits: d.Limits, ByTier: make(map[string]decimal.Decimal)}
-		if err := errors.Join(d.check(twice), s.bounds(p, r, d.Most, d.Tiers)); err != nil {
-			return fmt.Errorf("reasons: %s: %w", d.Code, err)
+		r.Most, _ = p.CheckAmount(at.At("most"), r.Unit, d.Most)
+		for _, tier := range slices.Sorted(maps.Keys(d.Tiers)) {
+			at := at.At("tiers", tier)
+			if !s.tiers.have(tier) {
+				at.Wrong(fmt.Sprintf("there is no tier %q", tier), document.Suggest(tier, s.tiers.codes()))
+				continue
+			}
+			r.ByTier[tier], _ = p.CheckAmount(at, r.Unit, d.Tiers[tier])
 		}
-		s.goodwill[d.Code], s.goodwillUnit = r, doc.Unit
-	}
-	return nil
-}
-
-// bounds reads how much a reason is good for.
-func (s *section) bounds(p *ledger.Programme, r *GoodwillReason, most string, tiers map[string]string) error {
-	var err error
-	if r.Most, err = amountIn(p, r.Unit, most, ledger.PointsUnit); err != nil {
-		return fmt.Errorf("most: %w", err)
-	}
-	for _, code := range slices.Sorted(maps.Keys(tiers)) {
-		if !s.tiers.have(code) {
-			return fmt.Errorf("tier %q is not declared", code)
+		for j, code := range r.Limits {
+			p.CheckLimit(at.At("limits", j), code)
 		}
-		if r.ByTier[code], err = amountIn(p, r.Unit, tiers[code], ledger.PointsUnit); err != nil {
-			return fmt.Errorf("tiers: %s: %w", code, err)
-		}
+		s.goodwill[d.Code] = r
 	}
-	for _, code := range r.Limits {
-		if _, declared := p.Limits[code]; !declared {
-			return fmt.Errorf("limit %q is not declared", code)
-		}
-	}
-	return nil
 }
 
 // tierFor is the lowest tier whose members may be given an amount, empty for everybody; false when nobody may.
@@ -88,17 +80,4 @@ func (r *GoodwillReason) most() decimal.Decimal {
 		most = decimal.Max(most, amount)
 	}
 	return most
-}
-
-// amountIn reads a positive amount of a declared unit of a kind.
-func amountIn(p *ledger.Programme, unit, text string, kind ledger.UnitKind) (decimal.Decimal, error) {
-	u, declared := p.Units[unit]
-	if !declared || u.Kind != kind {
-		return decimal.Zero, fmt.Errorf("unit %q is not declared as %s", unit, kind)
-	}
-	amount, err := decimal.NewFromString(text)
-	if err != nil || !u.Fits(amount) {
-		return decimal.Zero, fmt.Errorf("%q is not an amount of %s", text, unit)
-	}
-	return amount, nil
 }

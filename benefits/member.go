@@ -26,6 +26,11 @@ const (
 	Organisation MemberKind = "organisation"
 )
 
+// Values are the words that a document may use.
+func (MemberKind) Values() []string {
+	return []string{string(Person), string(Household), string(Organisation)}
+}
+
 // MemberStatus says what a member may do. It is derived from the journal, and stored nowhere.
 type MemberStatus string
 

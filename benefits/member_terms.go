@@ -2,13 +2,13 @@ package benefits
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/google/uuid"
 
+	"tallystick/internal/document"
 	"tallystick/partners"
 )
 
@@ -59,6 +59,15 @@ type RegionLevel string
 // regionLevels go from the largest to the smallest. A region lies in a larger one, which need not be the next level's.
 var regionLevels = []RegionLevel{"nation", "province", "city", "district", "merchant", "outlet"}
 
+// Values are the words that a document may use.
+func (RegionLevel) Values() []string {
+	words := make([]string, len(regionLevels))
+	for i, level := range regionLevels {
+		words[i] = string(level)
+	}
+	return words
+}
+
 // Within reports whether a region is ancestor or lies in it.
 func (r Regions) Within(region, ancestor string) bool {
 	for region != ancestor {
@@ -101,103 +110,83 @@ func (c *Catalog) MemberTerms(ctx context.Context, programme uuid.UUID) (*Member
 }
 
 type membersDocument struct {
-	Kinds      []MemberKind `yaml:"kinds"`
-	Plans      []namedCode  `yaml:"plans"`
-	Segments   []namedCode  `yaml:"segments"`
-	Roles      []namedCode  `yaml:"roles"`
+	Kinds      []MemberKind `yaml:"kinds" doc:"What a member may be; none: all of them."`
+	Plans      []namedCode  `yaml:"plans" doc:"The plans that members may have."`
+	Segments   []namedCode  `yaml:"segments" doc:"The segments that members may be in."`
+	Roles      []namedCode  `yaml:"roles" doc:"What persons may be in an organisation or a household."`
 	Attributes []struct {
 		namedCode `yaml:",inline"`
-		Type      AttributeType `yaml:"type"`
-	} `yaml:"attributes"`
+		Type      AttributeType `yaml:"type" is:"required" doc:"What its values are."`
+	} `yaml:"attributes" doc:"Other facts of members, for conditions to name as member.code."`
 	Regions []struct {
 		namedCode `yaml:",inline"`
-		Level     RegionLevel `yaml:"level"`
-		In        string      `yaml:"in"`
-	} `yaml:"regions"`
+		Level     RegionLevel `yaml:"level" is:"required" doc:"How large it is."`
+		In        string      `yaml:"in" doc:"The larger region that it lies in; none: it is at the top."`
+	} `yaml:"regions" doc:"The tree of places."`
 }
 
 type namedCode struct {
-	Code  string         `yaml:"code"`
-	Names partners.Names `yaml:"names"`
+	Code  string         `yaml:"code" is:"required" doc:"Its code: 1 to 64 letters, digits, _ . : / and -."`
+	Names partners.Names `yaml:"names" is:"required" doc:"Its name in each language."`
 }
 
-func (d *membersDocument) parse() (*MemberTerms, error) {
-	t := &MemberTerms{Kinds: d.Kinds, Regions: make(Regions), Attributes: make(map[string]Attribute)}
+func (d *membersDocument) read(at document.Spot) *MemberTerms {
+	t := &MemberTerms{
+		Kinds: d.Kinds, Regions: make(Regions), Attributes: make(map[string]Attribute),
+		Plans: byCode(at.At("plans"), d.Plans), Segments: byCode(at.At("segments"), d.Segments), Roles: byCode(at.At("roles"), d.Roles),
+	}
 	if len(t.Kinds) == 0 {
 		t.Kinds = []MemberKind{Person, Household, Organisation}
 	}
-	for _, kind := range t.Kinds {
-		if !slices.Contains([]MemberKind{Person, Household, Organisation}, kind) {
-			return nil, fmt.Errorf("unknown kind %q: use person, household or organisation", kind)
-		}
-	}
-	var err error
-	if t.Plans, err = byCode("plans", d.Plans); err != nil {
-		return nil, err
-	}
-	if t.Segments, err = byCode("segments", d.Segments); err != nil {
-		return nil, err
-	}
-	if t.Roles, err = byCode("roles", d.Roles); err != nil {
-		return nil, err
-	}
-	for _, a := range d.Attributes {
+	for i, a := range d.Attributes {
 		_, twice := t.Attributes[a.Code]
-		if err := a.check(twice); err != nil {
-			return nil, fmt.Errorf("attributes: %s: %w", a.Code, err)
-		}
-		if !slices.Contains([]AttributeType{NumberAttribute, TextAttribute, FlagAttribute}, a.Type) {
-			return nil, fmt.Errorf("attributes: %s: unknown type %q: use number, text or flag", a.Code, a.Type)
-		}
+		a.check(at.At("attributes", i), twice)
 		t.Attributes[a.Code] = Attribute{Type: a.Type, Names: a.Names}
 	}
-	return t, d.regions(t)
+	d.readRegions(at.At("regions"), t)
+	return t
 }
 
-// regions adds the tree. A region lies in a larger one, so there is no circle.
-func (d *membersDocument) regions(t *MemberTerms) error {
-	for _, r := range d.Regions {
+// readRegions adds the tree. A region lies in a larger one, so there is no circle.
+func (d *membersDocument) readRegions(at document.Spot, t *MemberTerms) {
+	for i, r := range d.Regions {
 		_, twice := t.Regions[r.Code]
-		if err := r.check(twice); err != nil {
-			return fmt.Errorf("regions: %s: %w", r.Code, err)
-		}
+		r.check(at.At(i), twice)
 		t.Regions[r.Code] = Region{Level: r.Level, In: r.In, Names: r.Names}
 	}
-	for _, code := range slices.Sorted(maps.Keys(t.Regions)) {
-		r := t.Regions[code]
-		level := slices.Index(regionLevels, r.Level)
+	for i, r := range d.Regions {
 		around, declared := t.Regions[r.In]
 		switch {
-		case level < 0:
-			return fmt.Errorf("regions: %s: unknown level %q: use one of %v", code, r.Level, regionLevels)
 		case r.In != "" && !declared:
-			return fmt.Errorf("regions: %s: in %q: it is not declared", code, r.In)
-		case r.In != "" && slices.Index(regionLevels, around.Level) >= level:
-			return fmt.Errorf("regions: %s: in %q: a %s does not lie in a %s", code, r.In, r.Level, around.Level)
+			at.At(i, "in").Wrong(fmt.Sprintf("region %q is not declared", r.In), document.Suggest(r.In, slices.Sorted(maps.Keys(t.Regions))))
+		case r.In != "" && slices.Index(regionLevels, around.Level) >= slices.Index(regionLevels, r.Level):
+			at.At(i, "in").Wrong(fmt.Sprintf("a %s does not lie in a %s", r.Level, around.Level), "name a larger region around it")
 		}
 	}
-	return nil
+	for _, r := range d.Regions { // nothing walks up a tree that is none
+		if around, declared := t.Regions[r.In]; !declared || slices.Index(regionLevels, around.Level) >= slices.Index(regionLevels, r.Level) {
+			t.Regions[r.Code] = Region{Level: r.Level, Names: r.Names}
+		}
+	}
 }
 
-func byCode(what string, list []namedCode) (map[string]partners.Names, error) {
+func byCode(at document.Spot, list []namedCode) map[string]partners.Names {
 	names := make(map[string]partners.Names, len(list))
-	for _, n := range list {
+	for i, n := range list {
 		_, twice := names[n.Code]
-		if err := n.check(twice); err != nil {
-			return nil, fmt.Errorf("%s: %s: %w", what, n.Code, err)
-		}
+		n.check(at.At(i), twice)
 		names[n.Code] = n.Names
 	}
-	return names, nil
+	return names
 }
 
-func (n namedCode) check(twice bool) error {
+// check reports a code that is none, or is taken, and the languages that the name lacks.
+func (n namedCode) check(at document.Spot, twice bool) {
 	switch {
 	case !validCode.MatchString(n.Code):
-		return errors.New("its code is not 1 to 64 letters, digits, _ . : / and -")
+		at.At("code").Wrong(fmt.Sprintf("%q is no code", n.Code), "use 1 to 64 letters, digits, _ . : / and -")
 	case twice:
-		return errors.New("declared twice")
-	default:
-		return n.Names.Complete()
+		at.At("code").Wrong(n.Code+" is declared twice", "give each a code of its own")
 	}
+	n.Names.Check(at.At("names"))
 }

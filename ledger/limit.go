@@ -5,20 +5,29 @@ import (
 	"time"
 
 	"github.com/shopspring/decimal"
+
+	"tallystick/internal/document"
 )
 
 // Limit bounds what one member, or all of the programme, may get of something in an interval. What was used of it in one
 // interval is the balance of a cap account, below zero, whose floor is the limit: so it is exact however many use it at
 // once, and a reversal gives back what the reversed transaction had used.
 type Limit struct {
-	Code string `yaml:"code"`
+	Code string
 	// Of is the unit whose amounts count, or Times: then each leg counts once, and of rights each one.
-	Of string `yaml:"of"`
+	Of string
 	// Per is who shares it.
-	Per      LimitPer        `yaml:"per"`
-	Interval Interval        `yaml:"interval"`
-	Most     decimal.Decimal `yaml:"-"`
-	MostText string          `yaml:"most"`
+	Per      LimitPer
+	Interval Interval
+	Most     decimal.Decimal
+}
+
+type limitDocument struct {
+	Code     string          `yaml:"code" is:"required" doc:"Its code."`
+	Of       string          `yaml:"of" is:"required" doc:"The unit whose amounts count, or times."`
+	Per      LimitPer        `yaml:"per" is:"required" doc:"Who shares it."`
+	Interval Interval        `yaml:"interval" is:"required" doc:"The calendar interval in which it counts."`
+	Most     document.Amount `yaml:"most" is:"required" doc:"What there may be in one interval at the most."`
 }
 
 // Times is what a limit counts that is not about amounts.
@@ -106,37 +115,27 @@ func (p *Programme) Cap(limit Limit, member string, at time.Time) Account {
 	return Account{Unit: limit.Code, Owner: owner, Place: Cap, Period: limit.Interval.Of(at, p.Zone)}
 }
 
-// limit declares a limit and the unit that counts its uses.
-func (p *Programme) limit(l Limit) error {
-	unit := Unit{Code: l.Code, Kind: LimitUnit}
-	if l.Of != Times {
-		counted, declared := p.Units[l.Of]
-		if !declared || counted.Kind == LimitUnit {
-			return fmt.Errorf("of: %q is neither %q nor a declared unit", l.Of, Times)
-		}
+// limit declares a limit and the unit that counts its uses, with mistakes too.
+func (p *Programme) limit(at document.Spot, d limitDocument) {
+	unit := Unit{Code: d.Code, Kind: LimitUnit}
+	if counted, declared := p.Units[d.Of]; declared && counted.Kind != LimitUnit {
 		unit.Scale = counted.Scale
+	} else if d.Of != Times {
+		at.At("of").Wrong(fmt.Sprintf("%q is no declared unit", d.Of), "use times, or a unit that is declared under units")
+		d.Of = Times
 	}
-	var err error
-	if l.Most, err = decimal.NewFromString(l.MostText); err != nil || !unit.counts(l.Most) || l.Most.GreaterThan(maxBalance) {
-		return fmt.Errorf("most: %q is not an amount with at most %d decimal places", l.MostText, unit.Scale)
+	var ok bool
+	if unit.Most, ok = d.Most.Decimal(); !ok || !unit.counts(unit.Most) || unit.Most.GreaterThan(maxBalance) {
+		at.At("most").Wrong(fmt.Sprintf("%q is no amount", d.Most), fmt.Sprintf("use a number with at most %d decimal places", unit.Scale))
 	}
-	switch {
-	case l.Per != PerMember && l.Per != PerProgramme:
-		return fmt.Errorf("per: %q: use member or programme", l.Per)
-	case !l.Interval.known():
-		return fmt.Errorf("interval: %q: use day, week, month, quarter, year or ever", l.Interval)
-	}
-	unit.Most = l.Most
-	p.Limits[l.Code] = l
-	return p.addUnit(unit)
-}
-
-func (i Interval) known() bool {
-	switch i {
-	case Day, Week, Month, Quarter, Year, Ever:
-		return true
+	switch _, twice := p.Units[d.Code]; {
+	case len(d.Code) > 64:
+		at.At("code").Wrong("it is too long", "use 1 to 64 characters")
+	case twice:
+		at.At("code").Wrong("a unit or a limit has this code, and a limit is a unit", "give each a code of its own")
 	default:
-		return false
+		p.Units[d.Code] = unit
+		p.Limits[d.Code] = Limit{Code: d.Code, Of: d.Of, Per: d.Per, Interval: d.Interval, Most: unit.Most}
 	}
 }
 

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -54,7 +53,7 @@ type programmeDocument struct {
 	Notice      string            `yaml:"expiry_notice" doc:"How long before units expire their member is told, such as 30d; none: no notice."`
 	Policies    map[string]Policy `yaml:"expiry" doc:"Expiry policies by name."`
 	Units       []unitDocument    `yaml:"units" doc:"What is counted. A unit that was applied once is never removed."`
-	Limits      []Limit           `yaml:"limits" doc:"How much a member or the programme may get of something in an interval."`
+	Limits      []limitDocument   `yaml:"limits" doc:"How much a member or the programme may get of something in an interval."`
 	Termination struct {
 		KeepsVouchers bool `yaml:"keeps_vouchers" doc:"Whether vouchers live on when their member's membership ends."`
 	} `yaml:"termination" doc:"How a membership ends."`
@@ -150,21 +149,9 @@ func ReadProgramme(doc *document.Document, version int64) *Programme {
 	}
 	p.declareTiers(doc.At("tiers"), d.Others["tiers"])
 	for i, limit := range d.Limits {
-		doc.At("limits", i).Failed(p.limit(limit))
+		p.limit(doc.At("limits", i), limit)
 	}
 	return p
-}
-
-// addUnit adds a unit that another section declares.
-func (p *Programme) addUnit(u Unit) error {
-	if u.Code == "" || len(u.Code) > 64 {
-		return errors.New("code: it is missing or too long: use 1 to 64 characters")
-	}
-	if _, twice := p.Units[u.Code]; twice {
-		return errors.New("code: a unit has it: give another")
-	}
-	p.Units[u.Code] = u
-	return nil
 }
 
 // declare adds a unit to the programme; with mistakes too, so that what refers to it is not reported as well.

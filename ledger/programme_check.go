@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -37,6 +38,22 @@ func (p *Programme) CheckAmount(at document.Spot, unit string, text document.Amo
 		return decimal.Zero, false
 	}
 	return amount, true
+}
+
+// CheckLimit finds a limit that the document declares, and reports one that it does not.
+func (p *Programme) CheckLimit(at document.Spot, code string) (Limit, bool) {
+	limit, declared := p.Limits[code]
+	if !declared {
+		at.Wrong(fmt.Sprintf("there is no limit %q", code), document.Suggest(code, slices.Sorted(maps.Keys(p.Limits)))+", or declare it under limits")
+	}
+	return limit, declared
+}
+
+// CheckPolicy reports an expiry policy that the document does not declare.
+func (p *Programme) CheckPolicy(at document.Spot, name string) {
+	if _, declared := p.Policies[name]; !declared {
+		at.Wrong(fmt.Sprintf("there is no expiry policy %q", name), document.Suggest(name, slices.Sorted(maps.Keys(p.Policies)))+", or declare it under expiry")
+	}
 }
 
 // unitsOf are the codes of the programme's units of the given kinds, sorted.
