@@ -26,6 +26,10 @@ type Options struct {
 	Members int
 	// SweepMembers is how many members' lots the sweep finds.
 	SweepMembers int
+	// Claimants is how many members want the one offer that there is for a tenth of them.
+	Claimants int
+	// ImportLines is how long the imported file is.
+	ImportLines int
 	// Prices measures the parts of a posting at the limit instead.
 	Prices bool
 	// Scale measures how the rates change with members and journal instead.
@@ -69,6 +73,10 @@ var standard = []measure{
 	{"accrue_batch100", "accrual, 100 a call", []int{1, 4, 16}, (*bench).accrueBatch},
 	{"balance", "balance read", []int{1, 8, 32, 256}, (*bench).balance},
 	{"statement", "page of 50 of a statement of 10,000 entries", []int{1, 8}, (*bench).statement},
+	{"redeem_benefit", "benefit claimed: points, stock and a voucher", []int{1, 32}, (*bench).redeemBenefit},
+	{"hot_offer", "claim of one offer, nine of ten of which come too late", []int{64}, (*bench).hotOffer},
+	{"list_benefits", "page of 200 of what a member can have of 1,000 benefits", []int{1, 8}, (*bench).listBenefits},
+	{"import", "line of a file of bills", []int{1}, (*bench).importActivities},
 	{"sweep", "lot expired", []int{1}, (*bench).sweep},
 	{"sweep_beside", "lot expired while 32 clients accrue", []int{32}, (*bench).sweepBeside},
 	{"accrue_beside_sweep", "accrual while a sweep runs", []int{32}, (*bench).accrueBeside},
@@ -80,8 +88,8 @@ const leastMembers = 1000
 
 // Run measures and returns the rates in the order of their names.
 func Run(ctx context.Context, o Options) (results []Result, err error) {
-	if o.Members < leastMembers || o.Seconds <= 0 || o.SweepMembers < 1 {
-		return nil, fmt.Errorf("bench: it takes some time, at least %d members, and lots for the sweep", leastMembers)
+	if o.Members < leastMembers || o.Seconds <= 0 || o.SweepMembers < 1 || o.Claimants < 1 || o.ImportLines < 1 {
+		return nil, fmt.Errorf("bench: it takes some time, at least %d members, lots for the sweep, claimants, and lines", leastMembers)
 	}
 	measures := o.measures()
 	if err := check(o.Only, measures); err != nil {

@@ -4,14 +4,18 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -81,10 +85,43 @@ func (c *caller) call(procedure string, request, response proto.Message) error {
 		return err
 	}
 	if status != http.StatusOK {
-		return fmt.Errorf("bench: %s answered %d: %s", procedure, status, answer)
+		return &refused{procedure, status, slices.Clone(answer)}
 	}
 	if err := proto.Unmarshal(answer, response); err != nil {
 		return fmt.Errorf("bench: %s: %w", procedure, err)
 	}
 	return nil
+}
+
+// refused is an answer that is no success.
+type refused struct {
+	procedure string
+	status    int
+	answer    []byte
+}
+
+func (r *refused) Error() string {
+	return fmt.Sprintf("bench: %s answered %d: %s", r.procedure, r.status, r.answer)
+}
+
+// try is call for what may be refused: it returns the reason, which is empty for success.
+func (c *caller) try(procedure string, request, response proto.Message) (reason string, err error) {
+	var no *refused
+	if err = c.call(procedure, request, response); !errors.As(err, &no) {
+		return "", err
+	}
+	var failure struct {
+		Details []struct{ Type, Value string }
+	}
+	if json.Unmarshal(no.answer, &failure) != nil {
+		return "", err
+	}
+	for _, detail := range failure.Details {
+		var info errdetails.ErrorInfo
+		value, decodeErr := base64.RawStdEncoding.DecodeString(detail.Value)
+		if detail.Type == "google.rpc.ErrorInfo" && decodeErr == nil && proto.Unmarshal(value, &info) == nil {
+			return info.Reason, nil
+		}
+	}
+	return "", err
 }

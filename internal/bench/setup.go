@@ -55,6 +55,7 @@ type bench struct {
 	other    *other   // the ledger that is compared
 	pages    []string // page tokens of the statement that is read
 	sweeping *sweepRun
+	club     *club
 }
 
 func start(ctx context.Context, o Options) (b *bench, err error) {
@@ -165,6 +166,11 @@ func (b *bench) settle(ctx context.Context) error {
 
 // post writes requests 0 to n-1 in batches through the ledger, without the API, and fails when any is refused.
 func (b *bench) post(ctx context.Context, what string, n int, request func(i int) ledger.Request) error {
+	return b.postTo(ctx, b.programme, what, n, request)
+}
+
+// postTo is post into any programme.
+func (b *bench) postTo(ctx context.Context, programme uuid.UUID, what string, n int, request func(i int) ledger.Request) error {
 	const size = 1000
 	bar := b.bar(what, n)
 	defer bar.done()
@@ -176,7 +182,7 @@ func (b *bench) post(ctx context.Context, what string, n int, request func(i int
 			for i := from; i < min(from+size, n); i++ {
 				requests = append(requests, request(i))
 			}
-			answers, err := b.ledger.PostBatch(ctx, b.programme, requests, false)
+			answers, err := b.ledger.PostBatch(ctx, programme, requests, false)
 			if err != nil {
 				return err
 			}
