@@ -17,6 +17,7 @@ type section struct {
 	allotments []*Allotment
 	benefits   map[string]*Benefit
 	members    *MemberTerms
+	metrics    map[string]*Metric
 	earning    *Earning
 	goodwill   map[string]*GoodwillReason
 	lounges    map[string]*LoungeSite
@@ -26,6 +27,7 @@ type section struct {
 }
 
 type benefitsDocument struct {
+	Metrics    []metricDocument     `yaml:"metrics" doc:"What is measured of members elsewhere, and reported."`
 	Tiers      []tierGroupDocument  `yaml:"tiers" doc:"The ladders of status levels of members."`
 	Allotments []allotmentDocument  `yaml:"allotments" doc:"The uses that tiers give in each period."`
 	Benefits   []benefitDocument    `yaml:"benefits" doc:"What members can have."`
@@ -59,6 +61,7 @@ func read(doc *document.Document, p *ledger.Programme) *section {
 		benefits: make(map[string]*Benefit), lounges: make(map[string]*LoungeSite), agreements: agreements,
 	}
 	s.members = d.Members.read(doc.At("members"))
+	s.readMetrics(doc.At("metrics"), d.Metrics)
 	s.readTierGroups(doc.At("tiers"), p, d.Tiers)
 	for i, allotment := range d.Allotments {
 		s.addAllotment(doc.At("allotments", i), p, &allotment)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
 
 	"tallystick/benefits"
@@ -18,12 +19,21 @@ import (
 // importing runs an import of text and returns how far it came and why lines were rejected, "line column: reason".
 func (c club) importing(ctx context.Context, t *testing.T, text string, tell func(benefits.Import)) (benefits.Import, []string, error) {
 	t.Helper()
+	return c.importingBy(ctx, t, c.ImportActivities, text, tell)
+}
+
+// imports takes a file.
+type imports func(context.Context, uuid.UUID, benefits.SourceFile, ledger.Request) (benefits.Import, error)
+
+func (c club) importingBy(ctx context.Context, t *testing.T, by imports, text string, tell func(benefits.Import)) (benefits.Import, []string, error) {
+	t.Helper()
 	var rejected []string
-	done, err := c.ImportActivities(ctx, c.Programme, strings.NewReader(text), sha256.Sum256([]byte(text)),
-		ledger.Request{Client: "billing", Actor: "operator"}, tell, func(v benefits.Verdict) error {
+	done, err := by(ctx, c.Programme, benefits.SourceFile{
+		Lines: strings.NewReader(text), Content: sha256.Sum256([]byte(text)), Tell: tell, Reject: func(v benefits.Verdict) error {
 			rejected = append(rejected, fmt.Sprintf("%d %s %s: %s", v.Line, v.Key, v.Column, v.Reason))
 			return nil
-		})
+		},
+	}, ledger.Request{Client: "billing", Actor: "operator"})
 	return done, rejected, err
 }
 

@@ -168,9 +168,36 @@ func (d *sourceDecider) decide() []ledger.Request {
 	case ByPlan:
 		target := d.given(d.group.rank(d.group.Plans[d.rating.facts.Plan]), ledger.Never)
 		requests = append(requests, d.change(decideGiven(held, target, d.now, PlanChanged), false)...)
-	default:
+	case ByOrganisation:
+		requests = append(requests, d.change(decideGiven(held, d.graded(), d.now, GradeChanged), false)...)
+	case ByOverride: // an operator's, see OverrideTier
 	}
 	return requests
+}
+
+// graded is the tier that goes with the highest grade of the organisations to which the member belongs now, for as long as
+// both last.
+func (d *sourceDecider) graded() Grant {
+	var best Grant
+	if d.group.Grades == nil {
+		return best
+	}
+	for _, of := range d.rating.facts.Organisations {
+		if !of.At(d.now) {
+			continue
+		}
+		for _, lot := range d.grades[of.Of].heldIn(d.group.Grades.Group, d.now) {
+			until := lot.Until
+			if of.Until.Before(until) {
+				until = of.Until
+			}
+			g := d.given(d.group.rank(d.group.Grades.Tiers[lot.Tier]), until)
+			if g.Rank > best.Rank || g.Rank == best.Rank && g.LotUntil.After(best.LotUntil) {
+				best = g
+			}
+		}
+	}
+	return best
 }
 
 // given is a tier that is named and not measured.
@@ -187,19 +214,24 @@ func (d *sourceDecider) change(decision TierDecision, later bool) []ledger.Reque
 		return nil
 	}
 	d.last++
+	row := d.row(decision, later)
+	r := d.caused(decision, ledger.Request{
+		Client: systemClient, Actor: systemClient, Key: fmt.Sprintf("tier/%s/%s/%s/%d", d.group.Code, d.source, d.rating.member, d.last),
+	})
+	return []ledger.Request{d.replace(row, r).Own()}
+}
+
+// row is what is kept of a decision, the next of its source.
+func (d *sourceDecider) row(decision TierDecision, later bool) tierDecision {
 	row := tierDecision{
 		member: d.rating.member, group: d.group.Code, source: d.source, n: d.last, later: later, cause: decision.Cause,
 		before: d.held.tier, tier: d.group.code(decision.Rank), start: decision.Start, until: decision.Until,
-		lotUntil: decision.LotUntil, basis: decision.Basis, inputs: d.inputs(), at: d.now,
+		lotUntil: decision.LotUntil, basis: decision.Basis, inputs: encode(d.inputs()), at: d.now,
 	}
 	if later {
 		row.before = d.next.tier
 	}
-	r := ledger.Request{
-		Client: systemClient, Actor: systemClient, Reason: string(decision.Cause), Rule: "tier/" + d.group.Code + "/" + string(d.source),
-		Key: fmt.Sprintf("tier/%s/%s/%s/%d", d.group.Code, d.source, d.rating.member, d.last),
-	}
-	return []ledger.Request{d.replace(row, r).Own()}
+	return row
 }
 
 // replace makes the request that puts a decision's lot in the place of those that it follows.
@@ -230,9 +262,19 @@ func (d *sourceDecider) replace(row tierDecision, r ledger.Request) ledger.Reque
 }
 
 // inputs is what was measured or said when it was decided, as the decision keeps it.
-func (d *sourceDecider) inputs() string {
+func (d *sourceDecider) inputs() tierInputs {
 	in := tierInputs{Plan: d.rating.facts.Plan, Region: d.rating.facts.Region, Periods: d.periods}
-	return encode(in)
+	if d.source == ByOrganisation {
+		in.Grades = make(map[string][]string)
+		for _, of := range d.rating.facts.Organisations {
+			if d.group.Grades != nil && of.At(d.now) {
+				for _, lot := range d.grades[of.Of].heldIn(d.group.Grades.Group, d.now) {
+					in.Grades[of.Of] = append(in.Grades[of.Of], lot.Tier)
+				}
+			}
+		}
+	}
+	return in
 }
 
 // tierInputs are the inputs of a decision.
@@ -240,4 +282,8 @@ type tierInputs struct {
 	Plan    string     `json:"plan,omitempty"`
 	Region  string     `json:"region,omitempty"`
 	Periods []Measured `json:"periods,omitempty"`
+	// Grades are those of the member's organisations, by organisation.
+	Grades map[string][]string `json:"grades,omitempty"`
+	// Reason is an operator's, of an override.
+	Reason string `json:"reason,omitempty"`
 }

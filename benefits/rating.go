@@ -2,7 +2,9 @@ package benefits
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -53,6 +55,7 @@ type rater struct {
 	ratings   []*rating
 	wanted    []wantedLot
 	measured  []wantedMeasure
+	grades    map[string]*rating // of the members' organisations, as far as a group asks for them
 }
 
 // wantedLot is a lot that was decided to be in a wallet, or to wait in a pending place.
@@ -82,6 +85,9 @@ func (c *Catalog) rate(ctx context.Context, p *ledger.Programme, s *section, now
 	if err != nil {
 		return nil, err
 	}
+	if err := r.readGrades(ctx, facts); err != nil {
+		return nil, err
+	}
 	for _, member := range members {
 		m := &rating{member: member, facts: facts[member], calendar: calendar{p.Zone, facts[member].EnrolledAt}}
 		for _, g := range s.tiers.For(m.facts.Kind) {
@@ -92,7 +98,55 @@ func (c *Catalog) rate(ctx context.Context, p *ledger.Programme, s *section, now
 	if err := r.readLots(ctx); err != nil {
 		return nil, err
 	}
-	return r, r.readMeasures(ctx)
+	if err := r.readMeasures(ctx); err != nil {
+		return nil, err
+	}
+	return r, r.readScores(ctx)
+}
+
+// readGrades reads what the members' organisations hold. An organisation belongs to none.
+func (r *rater) readGrades(ctx context.Context, facts map[string]Facts) error {
+	asks := slices.ContainsFunc(r.section.tiers, func(g *TierGroup) bool { return g.Grades != nil })
+	if !asks {
+		return nil
+	}
+	of := make(map[string]bool)
+	for _, f := range facts {
+		for _, membership := range f.Organisations {
+			if membership.At(r.now) {
+				of[membership.Of] = true
+			}
+		}
+	}
+	if len(of) == 0 {
+		return nil
+	}
+	organisations, err := r.catalog.rate(ctx, r.programme, r.section, r.now, sortedKeys(of))
+	if err != nil {
+		return err
+	}
+	r.grades = make(map[string]*rating, len(of))
+	for _, m := range organisations.ratings {
+		r.grades[m.member] = m
+	}
+	return nil
+}
+
+// heldIn are the lots of a group that the member holds now.
+func (m *rating) heldIn(group string, now time.Time) (list []heldLot) {
+	if m == nil {
+		return nil
+	}
+	for _, g := range m.groups {
+		for _, source := range sources {
+			for _, lot := range g.sources[source].lots {
+				if g.group.Code == group && lot.Waits == uuid.Nil && lot.decision.grant(g.group).holds(now) {
+					list = append(list, lot)
+				}
+			}
+		}
+	}
+	return list
 }
 
 // prepare notes what was decided before in one group, and what has to be read to decide again.
@@ -277,7 +331,7 @@ func (r *rater) readMeasures(ctx context.Context) error {
 	var from, to []time.Time
 	for i, w := range r.measured {
 		if w.measure != string(ByPoints) {
-			continue
+			continue // it is read from reports
 		}
 		for _, place := range []ledger.Place{ledger.Wallet, ledger.Debt} {
 			account := ledger.Account{Unit: w.group.Unit, Owner: ledger.Member(w.rating.member), Place: place}
@@ -301,6 +355,60 @@ func (r *rater) readMeasures(ctx context.Context) error {
 	})
 	if err != nil {
 		return fmt.Errorf("benefits: measure points: %w", err)
+	}
+	return nil
+}
+
+const sqlReadReports = `
+SELECT u.i, r.reported
+FROM unnest($2::int4[], $3::text[], $4::text[]) AS u (i, member, period)
+JOIN metric_reports AS r ON r.programme_id = $1 AND r.member = u.member AND r.period = u.period
+ORDER BY u.i, r.n`
+
+// readScores measures what is a score of reported metrics. What was reported is kept beside the scores, for the decision to
+// tell what it was made of.
+func (r *rater) readScores(ctx context.Context) error {
+	var indexes []int32
+	var members, periods []string
+	for i, w := range r.measured {
+		if w.measure == string(ByPoints) {
+			continue
+		}
+		indexes, members = append(indexes, int32(i)), append(members, w.rating.member)
+		periods = append(periods, w.group.Period.name(w.span, w.rating.calendar))
+		w.into[w.measure] = decimal.Zero
+	}
+	if len(indexes) == 0 {
+		return nil
+	}
+	rows, err := r.catalog.pool.Query(ctx, sqlReadReports, r.programme.ID, indexes, members, periods)
+	if err != nil {
+		return fmt.Errorf("benefits: read metrics: %w", err)
+	}
+	reports := make(map[int32]map[string]decimal.Decimal)
+	var i int32
+	var values string
+	_, err = pgx.ForEachRow(rows, []any{&i, &values}, func() error {
+		if reports[i] == nil {
+			reports[i] = make(map[string]decimal.Decimal)
+		}
+		var later map[string]decimal.Decimal
+		if err := json.Unmarshal([]byte(values), &later); err != nil {
+			return err
+		}
+		maps.Copy(reports[i], later)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("benefits: read metrics: %w", err)
+	}
+	for i, metrics := range reports {
+		w := r.measured[i]
+		if w.measure == string(ByPercentile) {
+			w.into[w.measure] = metrics[percentileOf(w.group.Code)]
+			continue
+		}
+		w.into[w.measure] = w.group.Scores[w.measure].value(metrics, r.section.members.Regions.around(w.rating.facts.Region))
 	}
 	return nil
 }

@@ -1,8 +1,6 @@
 package benefits
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -58,15 +56,15 @@ type tierDocument struct {
 // readTierGroups reads the tier groups. What a group says of another is checked when all are read.
 func (s *section) readTierGroups(at document.Spot, p *ledger.Programme, documents []tierGroupDocument) {
 	for i := range documents {
-		s.tiers = append(s.tiers, documents[i].read(at.At(i), p))
+		s.tiers = append(s.tiers, s.readTierGroup(at.At(i), p, &documents[i]))
 	}
 	for i, g := range s.tiers {
 		at.At(i, "organisation").Failed(s.checkGrades(g))
 	}
 }
 
-// read reads a group, with mistakes too, so that what refers to it is not reported as well.
-func (d *tierGroupDocument) read(at document.Spot, p *ledger.Programme) *TierGroup {
+// readTierGroup reads a group, with mistakes too, so that what refers to it is not reported as well.
+func (s *section) readTierGroup(at document.Spot, p *ledger.Programme, d *tierGroupDocument) *TierGroup {
 	g := &TierGroup{
 		Code: d.Code, Names: d.Names, For: d.For, Period: d.Period, Validity: d.Validity, Unit: d.Points, Percentile: d.Percentile,
 		NextPeriod: d.Start == "next_period", SoftLanding: d.Fall == "soft_landing", Plans: d.Plans, Scores: make(map[string]*Score),
@@ -91,7 +89,7 @@ func (d *tierGroupDocument) read(at document.Spot, p *ledger.Programme) *TierGro
 	g.GraceDays, err = wholeDays(d.Grace)
 	at.At("grace").Failed(err)
 	at.Failed(g.checkTimes())
-	at.At("scores").Failed(d.scores(g))
+	s.readScores(at, g, d)
 	if g.Unit == "" || p.CheckUnit(at.At("points"), g.Unit, ledger.PointsUnit, ledger.QualifyingUnit) {
 		for i := range d.Ladder {
 			g.addTier(at.At("ladder", i), p, &d.Ladder[i])
@@ -109,37 +107,49 @@ func (d *tierGroupDocument) read(at document.Spot, p *ledger.Programme) *TierGro
 	return g
 }
 
-// scores reads the scores. A score's periods have names, so it cannot be measured over rolling ones.
-func (d *tierGroupDocument) scores(g *TierGroup) error {
-	for code, sd := range d.Scores {
+// readScores reads the scores. A score's periods have names, so it cannot be measured over rolling ones.
+func (s *section) readScores(at document.Spot, g *TierGroup, d *tierGroupDocument) {
+	for _, code := range sortedKeys(d.Scores) {
+		at, sd := at.At("scores", code), d.Scores[code]
 		score := &Score{Scale: sd.Scale, Metrics: make(map[string]Weight, len(sd.Metrics))}
-		switch {
-		case !validName(code) || code == string(ByPoints) || code == string(ByPercentile):
-			return fmt.Errorf("score %s: give it another code", code)
-		case len(sd.Metrics) == 0 || sd.Scale < 0 || sd.Scale > 9:
-			return fmt.Errorf("score %s: it has metrics, and 0 to 9 decimal places", code)
-		case g.Period.Kind == Rolling:
-			return fmt.Errorf("score %s: metrics come by periods that have names, which rolling ones have not", code)
+		if !validName(code) || code == string(ByPoints) || code == string(ByPercentile) {
+			at.Wrong(fmt.Sprintf("%q is no code of a score", code), "use 1 to 32 lower-case letters, digits, - and _, and neither points nor percentile")
 		}
-		for metric, md := range sd.Metrics {
-			weight, err := factor(string(md.Weight))
-			if err != nil || !validName(metric) {
-				return fmt.Errorf("score %s: metric %s: %w", code, metric, cmp.Or(err, errors.New("give it another code")))
-			}
-			w := Weight{Weight: weight, Regions: make(map[string]decimal.Decimal)}
-			for region, text := range md.Regions {
-				if w.Regions[region], err = factor(string(text)); err != nil {
-					return fmt.Errorf("score %s: metric %s: region %s: %w", code, metric, region, err)
-				}
-			}
-			score.Metrics[metric] = w
+		if sd.Scale < 0 || sd.Scale > maxMetricScale {
+			at.At("scale").Wrong(fmt.Sprintf("%d is no number of decimal places", sd.Scale), fmt.Sprintf("use 0 to %d", maxMetricScale))
+		}
+		if g.Period.Kind == Rolling {
+			at.Wrong("metrics are reported by periods that have names, which rolling ones have not", "give the group another period")
+		}
+		if len(sd.Metrics) == 0 {
+			at.At("metrics").Wrong("it has no metrics", "name at least one with its weight")
+		}
+		for _, metric := range sortedKeys(sd.Metrics) {
+			score.Metrics[metric] = s.weight(at.At("metrics", metric), metric, sd.Metrics[metric])
 		}
 		g.Scores[code] = score
 	}
-	if g.Percentile != "" && g.Scores[g.Percentile] == nil {
-		return fmt.Errorf("percentile: score %q is not declared", g.Percentile)
+	if _, shared := monthsOf[g.Period.Kind]; g.Percentile != "" && !shared {
+		at.At("percentile").Wrong("members can be ranked only when a period is over that is the same for all", "give the group a calendar period")
 	}
-	return nil
+	if g.Percentile != "" && g.Scores[g.Percentile] == nil {
+		at.At("percentile").Wrong(fmt.Sprintf("there is no score %q", g.Percentile), document.Suggest(g.Percentile, sortedKeys(g.Scores)))
+	}
+}
+
+func (s *section) weight(at document.Spot, metric string, d weightDocument) Weight {
+	if s.metrics[metric] == nil {
+		at.Wrong(fmt.Sprintf("there is no metric %q", metric), document.Suggest(metric, sortedKeys(s.metrics))+", or declare it under metrics")
+	}
+	w := Weight{Weight: positive(at.At("weight"), d.Weight), Regions: make(map[string]decimal.Decimal)}
+	for _, region := range sortedKeys(d.Regions) {
+		at := at.At("regions", region)
+		if _, declared := s.members.Regions[region]; !declared {
+			at.Wrong(fmt.Sprintf("there is no region %q", region), document.Suggest(region, sortedKeys(s.members.Regions))+", or declare it under members, regions")
+		}
+		w.Regions[region] = positive(at, d.Regions[region])
+	}
+	return w
 }
 
 func (g *TierGroup) addTier(at document.Spot, p *ledger.Programme, d *tierDocument) {

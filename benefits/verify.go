@@ -70,6 +70,7 @@ func Verify(ctx context.Context, pool *db.Pool, report *ledger.Report) error {
 		{check: ledger.Check{Name: "the facts of every member are those of the last version, and find the member"}, verify: verifyMembers},
 		{check: ledger.Check{Name: "bookings and check-ins agree with their transactions, and every seat is somewhere"}, verify: verifyEvents},
 		{check: ledger.Check{Name: "every change of tier is what was decided"}, verify: verifyTiers},
+		{check: ledger.Check{Name: "what was reported of every member's metrics is numbered without a gap"}, verify: verifyMetrics},
 		{check: ledger.Check{Name: "visits and their reports agree with their transactions"}, verify: verifyVisits},
 	}
 	err := db.InTx(ctx, pool, db.Snapshot, func(tx pgx.Tx) error {

@@ -70,7 +70,7 @@ type unitDocument struct {
 }
 
 // sections are those that other packages read of the same document.
-var sections = []string{"tiers", "allotments", "benefits", "partners", "members", "goodwill", "earning", "lounges"}
+var sections = []string{"tiers", "allotments", "benefits", "partners", "members", "goodwill", "earning", "lounges", "metrics"}
 
 // ParseProgramme reads the journal's part of a programme document: its name, zone, units and expiry policies. What the
 // benefits and partners packages declare in the same document is theirs to read. The error is a *document.InvalidError.

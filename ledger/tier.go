@@ -29,7 +29,7 @@ type TierChange struct {
 }
 
 // Into completes the request with the change's legs. Refusals: UNKNOWN_UNIT, TIME_NOT_IN_FUTURE for a validity that is over
-// or a start that is not ahead, TIER_MOVED when a lot to be withdrawn is not there any more: read again and decide anew.
+// or a start that is not ahead, TIER_MOVED when a lot to be withdrawn is not there any more, or the one to be given is: read again and decide anew.
 func (c TierChange) Into(programme uuid.UUID, r Request) Request {
 	r.Kind, r.Member, r.DueAt = KindTier, c.Member, c.StartsAt
 	one := decimal.NewFromInt(1)
@@ -70,7 +70,8 @@ func (b *Book) changeTier(tx *Transaction, r *Request) *Refusal {
 	for _, leg := range r.Legs {
 		draw := Draw{ExpiresAt: leg.ExpiresAt, Fund: leg.Fund, Amount: leg.Amount}
 		switch {
-		case leg.From.Place != Issuance && !b.holdsLot(leg.From, draw):
+		case leg.From.Place != Issuance && !b.holdsLot(leg.From, draw),
+			leg.From.Place == Issuance && b.holdsLot(leg.To, draw): // somebody gave the same meanwhile, and one is enough
 			return refuse(TierMoved, "tier", leg.Unit)
 		case leg.From.Place == Issuance && (!leg.ExpiresAt.After(b.now) || !leg.ExpiresAt.After(r.DueAt)):
 			return refuse(TimeNotInFuture, "field", "until")

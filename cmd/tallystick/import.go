@@ -15,25 +15,49 @@ import (
 
 	"tallystick/benefits"
 	"tallystick/internal/db"
+	"tallystick/ledger"
 	"tallystick/partners"
 )
 
 type importCommand struct {
 	Activities importActivitiesCommand `cmd:"" help:"Record the activities of a CSV file: bills, purchases, surveys."`
+	Metrics    importMetricsCommand    `cmd:"" help:"Record what a CSV file reports of members' metrics: spend, tenure, influence."`
+}
+
+// fromFile are the arguments of every import.
+type fromFile struct {
+	onProgramme
+	Client string `default:"import" help:"Whose keys they are: what this client recorded by call is not recorded again."`
 }
 
 type importActivitiesCommand struct {
-	onProgramme
-	File   string `arg:"" type:"existingfile" help:"CSV with key, member, activity, and as needed at, amount, gifted, paid_in_points, channel, reference and the activities' fields."`
-	Client string `default:"import" help:"Whose keys they are: what this client recorded by call is not recorded again."`
+	fromFile
+	File string `arg:"" type:"existingfile" help:"CSV with key, member, activity, and as needed at, amount, gifted, paid_in_points, channel, reference and the activities' fields."`
+}
+
+type importMetricsCommand struct {
+	fromFile
+	File string `arg:"" type:"existingfile" help:"CSV with key, member, period, such as 2026 or 2026-H1, and a column for each metric."`
 }
 
 var errLinesRejected = errors.New("not every line is in the books")
 
-// Run records what the programme's rules give for each line. Why a line is not accepted is written beside the file, with
-// its column and reason.
+// Run records what the programme's rules give for each line.
 func (c *importActivitiesCommand) Run(ctx context.Context, s *streams) error {
-	file, err := os.Open(c.File)
+	return c.take(ctx, s, c.File, (*benefits.Catalog).ImportActivities)
+}
+
+// Run records each line's report.
+func (c *importMetricsCommand) Run(ctx context.Context, s *streams) error {
+	return c.take(ctx, s, c.File, (*benefits.Catalog).ImportMetrics)
+}
+
+// importing takes a file into the books.
+type importing func(*benefits.Catalog, context.Context, uuid.UUID, benefits.SourceFile, ledger.Request) (benefits.Import, error)
+
+// take imports a file. Why a line is not accepted is written beside it, with its column and reason.
+func (c *fromFile) take(ctx context.Context, s *streams, path string, into importing) error {
+	file, err := os.Open(path)
 	if err != nil {
 		return err
 	}
@@ -42,7 +66,7 @@ func (c *importActivitiesCommand) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	rejected := &verdicts{path: c.File + ".rejected.csv"}
+	rejected := &verdicts{path: path + ".rejected.csv"}
 	bar := newProgress(s.err, "lines")
 	var done benefits.Import
 	err = c.with(ctx, func(d *database, programme uuid.UUID) error {
@@ -53,13 +77,15 @@ func (c *importActivitiesCommand) Run(ctx context.Context, s *streams) error {
 		catalog := benefits.New(d.ledger, pool, partners.New(d.ledger, pool))
 		r := byOperator("", "")
 		r.Client = c.Client
-		done, err = catalog.ImportActivities(ctx, programme, file, content, r, func(i benefits.Import) { bar.set(i.Read, max(lines, i.Read)) }, rejected.add)
+		done, err = into(catalog, ctx, programme, benefits.SourceFile{
+			Lines: file, Content: content, Reject: rejected.add, Tell: func(i benefits.Import) { bar.set(i.Read, max(lines, i.Read)) },
+		}, r)
 		return err
 	})
 	if err = errors.Join(err, rejected.close()); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "%d lines: %d recorded, %d known before, %d earned nothing, %d rejected\n", done.Read, done.Recorded, done.Known, done.Nothing, done.Rejected)
+	fmt.Fprintf(s.out, "%d lines: %d recorded, %d known before, %d changed nothing, %d rejected\n", done.Read, done.Recorded, done.Known, done.Nothing, done.Rejected)
 	if done.Rejected > 0 {
 		fmt.Fprintf(s.out, "%s says which and why: mend those lines and import the file again, nothing is recorded twice\n", rejected.path)
 		return errLinesRejected

@@ -69,7 +69,7 @@ func TestAnImportThatIsKilledGoesOn(t *testing.T) {
 		t.Fatalf("exit code %d\n%s%s", code, out.String(), problems.String())
 	}
 	var recorded, known int
-	const counts = "12000 lines: %d recorded, %d known before, 0 earned nothing, 2 rejected"
+	const counts = "12000 lines: %d recorded, %d known before, 0 changed nothing, 2 rejected"
 	if _, err := fmt.Sscanf(out.String(), counts, &recorded, &known); err != nil || recorded+known != lines-2 {
 		t.Errorf("the second import said\n%s", out.String())
 	}

@@ -22,11 +22,12 @@ type commands struct {
 
 	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to date and make the runtime role."`
 	Apply   applyCommand   `cmd:"" help:"Make a programme document the programme's current version."`
-	Import  importCommand  `cmd:"" help:"Bring in files: activities."`
+	Import  importCommand  `cmd:"" help:"Bring in files: activities, metrics."`
 	Export  exportCommand  `cmd:"" help:"Write a programme's document as it was applied."`
 	Schema  schemaCommand  `cmd:"" help:"Print the JSON Schema of a programme document, for editors."`
 	Clock   clockCommand   `cmd:"" help:"Show a programme's clock, or move a sandbox's forward."`
 	Period  periodCommand  `cmd:"" help:"Show the open period, or close everything before a time."`
+	Rank    rankCommand    `cmd:"" help:"Give members their place among all in a period that is over, for tiers by percentile."`
 	Sweep   sweepCommand   `cmd:"" help:"Post what is due: expired lots, timed-out holds, activations, unused vouchers."`
 	Redate  redateCommand  `cmd:"" help:"Give a unit's lots another expiry, for all members: an extension or a mass expiry."`
 	Verify  verifyCommand  `cmd:"" help:"Prove the invariants L1 to L8 from the journal alone."`

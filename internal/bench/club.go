@@ -227,9 +227,10 @@ func (b *bench) importActivities(ctx context.Context, _ int) (Result, error) {
 	bar := b.bar("import", b.ImportLines)
 	defer bar.done()
 	return b.once(func() (int, error) {
-		done, err := club.ImportActivities(ctx, club.programme, bytes.NewReader(file.Bytes()), sha256.Sum256(file.Bytes()),
-			ledger.Request{Client: "bench-file", Actor: "bench"}, func(i benefits.Import) { bar.set(i.Read) },
-			func(v benefits.Verdict) error { return fmt.Errorf("line %d was rejected: %s", v.Line, v.Reason) })
+		done, err := club.ImportActivities(ctx, club.programme, benefits.SourceFile{
+			Lines: bytes.NewReader(file.Bytes()), Content: sha256.Sum256(file.Bytes()), Tell: func(i benefits.Import) { bar.set(i.Read) },
+			Reject: func(v benefits.Verdict) error { return fmt.Errorf("line %d was rejected: %s", v.Line, v.Reason) },
+		}, ledger.Request{Client: "bench-file", Actor: "bench"})
 		if err == nil && done.Recorded != int64(b.ImportLines) {
 			err = fmt.Errorf("%d of %d lines were recorded", done.Recorded, b.ImportLines)
 		}
