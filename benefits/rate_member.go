@@ -124,6 +124,7 @@ func (r *rater) decide(m *rating) (Standing, []ledger.Request) {
 				gs.show(TierClaim{
 					Source: source, Grant: lot.decision.grant(g.group), Tier: g.group.tier(g.group.rank(lot.Tier)), Cause: lot.decision.cause,
 					Decision: lot.decision.id, DecidedAt: lot.decision.at, Later: lot.Waits != uuid.Nil,
+					decision: lot.decision, group: g.group,
 				}, r.now)
 			}
 			if len(d.periods) > 0 {

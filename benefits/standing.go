@@ -60,7 +60,13 @@ type TierClaim struct {
 	Decision  uuid.UUID // the transaction
 	DecidedAt time.Time
 	Later     bool // it begins at Start
+
+	decision tierDecision
+	group    *TierGroup
 }
+
+// Reason is what the claim was decided on.
+func (c TierClaim) Reason() TierReason { return c.decision.reason(c.group) }
 
 // Tier is the tier that is held; nil below the first.
 func (s GroupStanding) Tier() *Tier { return s.Group.tier(s.Rank) }

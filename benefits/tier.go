@@ -142,6 +142,14 @@ func (g *TierGroup) tier(rank int) *Tier {
 	return &g.Tiers[rank-1]
 }
 
+// Named is the name of a tier; none for what is no tier of the group.
+func (g *TierGroup) Named(code string) partners.Names {
+	if t := g.tier(g.rank(code)); t != nil {
+		return t.Names
+	}
+	return nil
+}
+
 // code is the code of the tier of a rank, empty below the first.
 func (g *TierGroup) code(rank int) string {
 	if t := g.tier(rank); t != nil {

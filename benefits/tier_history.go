@@ -22,11 +22,17 @@ type TierChange struct {
 	Later    bool
 	Decision uuid.UUID // the transaction
 	At       time.Time
+	Reason   TierReason
 }
 
-// TierHistory reads every change that was decided about a member, the latest first. A tier that ended with its validity has
-// no change of its own: its LotUntil says when. Who was never rated has none.
+// TierHistory reads every change that was decided about a member, the latest first. What ends a tier without a decision has
+// none: a validity that is over (LotUntil says when), a merge and a termination of the membership. Who was never rated has
+// no change.
 func (c *Catalog) TierHistory(ctx context.Context, programme uuid.UUID, member string) ([]TierChange, error) {
+	_, s, err := c.current(ctx, programme)
+	if err != nil {
+		return nil, err
+	}
 	decisions, err := readTierDecisions(ctx, c.pool, programme, []string{member})
 	if err != nil {
 		return nil, err
@@ -38,6 +44,9 @@ func (c *Catalog) TierHistory(ctx context.Context, programme uuid.UUID, member s
 		}
 		if d.tier != "" {
 			change.Start, change.Until, change.LotUntil = d.start, d.until, d.lotUntil
+		}
+		if g := s.tiers.Group(d.group); g != nil { // a group is never dropped
+			change.Reason = d.reason(g)
 		}
 		list = append(list, change)
 	}

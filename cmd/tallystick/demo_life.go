@@ -84,13 +84,17 @@ func (l *life) live(ctx context.Context, c chapter) error {
 	if err := l.site.catalog.SweepEvents(ctx, l.programme.ID); err != nil {
 		return err
 	}
-	if _, err := l.site.catalog.Qualify(ctx, l.programme.ID, l.member); err != nil || c.do == nil {
+	if err := l.rate(ctx); err != nil || c.do == nil {
 		return err
 	}
 	if err := c.do(ctx); err != nil {
 		return err
 	}
-	_, err := l.site.catalog.Qualify(ctx, l.programme.ID, l.member)
+	return l.rate(ctx)
+}
+
+func (l *life) rate(ctx context.Context) error {
+	_, err := l.operator.RateMember(ctx, &v1.RateMemberRequest{MemberId: l.member})
 	return err
 }
 

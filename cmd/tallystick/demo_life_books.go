@@ -10,8 +10,8 @@ import (
 
 	"github.com/shopspring/decimal"
 
-	"tallystick/benefits"
 	"tallystick/ledger"
+	v1 "tallystick/proto/tallystick/v1"
 )
 
 // demoLife is the life of a member as the books tell it. Every number is a decimal string.
@@ -116,23 +116,18 @@ func worked(points, price decimal.Decimal) string {
 }
 
 func (l *life) readTiers(ctx context.Context, chapters []chapter, told []demoChapter) error {
-	history, err := l.site.catalog.TierHistory(ctx, l.programme.ID, l.member)
+	history, err := l.app.ListTierHistory(ctx, &v1.ListTierHistoryRequest{MemberId: l.member, PageSize: ledger.MaxPage})
 	if err != nil {
 		return err
 	}
-	slices.Reverse(history)
-	for _, change := range history {
-		i := chapterAt(chapters, change.At)
+	for _, change := range slices.Backward(history.Changes) {
+		i := chapterAt(chapters, change.DecidedAt.AsTime())
 		for later := range told[i:] {
-			told[i+later].Tier = change.To
+			told[i+later].Tier = change.AfterId
 		}
-		told[i].Why = append(told[i].Why, l.becauseOf(change))
+		told[i].Why = append(told[i].Why, change.Text["en"], change.Text["zh-Hans"])
 	}
 	return nil
-}
-
-func (l *life) becauseOf(c benefits.TierChange) string {
-	return fmt.Sprintf("%s by %s, %s; until %s", c.To, c.Source, c.Cause, c.Until.In(l.programme.Zone).Format(time.DateOnly))
 }
 
 // print writes two lines a chapter: what happened in English, with the wallets after it, then in Chinese, with the reasons.

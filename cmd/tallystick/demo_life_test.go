@@ -81,7 +81,7 @@ func TestTheLifeOfAVIP(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	for chapter, why := range map[int]string{2: "bill-points 2800 × 1.2 = 3360", 3: "platinum", 5: "phone-points 8000 × 0.6 = 4800", 15: "gold"} {
+	for chapter, why := range map[int]string{2: "bill-points 2800 × 1.2 = 3360", 3: "Platinum: growth 11600 of 9600; until 31 March 2028", 5: "phone-points 8000 × 0.6 = 4800", 15: "金卡：上一等级有效期已满，下调一级"} {
 		if !slices.ContainsFunc(told.Chapters[chapter].Why, func(s string) bool { return strings.Contains(s, why) }) {
 			t.Errorf("%s: %q does not say %q", told.Chapters[chapter].English, told.Chapters[chapter].Why, why)
 		}

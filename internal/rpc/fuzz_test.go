@@ -49,6 +49,7 @@ func allMethods() []method {
 
 // samples are values that pass the contract's rules, by a field's name.
 var samples = map[string]string{
+	"period": "2026", "metric": "spend", "value": "1",
 	"idempotency_key": "fuzz-1", "nonce": "scan-1", "event_id": "seat", "member_id": "m1", "from_member_id": "m1", "to_member_id": "m2", "unit": "points",
 	"amount": "5", "reason": "why", "benefit_id": "pass", "code": "0123456789ABCDEF",
 	"url": "https://93.184.216.34/", "reference": "order-1", "channel": "app", "fund": "programme", "outlet": "gate-4",

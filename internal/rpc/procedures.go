@@ -79,6 +79,9 @@ var procedures = map[string]procedure{
 	api.MemberServiceListVouchersProcedure:      open(auth.Member, auth.System),
 	api.MemberServiceListStatementProcedure:     open(auth.Member, auth.System),
 
+	api.MemberServiceGetTierProcedure:         open(auth.Member, auth.System, auth.Operator),
+	api.MemberServiceListTierHistoryProcedure: open(auth.Member, auth.System, auth.Operator),
+
 	api.MemberServiceListEventsProcedure:       open(auth.Member, auth.System),
 	api.MemberServiceGetEventProcedure:         open(auth.Member, auth.System),
 	api.MemberServiceBookEventProcedure:        open(auth.Member, auth.System),
@@ -123,6 +126,11 @@ var procedures = map[string]procedure{
 	api.AdminServiceReleaseNumberProcedure:         open(auth.Operator),
 	api.AdminServiceTerminateMemberProcedure:       open(auth.Operator),
 	api.AdminServiceMergeMemberProcedure:           open(auth.Operator),
+	api.AdminServiceRateMemberProcedure:            open(auth.Operator),
+	api.AdminServiceOverrideTierProcedure:          open(auth.Operator),
+	api.AdminServiceEndOverrideProcedure:           open(auth.Operator),
+	api.AdminServiceSetMetricsProcedure:            open(auth.Operator, auth.System),
+	api.AdminServiceListMetricsProcedure:           open(auth.Operator, auth.System),
 	api.AdminServiceFundBudgetProcedure:            open(auth.Operator),
 	api.AdminServiceGrantGoodwillProcedure:         open(auth.Operator),
 	api.AdminServiceGetBudgetProcedure:             open(auth.Operator),

@@ -3051,7 +3051,7 @@ var File_tallystick_v1_admin_proto protoreflect.FileDescriptor
 
 const file_tallystick_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x19tallystick/v1/admin.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atallystick/v1/common.proto\x1a\x1atallystick/v1/events.proto\x1a\x1ctallystick/v1/registry.proto\"\x9a\x01\n" +
+	"\x19tallystick/v1/admin.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atallystick/v1/common.proto\x1a\x1atallystick/v1/events.proto\x1a\x1ctallystick/v1/registry.proto\x1a\x18tallystick/v1/tier.proto\"\x9a\x01\n" +
 	"\x10ProgrammeVersion\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x03R\aversion\x129\n" +
 	"\n" +
@@ -3254,7 +3254,7 @@ const file_tallystick_v1_admin_proto_rawDesc = "" +
 	"\fWebhookState\x12\x1d\n" +
 	"\x19WEBHOOK_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14WEBHOOK_STATE_ACTIVE\x10\x01\x12\x18\n" +
-	"\x14WEBHOOK_STATE_PARKED\x10\x022\xab\x1a\n" +
+	"\x14WEBHOOK_STATE_PARKED\x10\x022\xdb\x1d\n" +
 	"\fAdminService\x12]\n" +
 	"\x0eApplyProgramme\x12$.tallystick.v1.ApplyProgrammeRequest\x1a%.tallystick.v1.ApplyProgrammeResponse\x12\\\n" +
 	"\fGetProgramme\x12\".tallystick.v1.GetProgrammeRequest\x1a#.tallystick.v1.GetProgrammeResponse\"\x03\x90\x02\x01\x12w\n" +
@@ -3291,6 +3291,13 @@ const file_tallystick_v1_admin_proto_rawDesc = "" +
 	"\rReleaseNumber\x12#.tallystick.v1.ReleaseNumberRequest\x1a$.tallystick.v1.ReleaseNumberResponse\x12`\n" +
 	"\x0fTerminateMember\x12%.tallystick.v1.TerminateMemberRequest\x1a&.tallystick.v1.TerminateMemberResponse\x12T\n" +
 	"\vMergeMember\x12!.tallystick.v1.MergeMemberRequest\x1a\".tallystick.v1.MergeMemberResponse\x12Q\n" +
+	"\n" +
+	"RateMember\x12 .tallystick.v1.RateMemberRequest\x1a!.tallystick.v1.RateMemberResponse\x12W\n" +
+	"\fOverrideTier\x12\".tallystick.v1.OverrideTierRequest\x1a#.tallystick.v1.OverrideTierResponse\x12T\n" +
+	"\vEndOverride\x12!.tallystick.v1.EndOverrideRequest\x1a\".tallystick.v1.EndOverrideResponse\x12Q\n" +
+	"\n" +
+	"SetMetrics\x12 .tallystick.v1.SetMetricsRequest\x1a!.tallystick.v1.SetMetricsResponse\x12Y\n" +
+	"\vListMetrics\x12!.tallystick.v1.ListMetricsRequest\x1a\".tallystick.v1.ListMetricsResponse\"\x03\x90\x02\x01\x12Q\n" +
 	"\n" +
 	"FundBudget\x12 .tallystick.v1.FundBudgetRequest\x1a!.tallystick.v1.FundBudgetResponse\x12Z\n" +
 	"\rGrantGoodwill\x12#.tallystick.v1.GrantGoodwillRequest\x1a$.tallystick.v1.GrantGoodwillResponse\x12S\n" +
@@ -3378,25 +3385,35 @@ var file_tallystick_v1_admin_proto_goTypes = []any{
 	(*ReleaseNumberRequest)(nil),          // 62: tallystick.v1.ReleaseNumberRequest
 	(*TerminateMemberRequest)(nil),        // 63: tallystick.v1.TerminateMemberRequest
 	(*MergeMemberRequest)(nil),            // 64: tallystick.v1.MergeMemberRequest
-	(*FundBudgetRequest)(nil),             // 65: tallystick.v1.FundBudgetRequest
-	(*GrantGoodwillRequest)(nil),          // 66: tallystick.v1.GrantGoodwillRequest
-	(*GetBudgetRequest)(nil),              // 67: tallystick.v1.GetBudgetRequest
-	(*ListBudgetRequest)(nil),             // 68: tallystick.v1.ListBudgetRequest
-	(*EnrolMemberResponse)(nil),           // 69: tallystick.v1.EnrolMemberResponse
-	(*UpdateMemberResponse)(nil),          // 70: tallystick.v1.UpdateMemberResponse
-	(*GetMemberResponse)(nil),             // 71: tallystick.v1.GetMemberResponse
-	(*ListMembersResponse)(nil),           // 72: tallystick.v1.ListMembersResponse
-	(*ListMemberVersionsResponse)(nil),    // 73: tallystick.v1.ListMemberVersionsResponse
-	(*LinkMemberResponse)(nil),            // 74: tallystick.v1.LinkMemberResponse
-	(*UnlinkMemberResponse)(nil),          // 75: tallystick.v1.UnlinkMemberResponse
-	(*AssignNumberResponse)(nil),          // 76: tallystick.v1.AssignNumberResponse
-	(*ReleaseNumberResponse)(nil),         // 77: tallystick.v1.ReleaseNumberResponse
-	(*TerminateMemberResponse)(nil),       // 78: tallystick.v1.TerminateMemberResponse
-	(*MergeMemberResponse)(nil),           // 79: tallystick.v1.MergeMemberResponse
-	(*FundBudgetResponse)(nil),            // 80: tallystick.v1.FundBudgetResponse
-	(*GrantGoodwillResponse)(nil),         // 81: tallystick.v1.GrantGoodwillResponse
-	(*GetBudgetResponse)(nil),             // 82: tallystick.v1.GetBudgetResponse
-	(*ListBudgetResponse)(nil),            // 83: tallystick.v1.ListBudgetResponse
+	(*RateMemberRequest)(nil),             // 65: tallystick.v1.RateMemberRequest
+	(*OverrideTierRequest)(nil),           // 66: tallystick.v1.OverrideTierRequest
+	(*EndOverrideRequest)(nil),            // 67: tallystick.v1.EndOverrideRequest
+	(*SetMetricsRequest)(nil),             // 68: tallystick.v1.SetMetricsRequest
+	(*ListMetricsRequest)(nil),            // 69: tallystick.v1.ListMetricsRequest
+	(*FundBudgetRequest)(nil),             // 70: tallystick.v1.FundBudgetRequest
+	(*GrantGoodwillRequest)(nil),          // 71: tallystick.v1.GrantGoodwillRequest
+	(*GetBudgetRequest)(nil),              // 72: tallystick.v1.GetBudgetRequest
+	(*ListBudgetRequest)(nil),             // 73: tallystick.v1.ListBudgetRequest
+	(*EnrolMemberResponse)(nil),           // 74: tallystick.v1.EnrolMemberResponse
+	(*UpdateMemberResponse)(nil),          // 75: tallystick.v1.UpdateMemberResponse
+	(*GetMemberResponse)(nil),             // 76: tallystick.v1.GetMemberResponse
+	(*ListMembersResponse)(nil),           // 77: tallystick.v1.ListMembersResponse
+	(*ListMemberVersionsResponse)(nil),    // 78: tallystick.v1.ListMemberVersionsResponse
+	(*LinkMemberResponse)(nil),            // 79: tallystick.v1.LinkMemberResponse
+	(*UnlinkMemberResponse)(nil),          // 80: tallystick.v1.UnlinkMemberResponse
+	(*AssignNumberResponse)(nil),          // 81: tallystick.v1.AssignNumberResponse
+	(*ReleaseNumberResponse)(nil),         // 82: tallystick.v1.ReleaseNumberResponse
+	(*TerminateMemberResponse)(nil),       // 83: tallystick.v1.TerminateMemberResponse
+	(*MergeMemberResponse)(nil),           // 84: tallystick.v1.MergeMemberResponse
+	(*RateMemberResponse)(nil),            // 85: tallystick.v1.RateMemberResponse
+	(*OverrideTierResponse)(nil),          // 86: tallystick.v1.OverrideTierResponse
+	(*EndOverrideResponse)(nil),           // 87: tallystick.v1.EndOverrideResponse
+	(*SetMetricsResponse)(nil),            // 88: tallystick.v1.SetMetricsResponse
+	(*ListMetricsResponse)(nil),           // 89: tallystick.v1.ListMetricsResponse
+	(*FundBudgetResponse)(nil),            // 90: tallystick.v1.FundBudgetResponse
+	(*GrantGoodwillResponse)(nil),         // 91: tallystick.v1.GrantGoodwillResponse
+	(*GetBudgetResponse)(nil),             // 92: tallystick.v1.GetBudgetResponse
+	(*ListBudgetResponse)(nil),            // 93: tallystick.v1.ListBudgetResponse
 }
 var file_tallystick_v1_admin_proto_depIdxs = []int32{
 	51, // 0: tallystick.v1.ProgrammeVersion.applied_at:type_name -> google.protobuf.Timestamp
@@ -3463,48 +3480,58 @@ var file_tallystick_v1_admin_proto_depIdxs = []int32{
 	62, // 61: tallystick.v1.AdminService.ReleaseNumber:input_type -> tallystick.v1.ReleaseNumberRequest
 	63, // 62: tallystick.v1.AdminService.TerminateMember:input_type -> tallystick.v1.TerminateMemberRequest
 	64, // 63: tallystick.v1.AdminService.MergeMember:input_type -> tallystick.v1.MergeMemberRequest
-	65, // 64: tallystick.v1.AdminService.FundBudget:input_type -> tallystick.v1.FundBudgetRequest
-	66, // 65: tallystick.v1.AdminService.GrantGoodwill:input_type -> tallystick.v1.GrantGoodwillRequest
-	67, // 66: tallystick.v1.AdminService.GetBudget:input_type -> tallystick.v1.GetBudgetRequest
-	68, // 67: tallystick.v1.AdminService.ListBudget:input_type -> tallystick.v1.ListBudgetRequest
-	8,  // 68: tallystick.v1.AdminService.ApplyProgramme:output_type -> tallystick.v1.ApplyProgrammeResponse
-	10, // 69: tallystick.v1.AdminService.GetProgramme:output_type -> tallystick.v1.GetProgrammeResponse
-	12, // 70: tallystick.v1.AdminService.ListProgrammeVersions:output_type -> tallystick.v1.ListProgrammeVersionsResponse
-	14, // 71: tallystick.v1.AdminService.FreezeMember:output_type -> tallystick.v1.FreezeMemberResponse
-	16, // 72: tallystick.v1.AdminService.UnfreezeMember:output_type -> tallystick.v1.UnfreezeMemberResponse
-	18, // 73: tallystick.v1.AdminService.MoveClock:output_type -> tallystick.v1.MoveClockResponse
-	20, // 74: tallystick.v1.AdminService.RedateLots:output_type -> tallystick.v1.RedateLotsResponse
-	24, // 75: tallystick.v1.AdminService.CreateWebhook:output_type -> tallystick.v1.CreateWebhookResponse
-	26, // 76: tallystick.v1.AdminService.ListWebhooks:output_type -> tallystick.v1.ListWebhooksResponse
-	28, // 77: tallystick.v1.AdminService.RotateWebhookSecret:output_type -> tallystick.v1.RotateWebhookSecretResponse
-	30, // 78: tallystick.v1.AdminService.ReplayWebhook:output_type -> tallystick.v1.ReplayWebhookResponse
-	32, // 79: tallystick.v1.AdminService.ResumeWebhook:output_type -> tallystick.v1.ResumeWebhookResponse
-	34, // 80: tallystick.v1.AdminService.DeleteWebhook:output_type -> tallystick.v1.DeleteWebhookResponse
-	36, // 81: tallystick.v1.AdminService.AssignAllotment:output_type -> tallystick.v1.AssignAllotmentResponse
-	38, // 82: tallystick.v1.AdminService.RevokeAllotment:output_type -> tallystick.v1.RevokeAllotmentResponse
-	40, // 83: tallystick.v1.AdminService.InviteMembers:output_type -> tallystick.v1.InviteMembersResponse
-	42, // 84: tallystick.v1.AdminService.ListApplications:output_type -> tallystick.v1.ListApplicationsResponse
-	44, // 85: tallystick.v1.AdminService.ApproveApplication:output_type -> tallystick.v1.ApproveApplicationResponse
-	46, // 86: tallystick.v1.AdminService.DeclineApplication:output_type -> tallystick.v1.DeclineApplicationResponse
-	48, // 87: tallystick.v1.AdminService.PublishSeats:output_type -> tallystick.v1.PublishSeatsResponse
-	50, // 88: tallystick.v1.AdminService.CloseEvent:output_type -> tallystick.v1.CloseEventResponse
-	69, // 89: tallystick.v1.AdminService.EnrolMember:output_type -> tallystick.v1.EnrolMemberResponse
-	70, // 90: tallystick.v1.AdminService.UpdateMember:output_type -> tallystick.v1.UpdateMemberResponse
-	71, // 91: tallystick.v1.AdminService.GetMember:output_type -> tallystick.v1.GetMemberResponse
-	72, // 92: tallystick.v1.AdminService.ListMembers:output_type -> tallystick.v1.ListMembersResponse
-	73, // 93: tallystick.v1.AdminService.ListMemberVersions:output_type -> tallystick.v1.ListMemberVersionsResponse
-	74, // 94: tallystick.v1.AdminService.LinkMember:output_type -> tallystick.v1.LinkMemberResponse
-	75, // 95: tallystick.v1.AdminService.UnlinkMember:output_type -> tallystick.v1.UnlinkMemberResponse
-	76, // 96: tallystick.v1.AdminService.AssignNumber:output_type -> tallystick.v1.AssignNumberResponse
-	77, // 97: tallystick.v1.AdminService.ReleaseNumber:output_type -> tallystick.v1.ReleaseNumberResponse
-	78, // 98: tallystick.v1.AdminService.TerminateMember:output_type -> tallystick.v1.TerminateMemberResponse
-	79, // 99: tallystick.v1.AdminService.MergeMember:output_type -> tallystick.v1.MergeMemberResponse
-	80, // 100: tallystick.v1.AdminService.FundBudget:output_type -> tallystick.v1.FundBudgetResponse
-	81, // 101: tallystick.v1.AdminService.GrantGoodwill:output_type -> tallystick.v1.GrantGoodwillResponse
-	82, // 102: tallystick.v1.AdminService.GetBudget:output_type -> tallystick.v1.GetBudgetResponse
-	83, // 103: tallystick.v1.AdminService.ListBudget:output_type -> tallystick.v1.ListBudgetResponse
-	68, // [68:104] is the sub-list for method output_type
-	32, // [32:68] is the sub-list for method input_type
+	65, // 64: tallystick.v1.AdminService.RateMember:input_type -> tallystick.v1.RateMemberRequest
+	66, // 65: tallystick.v1.AdminService.OverrideTier:input_type -> tallystick.v1.OverrideTierRequest
+	67, // 66: tallystick.v1.AdminService.EndOverride:input_type -> tallystick.v1.EndOverrideRequest
+	68, // 67: tallystick.v1.AdminService.SetMetrics:input_type -> tallystick.v1.SetMetricsRequest
+	69, // 68: tallystick.v1.AdminService.ListMetrics:input_type -> tallystick.v1.ListMetricsRequest
+	70, // 69: tallystick.v1.AdminService.FundBudget:input_type -> tallystick.v1.FundBudgetRequest
+	71, // 70: tallystick.v1.AdminService.GrantGoodwill:input_type -> tallystick.v1.GrantGoodwillRequest
+	72, // 71: tallystick.v1.AdminService.GetBudget:input_type -> tallystick.v1.GetBudgetRequest
+	73, // 72: tallystick.v1.AdminService.ListBudget:input_type -> tallystick.v1.ListBudgetRequest
+	8,  // 73: tallystick.v1.AdminService.ApplyProgramme:output_type -> tallystick.v1.ApplyProgrammeResponse
+	10, // 74: tallystick.v1.AdminService.GetProgramme:output_type -> tallystick.v1.GetProgrammeResponse
+	12, // 75: tallystick.v1.AdminService.ListProgrammeVersions:output_type -> tallystick.v1.ListProgrammeVersionsResponse
+	14, // 76: tallystick.v1.AdminService.FreezeMember:output_type -> tallystick.v1.FreezeMemberResponse
+	16, // 77: tallystick.v1.AdminService.UnfreezeMember:output_type -> tallystick.v1.UnfreezeMemberResponse
+	18, // 78: tallystick.v1.AdminService.MoveClock:output_type -> tallystick.v1.MoveClockResponse
+	20, // 79: tallystick.v1.AdminService.RedateLots:output_type -> tallystick.v1.RedateLotsResponse
+	24, // 80: tallystick.v1.AdminService.CreateWebhook:output_type -> tallystick.v1.CreateWebhookResponse
+	26, // 81: tallystick.v1.AdminService.ListWebhooks:output_type -> tallystick.v1.ListWebhooksResponse
+	28, // 82: tallystick.v1.AdminService.RotateWebhookSecret:output_type -> tallystick.v1.RotateWebhookSecretResponse
+	30, // 83: tallystick.v1.AdminService.ReplayWebhook:output_type -> tallystick.v1.ReplayWebhookResponse
+	32, // 84: tallystick.v1.AdminService.ResumeWebhook:output_type -> tallystick.v1.ResumeWebhookResponse
+	34, // 85: tallystick.v1.AdminService.DeleteWebhook:output_type -> tallystick.v1.DeleteWebhookResponse
+	36, // 86: tallystick.v1.AdminService.AssignAllotment:output_type -> tallystick.v1.AssignAllotmentResponse
+	38, // 87: tallystick.v1.AdminService.RevokeAllotment:output_type -> tallystick.v1.RevokeAllotmentResponse
+	40, // 88: tallystick.v1.AdminService.InviteMembers:output_type -> tallystick.v1.InviteMembersResponse
+	42, // 89: tallystick.v1.AdminService.ListApplications:output_type -> tallystick.v1.ListApplicationsResponse
+	44, // 90: tallystick.v1.AdminService.ApproveApplication:output_type -> tallystick.v1.ApproveApplicationResponse
+	46, // 91: tallystick.v1.AdminService.DeclineApplication:output_type -> tallystick.v1.DeclineApplicationResponse
+	48, // 92: tallystick.v1.AdminService.PublishSeats:output_type -> tallystick.v1.PublishSeatsResponse
+	50, // 93: tallystick.v1.AdminService.CloseEvent:output_type -> tallystick.v1.CloseEventResponse
+	74, // 94: tallystick.v1.AdminService.EnrolMember:output_type -> tallystick.v1.EnrolMemberResponse
+	75, // 95: tallystick.v1.AdminService.UpdateMember:output_type -> tallystick.v1.UpdateMemberResponse
+	76, // 96: tallystick.v1.AdminService.GetMember:output_type -> tallystick.v1.GetMemberResponse
+	77, // 97: tallystick.v1.AdminService.ListMembers:output_type -> tallystick.v1.ListMembersResponse
+	78, // 98: tallystick.v1.AdminService.ListMemberVersions:output_type -> tallystick.v1.ListMemberVersionsResponse
+	79, // 99: tallystick.v1.AdminService.LinkMember:output_type -> tallystick.v1.LinkMemberResponse
+	80, // 100: tallystick.v1.AdminService.UnlinkMember:output_type -> tallystick.v1.UnlinkMemberResponse
+	81, // 101: tallystick.v1.AdminService.AssignNumber:output_type -> tallystick.v1.AssignNumberResponse
+	82, // 102: tallystick.v1.AdminService.ReleaseNumber:output_type -> tallystick.v1.ReleaseNumberResponse
+	83, // 103: tallystick.v1.AdminService.TerminateMember:output_type -> tallystick.v1.TerminateMemberResponse
+	84, // 104: tallystick.v1.AdminService.MergeMember:output_type -> tallystick.v1.MergeMemberResponse
+	85, // 105: tallystick.v1.AdminService.RateMember:output_type -> tallystick.v1.RateMemberResponse
+	86, // 106: tallystick.v1.AdminService.OverrideTier:output_type -> tallystick.v1.OverrideTierResponse
+	87, // 107: tallystick.v1.AdminService.EndOverride:output_type -> tallystick.v1.EndOverrideResponse
+	88, // 108: tallystick.v1.AdminService.SetMetrics:output_type -> tallystick.v1.SetMetricsResponse
+	89, // 109: tallystick.v1.AdminService.ListMetrics:output_type -> tallystick.v1.ListMetricsResponse
+	90, // 110: tallystick.v1.AdminService.FundBudget:output_type -> tallystick.v1.FundBudgetResponse
+	91, // 111: tallystick.v1.AdminService.GrantGoodwill:output_type -> tallystick.v1.GrantGoodwillResponse
+	92, // 112: tallystick.v1.AdminService.GetBudget:output_type -> tallystick.v1.GetBudgetResponse
+	93, // 113: tallystick.v1.AdminService.ListBudget:output_type -> tallystick.v1.ListBudgetResponse
+	73, // [73:114] is the sub-list for method output_type
+	32, // [32:73] is the sub-list for method input_type
 	32, // [32:32] is the sub-list for extension type_name
 	32, // [32:32] is the sub-list for extension extendee
 	0,  // [0:32] is the sub-list for field type_name
@@ -3518,6 +3545,7 @@ func file_tallystick_v1_admin_proto_init() {
 	file_tallystick_v1_common_proto_init()
 	file_tallystick_v1_events_proto_init()
 	file_tallystick_v1_registry_proto_init()
+	file_tallystick_v1_tier_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -3388,7 +3388,7 @@ var File_tallystick_v1_member_proto protoreflect.FileDescriptor
 
 const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\n" +
-	"\x1atallystick/v1/member.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atallystick/v1/common.proto\x1a\x1atallystick/v1/events.proto\x1a\x1atallystick/v1/ledger.proto\"\xc6\x01\n" +
+	"\x1atallystick/v1/member.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atallystick/v1/common.proto\x1a\x1atallystick/v1/events.proto\x1a\x1atallystick/v1/ledger.proto\x1a\x18tallystick/v1/tier.proto\"\xc6\x01\n" +
 	"\x05Price\x121\n" +
 	"\bpay_with\x18\x01 \x01(\x0e2\x16.tallystick.v1.PayWithR\apayWith\x12\x12\n" +
 	"\x04unit\x18\x02 \x01(\tR\x04unit\x12\x16\n" +
@@ -3671,7 +3671,7 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\x14VOUCHER_STATE_ISSUED\x10\x01\x12\x1a\n" +
 	"\x16VOUCHER_STATE_REDEEMED\x10\x02\x12\x19\n" +
 	"\x15VOUCHER_STATE_EXPIRED\x10\x03\x12\x1a\n" +
-	"\x16VOUCHER_STATE_CANCELED\x10\x042\xa7\r\n" +
+	"\x16VOUCHER_STATE_CANCELED\x10\x042\xdd\x0e\n" +
 	"\rMemberService\x12S\n" +
 	"\tGetWallet\x12\x1f.tallystick.v1.GetWalletRequest\x1a .tallystick.v1.GetWalletResponse\"\x03\x90\x02\x01\x12\\\n" +
 	"\fListBenefits\x12\".tallystick.v1.ListBenefitsRequest\x1a#.tallystick.v1.ListBenefitsResponse\"\x03\x90\x02\x01\x12h\n" +
@@ -3681,7 +3681,9 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\rRedeemBenefit\x12#.tallystick.v1.RedeemBenefitRequest\x1a$.tallystick.v1.RedeemBenefitResponse\x12c\n" +
 	"\x10CancelRedemption\x12&.tallystick.v1.CancelRedemptionRequest\x1a'.tallystick.v1.CancelRedemptionResponse\x12\\\n" +
 	"\fListVouchers\x12\".tallystick.v1.ListVouchersRequest\x1a#.tallystick.v1.ListVouchersResponse\"\x03\x90\x02\x01\x12_\n" +
-	"\rListStatement\x12#.tallystick.v1.ListStatementRequest\x1a$.tallystick.v1.ListStatementResponse\"\x03\x90\x02\x01\x12V\n" +
+	"\rListStatement\x12#.tallystick.v1.ListStatementRequest\x1a$.tallystick.v1.ListStatementResponse\"\x03\x90\x02\x01\x12M\n" +
+	"\aGetTier\x12\x1d.tallystick.v1.GetTierRequest\x1a\x1e.tallystick.v1.GetTierResponse\"\x03\x90\x02\x01\x12e\n" +
+	"\x0fListTierHistory\x12%.tallystick.v1.ListTierHistoryRequest\x1a&.tallystick.v1.ListTierHistoryResponse\"\x03\x90\x02\x01\x12V\n" +
 	"\n" +
 	"ListEvents\x12 .tallystick.v1.ListEventsRequest\x1a!.tallystick.v1.ListEventsResponse\"\x03\x90\x02\x01\x12P\n" +
 	"\bGetEvent\x12\x1e.tallystick.v1.GetEventRequest\x1a\x1f.tallystick.v1.GetEventResponse\"\x03\x90\x02\x01\x12N\n" +
@@ -3769,6 +3771,10 @@ var file_tallystick_v1_member_proto_goTypes = []any{
 	(*Entry)(nil),                     // 58: tallystick.v1.Entry
 	(*EventTerms)(nil),                // 59: tallystick.v1.EventTerms
 	(*Booking)(nil),                   // 60: tallystick.v1.Booking
+	(*GetTierRequest)(nil),            // 61: tallystick.v1.GetTierRequest
+	(*ListTierHistoryRequest)(nil),    // 62: tallystick.v1.ListTierHistoryRequest
+	(*GetTierResponse)(nil),           // 63: tallystick.v1.GetTierResponse
+	(*ListTierHistoryResponse)(nil),   // 64: tallystick.v1.ListTierHistoryResponse
 }
 var file_tallystick_v1_member_proto_depIdxs = []int32{
 	1,  // 0: tallystick.v1.Price.pay_with:type_name -> tallystick.v1.PayWith
@@ -3833,35 +3839,39 @@ var file_tallystick_v1_member_proto_depIdxs = []int32{
 	23, // 59: tallystick.v1.MemberService.CancelRedemption:input_type -> tallystick.v1.CancelRedemptionRequest
 	25, // 60: tallystick.v1.MemberService.ListVouchers:input_type -> tallystick.v1.ListVouchersRequest
 	27, // 61: tallystick.v1.MemberService.ListStatement:input_type -> tallystick.v1.ListStatementRequest
-	30, // 62: tallystick.v1.MemberService.ListEvents:input_type -> tallystick.v1.ListEventsRequest
-	32, // 63: tallystick.v1.MemberService.GetEvent:input_type -> tallystick.v1.GetEventRequest
-	34, // 64: tallystick.v1.MemberService.BookEvent:input_type -> tallystick.v1.BookEventRequest
-	36, // 65: tallystick.v1.MemberService.CancelBooking:input_type -> tallystick.v1.CancelBookingRequest
-	38, // 66: tallystick.v1.MemberService.JoinWaitingList:input_type -> tallystick.v1.JoinWaitingListRequest
-	40, // 67: tallystick.v1.MemberService.LeaveWaitingList:input_type -> tallystick.v1.LeaveWaitingListRequest
-	42, // 68: tallystick.v1.MemberService.AcceptOffer:input_type -> tallystick.v1.AcceptOfferRequest
-	44, // 69: tallystick.v1.MemberService.DeclineOffer:input_type -> tallystick.v1.DeclineOfferRequest
-	46, // 70: tallystick.v1.MemberService.ListBookings:input_type -> tallystick.v1.ListBookingsRequest
-	10, // 71: tallystick.v1.MemberService.GetWallet:output_type -> tallystick.v1.GetWalletResponse
-	12, // 72: tallystick.v1.MemberService.ListBenefits:output_type -> tallystick.v1.ListBenefitsResponse
-	14, // 73: tallystick.v1.MemberService.CheckEntitlement:output_type -> tallystick.v1.CheckEntitlementResponse
-	18, // 74: tallystick.v1.MemberService.ListAllotments:output_type -> tallystick.v1.ListAllotmentsResponse
-	20, // 75: tallystick.v1.MemberService.PreviewRedemption:output_type -> tallystick.v1.PreviewRedemptionResponse
-	22, // 76: tallystick.v1.MemberService.RedeemBenefit:output_type -> tallystick.v1.RedeemBenefitResponse
-	24, // 77: tallystick.v1.MemberService.CancelRedemption:output_type -> tallystick.v1.CancelRedemptionResponse
-	26, // 78: tallystick.v1.MemberService.ListVouchers:output_type -> tallystick.v1.ListVouchersResponse
-	28, // 79: tallystick.v1.MemberService.ListStatement:output_type -> tallystick.v1.ListStatementResponse
-	31, // 80: tallystick.v1.MemberService.ListEvents:output_type -> tallystick.v1.ListEventsResponse
-	33, // 81: tallystick.v1.MemberService.GetEvent:output_type -> tallystick.v1.GetEventResponse
-	35, // 82: tallystick.v1.MemberService.BookEvent:output_type -> tallystick.v1.BookEventResponse
-	37, // 83: tallystick.v1.MemberService.CancelBooking:output_type -> tallystick.v1.CancelBookingResponse
-	39, // 84: tallystick.v1.MemberService.JoinWaitingList:output_type -> tallystick.v1.JoinWaitingListResponse
-	41, // 85: tallystick.v1.MemberService.LeaveWaitingList:output_type -> tallystick.v1.LeaveWaitingListResponse
-	43, // 86: tallystick.v1.MemberService.AcceptOffer:output_type -> tallystick.v1.AcceptOfferResponse
-	45, // 87: tallystick.v1.MemberService.DeclineOffer:output_type -> tallystick.v1.DeclineOfferResponse
-	47, // 88: tallystick.v1.MemberService.ListBookings:output_type -> tallystick.v1.ListBookingsResponse
-	71, // [71:89] is the sub-list for method output_type
-	53, // [53:71] is the sub-list for method input_type
+	61, // 62: tallystick.v1.MemberService.GetTier:input_type -> tallystick.v1.GetTierRequest
+	62, // 63: tallystick.v1.MemberService.ListTierHistory:input_type -> tallystick.v1.ListTierHistoryRequest
+	30, // 64: tallystick.v1.MemberService.ListEvents:input_type -> tallystick.v1.ListEventsRequest
+	32, // 65: tallystick.v1.MemberService.GetEvent:input_type -> tallystick.v1.GetEventRequest
+	34, // 66: tallystick.v1.MemberService.BookEvent:input_type -> tallystick.v1.BookEventRequest
+	36, // 67: tallystick.v1.MemberService.CancelBooking:input_type -> tallystick.v1.CancelBookingRequest
+	38, // 68: tallystick.v1.MemberService.JoinWaitingList:input_type -> tallystick.v1.JoinWaitingListRequest
+	40, // 69: tallystick.v1.MemberService.LeaveWaitingList:input_type -> tallystick.v1.LeaveWaitingListRequest
+	42, // 70: tallystick.v1.MemberService.AcceptOffer:input_type -> tallystick.v1.AcceptOfferRequest
+	44, // 71: tallystick.v1.MemberService.DeclineOffer:input_type -> tallystick.v1.DeclineOfferRequest
+	46, // 72: tallystick.v1.MemberService.ListBookings:input_type -> tallystick.v1.ListBookingsRequest
+	10, // 73: tallystick.v1.MemberService.GetWallet:output_type -> tallystick.v1.GetWalletResponse
+	12, // 74: tallystick.v1.MemberService.ListBenefits:output_type -> tallystick.v1.ListBenefitsResponse
+	14, // 75: tallystick.v1.MemberService.CheckEntitlement:output_type -> tallystick.v1.CheckEntitlementResponse
+	18, // 76: tallystick.v1.MemberService.ListAllotments:output_type -> tallystick.v1.ListAllotmentsResponse
+	20, // 77: tallystick.v1.MemberService.PreviewRedemption:output_type -> tallystick.v1.PreviewRedemptionResponse
+	22, // 78: tallystick.v1.MemberService.RedeemBenefit:output_type -> tallystick.v1.RedeemBenefitResponse
+	24, // 79: tallystick.v1.MemberService.CancelRedemption:output_type -> tallystick.v1.CancelRedemptionResponse
+	26, // 80: tallystick.v1.MemberService.ListVouchers:output_type -> tallystick.v1.ListVouchersResponse
+	28, // 81: tallystick.v1.MemberService.ListStatement:output_type -> tallystick.v1.ListStatementResponse
+	63, // 82: tallystick.v1.MemberService.GetTier:output_type -> tallystick.v1.GetTierResponse
+	64, // 83: tallystick.v1.MemberService.ListTierHistory:output_type -> tallystick.v1.ListTierHistoryResponse
+	31, // 84: tallystick.v1.MemberService.ListEvents:output_type -> tallystick.v1.ListEventsResponse
+	33, // 85: tallystick.v1.MemberService.GetEvent:output_type -> tallystick.v1.GetEventResponse
+	35, // 86: tallystick.v1.MemberService.BookEvent:output_type -> tallystick.v1.BookEventResponse
+	37, // 87: tallystick.v1.MemberService.CancelBooking:output_type -> tallystick.v1.CancelBookingResponse
+	39, // 88: tallystick.v1.MemberService.JoinWaitingList:output_type -> tallystick.v1.JoinWaitingListResponse
+	41, // 89: tallystick.v1.MemberService.LeaveWaitingList:output_type -> tallystick.v1.LeaveWaitingListResponse
+	43, // 90: tallystick.v1.MemberService.AcceptOffer:output_type -> tallystick.v1.AcceptOfferResponse
+	45, // 91: tallystick.v1.MemberService.DeclineOffer:output_type -> tallystick.v1.DeclineOfferResponse
+	47, // 92: tallystick.v1.MemberService.ListBookings:output_type -> tallystick.v1.ListBookingsResponse
+	73, // [73:93] is the sub-list for method output_type
+	53, // [53:73] is the sub-list for method input_type
 	53, // [53:53] is the sub-list for extension type_name
 	53, // [53:53] is the sub-list for extension extendee
 	0,  // [0:53] is the sub-list for field type_name
@@ -3875,6 +3885,7 @@ func file_tallystick_v1_member_proto_init() {
 	file_tallystick_v1_common_proto_init()
 	file_tallystick_v1_events_proto_init()
 	file_tallystick_v1_ledger_proto_init()
+	file_tallystick_v1_tier_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

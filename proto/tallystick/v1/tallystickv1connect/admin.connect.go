@@ -124,6 +124,19 @@ const (
 	// AdminServiceMergeMemberProcedure is the fully-qualified name of the AdminService's MergeMember
 	// RPC.
 	AdminServiceMergeMemberProcedure = "/tallystick.v1.AdminService/MergeMember"
+	// AdminServiceRateMemberProcedure is the fully-qualified name of the AdminService's RateMember RPC.
+	AdminServiceRateMemberProcedure = "/tallystick.v1.AdminService/RateMember"
+	// AdminServiceOverrideTierProcedure is the fully-qualified name of the AdminService's OverrideTier
+	// RPC.
+	AdminServiceOverrideTierProcedure = "/tallystick.v1.AdminService/OverrideTier"
+	// AdminServiceEndOverrideProcedure is the fully-qualified name of the AdminService's EndOverride
+	// RPC.
+	AdminServiceEndOverrideProcedure = "/tallystick.v1.AdminService/EndOverride"
+	// AdminServiceSetMetricsProcedure is the fully-qualified name of the AdminService's SetMetrics RPC.
+	AdminServiceSetMetricsProcedure = "/tallystick.v1.AdminService/SetMetrics"
+	// AdminServiceListMetricsProcedure is the fully-qualified name of the AdminService's ListMetrics
+	// RPC.
+	AdminServiceListMetricsProcedure = "/tallystick.v1.AdminService/ListMetrics"
 	// AdminServiceFundBudgetProcedure is the fully-qualified name of the AdminService's FundBudget RPC.
 	AdminServiceFundBudgetProcedure = "/tallystick.v1.AdminService/FundBudget"
 	// AdminServiceGrantGoodwillProcedure is the fully-qualified name of the AdminService's
@@ -251,6 +264,25 @@ type AdminServiceClient interface {
 	// Reasons: SAME_ACCOUNT (invalid_argument), IDEMPOTENCY_KEY_REUSED, MEMBER_FROZEN, MEMBER_TERMINATED, NOTHING_TO_MERGE,
 	// DEBT_LIMIT_REACHED (failed_precondition).
 	MergeMember(context.Context, *v1.MergeMemberRequest) (*v1.MergeMemberResponse, error)
+	// RateMember decides a member's tiers anew and posts what changes, one transaction a change. Doing it again on what did not
+	// change does nothing, so it has no idempotency key. Whoever needs a tier is rated before in any case.
+	RateMember(context.Context, *v1.RateMemberRequest) (*v1.RateMemberResponse, error)
+	// OverrideTier gives a member a tier until a time, whatever was measured; it takes the place of the override before. The
+	// member has the higher of it and what the other sources give. A retry with the same key changes nothing; a refusal leaves
+	// the key free.
+	// Reasons: INVALID_FIELD (invalid_argument: a group that the member is not in, a tier that is not in it), TIME_NOT_IN_FUTURE
+	// (invalid_argument), IDEMPOTENCY_KEY_REUSED, MEMBER_TERMINATED (failed_precondition).
+	OverrideTier(context.Context, *v1.OverrideTierRequest) (*v1.OverrideTierResponse, error)
+	// EndOverride takes an override back; what the other sources give counts again. Otherwise it is as OverrideTier.
+	// Reasons: INVALID_FIELD (invalid_argument), NOT_FOUND (not_found: there is none), IDEMPOTENCY_KEY_REUSED (failed_precondition).
+	EndOverride(context.Context, *v1.EndOverrideRequest) (*v1.EndOverrideResponse, error)
+	// SetMetrics reports what was measured of a member in a period. A later report overrules the values that it names. A retry
+	// with the same key answers the first report; a refusal leaves the key free.
+	// Reasons: INVALID_FIELD (invalid_argument: a metric that the programme's document does not declare, a value that it cannot
+	// have, no name of a period), IDEMPOTENCY_KEY_REUSED (failed_precondition).
+	SetMetrics(context.Context, *v1.SetMetricsRequest) (*v1.SetMetricsResponse, error)
+	// ListMetrics reads what was reported of a member. Reasons: PAGE_TOKEN_INVALID (invalid_argument).
+	ListMetrics(context.Context, *v1.ListMetricsRequest) (*v1.ListMetricsResponse, error)
 	// FundBudget puts units into the budget of a member of staff, or takes unspent ones back.
 	// Reasons: REASON_REQUIRED, AMOUNT_OUT_OF_RANGE (invalid_argument), NOT_FOUND (not_found: the programme knows no goodwill),
 	// IDEMPOTENCY_KEY_REUSED, BUDGET_EXHAUSTED (failed_precondition).
@@ -476,6 +508,37 @@ func NewAdminServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(adminServiceMethods.ByName("MergeMember")),
 			connect.WithClientOptions(opts...),
 		),
+		rateMember: connect.NewClient[v1.RateMemberRequest, v1.RateMemberResponse](
+			httpClient,
+			baseURL+AdminServiceRateMemberProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("RateMember")),
+			connect.WithClientOptions(opts...),
+		),
+		overrideTier: connect.NewClient[v1.OverrideTierRequest, v1.OverrideTierResponse](
+			httpClient,
+			baseURL+AdminServiceOverrideTierProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("OverrideTier")),
+			connect.WithClientOptions(opts...),
+		),
+		endOverride: connect.NewClient[v1.EndOverrideRequest, v1.EndOverrideResponse](
+			httpClient,
+			baseURL+AdminServiceEndOverrideProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("EndOverride")),
+			connect.WithClientOptions(opts...),
+		),
+		setMetrics: connect.NewClient[v1.SetMetricsRequest, v1.SetMetricsResponse](
+			httpClient,
+			baseURL+AdminServiceSetMetricsProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("SetMetrics")),
+			connect.WithClientOptions(opts...),
+		),
+		listMetrics: connect.NewClient[v1.ListMetricsRequest, v1.ListMetricsResponse](
+			httpClient,
+			baseURL+AdminServiceListMetricsProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("ListMetrics")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		fundBudget: connect.NewClient[v1.FundBudgetRequest, v1.FundBudgetResponse](
 			httpClient,
 			baseURL+AdminServiceFundBudgetProcedure,
@@ -539,6 +602,11 @@ type adminServiceClient struct {
 	releaseNumber         *connect.Client[v1.ReleaseNumberRequest, v1.ReleaseNumberResponse]
 	terminateMember       *connect.Client[v1.TerminateMemberRequest, v1.TerminateMemberResponse]
 	mergeMember           *connect.Client[v1.MergeMemberRequest, v1.MergeMemberResponse]
+	rateMember            *connect.Client[v1.RateMemberRequest, v1.RateMemberResponse]
+	overrideTier          *connect.Client[v1.OverrideTierRequest, v1.OverrideTierResponse]
+	endOverride           *connect.Client[v1.EndOverrideRequest, v1.EndOverrideResponse]
+	setMetrics            *connect.Client[v1.SetMetricsRequest, v1.SetMetricsResponse]
+	listMetrics           *connect.Client[v1.ListMetricsRequest, v1.ListMetricsResponse]
 	fundBudget            *connect.Client[v1.FundBudgetRequest, v1.FundBudgetResponse]
 	grantGoodwill         *connect.Client[v1.GrantGoodwillRequest, v1.GrantGoodwillResponse]
 	getBudget             *connect.Client[v1.GetBudgetRequest, v1.GetBudgetResponse]
@@ -833,6 +901,51 @@ func (c *adminServiceClient) MergeMember(ctx context.Context, req *v1.MergeMembe
 	return nil, err
 }
 
+// RateMember calls tallystick.v1.AdminService.RateMember.
+func (c *adminServiceClient) RateMember(ctx context.Context, req *v1.RateMemberRequest) (*v1.RateMemberResponse, error) {
+	response, err := c.rateMember.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// OverrideTier calls tallystick.v1.AdminService.OverrideTier.
+func (c *adminServiceClient) OverrideTier(ctx context.Context, req *v1.OverrideTierRequest) (*v1.OverrideTierResponse, error) {
+	response, err := c.overrideTier.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// EndOverride calls tallystick.v1.AdminService.EndOverride.
+func (c *adminServiceClient) EndOverride(ctx context.Context, req *v1.EndOverrideRequest) (*v1.EndOverrideResponse, error) {
+	response, err := c.endOverride.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// SetMetrics calls tallystick.v1.AdminService.SetMetrics.
+func (c *adminServiceClient) SetMetrics(ctx context.Context, req *v1.SetMetricsRequest) (*v1.SetMetricsResponse, error) {
+	response, err := c.setMetrics.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListMetrics calls tallystick.v1.AdminService.ListMetrics.
+func (c *adminServiceClient) ListMetrics(ctx context.Context, req *v1.ListMetricsRequest) (*v1.ListMetricsResponse, error) {
+	response, err := c.listMetrics.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // FundBudget calls tallystick.v1.AdminService.FundBudget.
 func (c *adminServiceClient) FundBudget(ctx context.Context, req *v1.FundBudgetRequest) (*v1.FundBudgetResponse, error) {
 	response, err := c.fundBudget.CallUnary(ctx, connect.NewRequest(req))
@@ -985,6 +1098,25 @@ type AdminServiceHandler interface {
 	// Reasons: SAME_ACCOUNT (invalid_argument), IDEMPOTENCY_KEY_REUSED, MEMBER_FROZEN, MEMBER_TERMINATED, NOTHING_TO_MERGE,
 	// DEBT_LIMIT_REACHED (failed_precondition).
 	MergeMember(context.Context, *v1.MergeMemberRequest) (*v1.MergeMemberResponse, error)
+	// RateMember decides a member's tiers anew and posts what changes, one transaction a change. Doing it again on what did not
+	// change does nothing, so it has no idempotency key. Whoever needs a tier is rated before in any case.
+	RateMember(context.Context, *v1.RateMemberRequest) (*v1.RateMemberResponse, error)
+	// OverrideTier gives a member a tier until a time, whatever was measured; it takes the place of the override before. The
+	// member has the higher of it and what the other sources give. A retry with the same key changes nothing; a refusal leaves
+	// the key free.
+	// Reasons: INVALID_FIELD (invalid_argument: a group that the member is not in, a tier that is not in it), TIME_NOT_IN_FUTURE
+	// (invalid_argument), IDEMPOTENCY_KEY_REUSED, MEMBER_TERMINATED (failed_precondition).
+	OverrideTier(context.Context, *v1.OverrideTierRequest) (*v1.OverrideTierResponse, error)
+	// EndOverride takes an override back; what the other sources give counts again. Otherwise it is as OverrideTier.
+	// Reasons: INVALID_FIELD (invalid_argument), NOT_FOUND (not_found: there is none), IDEMPOTENCY_KEY_REUSED (failed_precondition).
+	EndOverride(context.Context, *v1.EndOverrideRequest) (*v1.EndOverrideResponse, error)
+	// SetMetrics reports what was measured of a member in a period. A later report overrules the values that it names. A retry
+	// with the same key answers the first report; a refusal leaves the key free.
+	// Reasons: INVALID_FIELD (invalid_argument: a metric that the programme's document does not declare, a value that it cannot
+	// have, no name of a period), IDEMPOTENCY_KEY_REUSED (failed_precondition).
+	SetMetrics(context.Context, *v1.SetMetricsRequest) (*v1.SetMetricsResponse, error)
+	// ListMetrics reads what was reported of a member. Reasons: PAGE_TOKEN_INVALID (invalid_argument).
+	ListMetrics(context.Context, *v1.ListMetricsRequest) (*v1.ListMetricsResponse, error)
 	// FundBudget puts units into the budget of a member of staff, or takes unspent ones back.
 	// Reasons: REASON_REQUIRED, AMOUNT_OUT_OF_RANGE (invalid_argument), NOT_FOUND (not_found: the programme knows no goodwill),
 	// IDEMPOTENCY_KEY_REUSED, BUDGET_EXHAUSTED (failed_precondition).
@@ -1206,6 +1338,37 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(adminServiceMethods.ByName("MergeMember")),
 		connect.WithHandlerOptions(opts...),
 	)
+	adminServiceRateMemberHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceRateMemberProcedure,
+		svc.RateMember,
+		connect.WithSchema(adminServiceMethods.ByName("RateMember")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceOverrideTierHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceOverrideTierProcedure,
+		svc.OverrideTier,
+		connect.WithSchema(adminServiceMethods.ByName("OverrideTier")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceEndOverrideHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceEndOverrideProcedure,
+		svc.EndOverride,
+		connect.WithSchema(adminServiceMethods.ByName("EndOverride")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceSetMetricsHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceSetMetricsProcedure,
+		svc.SetMetrics,
+		connect.WithSchema(adminServiceMethods.ByName("SetMetrics")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceListMetricsHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceListMetricsProcedure,
+		svc.ListMetrics,
+		connect.WithSchema(adminServiceMethods.ByName("ListMetrics")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	adminServiceFundBudgetHandler := connect.NewUnaryHandlerSimple(
 		AdminServiceFundBudgetProcedure,
 		svc.FundBudget,
@@ -1298,6 +1461,16 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 			adminServiceTerminateMemberHandler.ServeHTTP(w, r)
 		case AdminServiceMergeMemberProcedure:
 			adminServiceMergeMemberHandler.ServeHTTP(w, r)
+		case AdminServiceRateMemberProcedure:
+			adminServiceRateMemberHandler.ServeHTTP(w, r)
+		case AdminServiceOverrideTierProcedure:
+			adminServiceOverrideTierHandler.ServeHTTP(w, r)
+		case AdminServiceEndOverrideProcedure:
+			adminServiceEndOverrideHandler.ServeHTTP(w, r)
+		case AdminServiceSetMetricsProcedure:
+			adminServiceSetMetricsHandler.ServeHTTP(w, r)
+		case AdminServiceListMetricsProcedure:
+			adminServiceListMetricsHandler.ServeHTTP(w, r)
 		case AdminServiceFundBudgetProcedure:
 			adminServiceFundBudgetHandler.ServeHTTP(w, r)
 		case AdminServiceGrantGoodwillProcedure:
@@ -1441,6 +1614,26 @@ func (UnimplementedAdminServiceHandler) TerminateMember(context.Context, *v1.Ter
 
 func (UnimplementedAdminServiceHandler) MergeMember(context.Context, *v1.MergeMemberRequest) (*v1.MergeMemberResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.MergeMember is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) RateMember(context.Context, *v1.RateMemberRequest) (*v1.RateMemberResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.RateMember is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) OverrideTier(context.Context, *v1.OverrideTierRequest) (*v1.OverrideTierResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.OverrideTier is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) EndOverride(context.Context, *v1.EndOverrideRequest) (*v1.EndOverrideResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.EndOverride is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) SetMetrics(context.Context, *v1.SetMetricsRequest) (*v1.SetMetricsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.SetMetrics is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) ListMetrics(context.Context, *v1.ListMetricsRequest) (*v1.ListMetricsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.ListMetrics is not implemented"))
 }
 
 func (UnimplementedAdminServiceHandler) FundBudget(context.Context, *v1.FundBudgetRequest) (*v1.FundBudgetResponse, error) {

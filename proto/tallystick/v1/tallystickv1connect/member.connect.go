@@ -59,6 +59,11 @@ const (
 	// MemberServiceListStatementProcedure is the fully-qualified name of the MemberService's
 	// ListStatement RPC.
 	MemberServiceListStatementProcedure = "/tallystick.v1.MemberService/ListStatement"
+	// MemberServiceGetTierProcedure is the fully-qualified name of the MemberService's GetTier RPC.
+	MemberServiceGetTierProcedure = "/tallystick.v1.MemberService/GetTier"
+	// MemberServiceListTierHistoryProcedure is the fully-qualified name of the MemberService's
+	// ListTierHistory RPC.
+	MemberServiceListTierHistoryProcedure = "/tallystick.v1.MemberService/ListTierHistory"
 	// MemberServiceListEventsProcedure is the fully-qualified name of the MemberService's ListEvents
 	// RPC.
 	MemberServiceListEventsProcedure = "/tallystick.v1.MemberService/ListEvents"
@@ -121,6 +126,14 @@ type MemberServiceClient interface {
 	// ListStatement reads a wallet's statement, oldest first.
 	// Reasons: NOT_FOUND (not_found), INVALID_FIELD, PAGE_TOKEN_INVALID, UNKNOWN_UNIT (invalid_argument).
 	ListStatement(context.Context, *v1.ListStatementRequest) (*v1.ListStatementResponse, error)
+	// GetTier reads where a member stands on every ladder: the tier that is held, by what and until when, what every source
+	// gives and why, and what is missing to keep it and to the next; or, for another time than now, what was held. It decides
+	// as RateMember does and records nothing. Operators may call it too.
+	// Reasons: NOT_FOUND (not_found).
+	GetTier(context.Context, *v1.GetTierRequest) (*v1.GetTierResponse, error)
+	// ListTierHistory reads every change of a member's tiers with its cause and what it was decided on.
+	// Reasons: NOT_FOUND (not_found), PAGE_TOKEN_INVALID (invalid_argument).
+	ListTierHistory(context.Context, *v1.ListTierHistoryRequest) (*v1.ListTierHistoryResponse, error)
 	// ListEvents reads the events with seats as the member sees them.
 	// Reasons: NOT_FOUND (not_found), PAGE_TOKEN_INVALID (invalid_argument).
 	ListEvents(context.Context, *v1.ListEventsRequest) (*v1.ListEventsResponse, error)
@@ -229,6 +242,20 @@ func NewMemberServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		getTier: connect.NewClient[v1.GetTierRequest, v1.GetTierResponse](
+			httpClient,
+			baseURL+MemberServiceGetTierProcedure,
+			connect.WithSchema(memberServiceMethods.ByName("GetTier")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		listTierHistory: connect.NewClient[v1.ListTierHistoryRequest, v1.ListTierHistoryResponse](
+			httpClient,
+			baseURL+MemberServiceListTierHistoryProcedure,
+			connect.WithSchema(memberServiceMethods.ByName("ListTierHistory")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		listEvents: connect.NewClient[v1.ListEventsRequest, v1.ListEventsResponse](
 			httpClient,
 			baseURL+MemberServiceListEventsProcedure,
@@ -300,6 +327,8 @@ type memberServiceClient struct {
 	cancelRedemption  *connect.Client[v1.CancelRedemptionRequest, v1.CancelRedemptionResponse]
 	listVouchers      *connect.Client[v1.ListVouchersRequest, v1.ListVouchersResponse]
 	listStatement     *connect.Client[v1.ListStatementRequest, v1.ListStatementResponse]
+	getTier           *connect.Client[v1.GetTierRequest, v1.GetTierResponse]
+	listTierHistory   *connect.Client[v1.ListTierHistoryRequest, v1.ListTierHistoryResponse]
 	listEvents        *connect.Client[v1.ListEventsRequest, v1.ListEventsResponse]
 	getEvent          *connect.Client[v1.GetEventRequest, v1.GetEventResponse]
 	bookEvent         *connect.Client[v1.BookEventRequest, v1.BookEventResponse]
@@ -386,6 +415,24 @@ func (c *memberServiceClient) ListVouchers(ctx context.Context, req *v1.ListVouc
 // ListStatement calls tallystick.v1.MemberService.ListStatement.
 func (c *memberServiceClient) ListStatement(ctx context.Context, req *v1.ListStatementRequest) (*v1.ListStatementResponse, error) {
 	response, err := c.listStatement.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetTier calls tallystick.v1.MemberService.GetTier.
+func (c *memberServiceClient) GetTier(ctx context.Context, req *v1.GetTierRequest) (*v1.GetTierResponse, error) {
+	response, err := c.getTier.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListTierHistory calls tallystick.v1.MemberService.ListTierHistory.
+func (c *memberServiceClient) ListTierHistory(ctx context.Context, req *v1.ListTierHistoryRequest) (*v1.ListTierHistoryResponse, error) {
+	response, err := c.listTierHistory.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -508,6 +555,14 @@ type MemberServiceHandler interface {
 	// ListStatement reads a wallet's statement, oldest first.
 	// Reasons: NOT_FOUND (not_found), INVALID_FIELD, PAGE_TOKEN_INVALID, UNKNOWN_UNIT (invalid_argument).
 	ListStatement(context.Context, *v1.ListStatementRequest) (*v1.ListStatementResponse, error)
+	// GetTier reads where a member stands on every ladder: the tier that is held, by what and until when, what every source
+	// gives and why, and what is missing to keep it and to the next; or, for another time than now, what was held. It decides
+	// as RateMember does and records nothing. Operators may call it too.
+	// Reasons: NOT_FOUND (not_found).
+	GetTier(context.Context, *v1.GetTierRequest) (*v1.GetTierResponse, error)
+	// ListTierHistory reads every change of a member's tiers with its cause and what it was decided on.
+	// Reasons: NOT_FOUND (not_found), PAGE_TOKEN_INVALID (invalid_argument).
+	ListTierHistory(context.Context, *v1.ListTierHistoryRequest) (*v1.ListTierHistoryResponse, error)
 	// ListEvents reads the events with seats as the member sees them.
 	// Reasons: NOT_FOUND (not_found), PAGE_TOKEN_INVALID (invalid_argument).
 	ListEvents(context.Context, *v1.ListEventsRequest) (*v1.ListEventsResponse, error)
@@ -612,6 +667,20 @@ func NewMemberServiceHandler(svc MemberServiceHandler, opts ...connect.HandlerOp
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	memberServiceGetTierHandler := connect.NewUnaryHandlerSimple(
+		MemberServiceGetTierProcedure,
+		svc.GetTier,
+		connect.WithSchema(memberServiceMethods.ByName("GetTier")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	memberServiceListTierHistoryHandler := connect.NewUnaryHandlerSimple(
+		MemberServiceListTierHistoryProcedure,
+		svc.ListTierHistory,
+		connect.WithSchema(memberServiceMethods.ByName("ListTierHistory")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	memberServiceListEventsHandler := connect.NewUnaryHandlerSimple(
 		MemberServiceListEventsProcedure,
 		svc.ListEvents,
@@ -689,6 +758,10 @@ func NewMemberServiceHandler(svc MemberServiceHandler, opts ...connect.HandlerOp
 			memberServiceListVouchersHandler.ServeHTTP(w, r)
 		case MemberServiceListStatementProcedure:
 			memberServiceListStatementHandler.ServeHTTP(w, r)
+		case MemberServiceGetTierProcedure:
+			memberServiceGetTierHandler.ServeHTTP(w, r)
+		case MemberServiceListTierHistoryProcedure:
+			memberServiceListTierHistoryHandler.ServeHTTP(w, r)
 		case MemberServiceListEventsProcedure:
 			memberServiceListEventsHandler.ServeHTTP(w, r)
 		case MemberServiceGetEventProcedure:
@@ -750,6 +823,14 @@ func (UnimplementedMemberServiceHandler) ListVouchers(context.Context, *v1.ListV
 
 func (UnimplementedMemberServiceHandler) ListStatement(context.Context, *v1.ListStatementRequest) (*v1.ListStatementResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MemberService.ListStatement is not implemented"))
+}
+
+func (UnimplementedMemberServiceHandler) GetTier(context.Context, *v1.GetTierRequest) (*v1.GetTierResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MemberService.GetTier is not implemented"))
+}
+
+func (UnimplementedMemberServiceHandler) ListTierHistory(context.Context, *v1.ListTierHistoryRequest) (*v1.ListTierHistoryResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MemberService.ListTierHistory is not implemented"))
 }
 
 func (UnimplementedMemberServiceHandler) ListEvents(context.Context, *v1.ListEventsRequest) (*v1.ListEventsResponse, error) {
