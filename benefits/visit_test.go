@@ -1,6 +1,7 @@
 package benefits_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -364,5 +365,47 @@ func TestVerifyCatchesAVisitThatItsTransactionsDoNotExplain(t *testing.T) {
 		if _, err := owner.Exec(t.Context(), sql[1]); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+func TestAnOperatorsFileIsTakenLineByLineOnce(t *testing.T) {
+	t.Parallel()
+	c := newLounges(t)
+	one, two := c.mustCheckIn(t, "v1", "ann", 1), c.mustCheckIn(t, "v2", "ann", 0)
+	late := c.mustCheckIn(t, "v3", "ann", 0, upTo("points", 300))
+	c.moveClock(t, late.ReleaseAt.Add(time.Hour))
+	if err := c.Ledger.Sweep(t.Context(), c.Programme, func(ledger.Due) {}); err != nil {
+		t.Fatal(err)
+	}
+	file := "key,lounge,at,visit,guests\n" +
+		fmt.Sprintf("r1,can-t2-jade,2026-03-01 10:00:00,%s,1\n", one.ID) +
+		fmt.Sprintf("r2,can-t2-jade,2026-03-01,%s,\n", two.ID) +
+		fmt.Sprintf("r3,can-t2-jade,2026-03-01,%s,0\n", late.ID) + // after what it held went back
+		fmt.Sprintf("r1,can-t2-jade,2026-03-01,%s,0\n", two.ID) +
+		fmt.Sprintf("r5,wuh-jade,2026-03-01,%s,0\n", one.ID) +
+		"r6,can-t2-jade,2026-03-01,,0\n" +
+		"r7,can-t2-jade,yesterday,0190163d-8694-739b-aea5-966c26f8ad91,0\n" +
+		"r8,can-t2-jade,2026-03-01,0190163d-8694-739b-aea5-966c26f8ad91,0\n"
+	by := func(ctx context.Context, p uuid.UUID, f benefits.SourceFile, r ledger.Request) (benefits.Import, error) {
+		r.Client = "jade"
+		return c.ImportVisits(ctx, p, f, r)
+	}
+	done, rejected, err := c.importingBy(t.Context(), t, by, file, quiet)
+	if want := (benefits.Import{Read: 8, Recorded: 3, Rejected: 5}); err != nil || done != want {
+		t.Fatalf("%+v, %v: %q", done, err, rejected)
+	}
+	for i, column := range []string{"5 r1 key", "6 r5 lounge", "7 r6 visit", "8 r7 at", "9 r8 visit"} {
+		if len(rejected) != 5 || !strings.HasPrefix(rejected[i], column+": ") {
+			t.Errorf("rejected: %q, want the %dth to begin with %q", rejected, i, column)
+			break
+		}
+	}
+	again, _, err := c.importingBy(t.Context(), t, by, file+"\n", quiet)
+	if want := (benefits.Import{Read: 8, Known: 3, Rejected: 5}); err != nil || again != want {
+		t.Errorf("the same lines in another file: %+v, %v", again, err)
+	}
+	v, err := c.Visit(t.Context(), c.Programme, late.ID)
+	if err != nil || v.State != benefits.VisitReported {
+		t.Errorf("the late one: %+v, %v", v, err)
 	}
 }

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"tallystick/benefits"
-	"tallystick/ledger"
 	"tallystick/partners"
 	v1 "tallystick/proto/tallystick/v1"
 )
@@ -179,21 +177,21 @@ func (l *life) returnPhone(ctx context.Context) error {
 	return err
 }
 
-const lounges = "pearl-lounges" // who runs them
-
-func (l *life) request(key, channel string) ledger.Request {
-	return ledger.Request{Client: "demo-till", Key: key, Actor: "partner/" + lounges, Channel: channel}
-}
+const jade = "can-t2-jade"
 
 // visit shows a pass, paid for with a use of the allotment, at the door of the lounge.
-func (l *life) visit(ctx context.Context) (benefits.Visit, error) {
+func (l *life) visit(ctx context.Context) (*v1.Visit, error) {
 	pass := &wish{order: order{No: "visit", Member: l.member}, benefit: loungePass, with: v1.PayWith_PAY_WITH_ALLOTMENT, key: "pass"}
 	if err := l.claim(ctx, pass); err != nil {
-		return benefits.Visit{}, err
+		return nil, err
 	}
-	return l.site.catalog.CheckInVisit(ctx, l.programme.ID, benefits.CheckIn{
-		Operator: lounges, Lounge: "can-t2-jade", Code: pass.voucher.Code, Guests: 2,
-	}, l.request("visit", "lounge"))
+	let, err := l.tills[loungePass].CheckInVisit(ctx, &v1.CheckInVisitRequest{
+		IdempotencyKey: "visit", LoungeId: jade, Code: pass.voucher.Code, Guests: 2,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return let.Visit, nil
 }
 
 func (l *life) enterLounge(ctx context.Context) error {
@@ -206,9 +204,9 @@ func (l *life) reportLounge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = l.site.catalog.ReportVisit(ctx, l.programme.ID, benefits.VisitRecord{
-		Operator: lounges, Record: "jade-0001", Visit: visit.ID, Lounge: "can-t2-jade", At: visit.At, Guests: 1,
-	}, l.request("report", "lounge"))
+	_, err = l.tills[loungePass].ReportVisit(ctx, &v1.ReportVisitRequest{
+		RecordId: "jade-0001", VisitId: visit.Id, LoungeId: jade, VisitedAt: visit.CheckedInAt, Guests: 1,
+	})
 	return err
 }
 

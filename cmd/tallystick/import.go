@@ -21,22 +21,29 @@ import (
 
 type importCommand struct {
 	Activities importActivitiesCommand `cmd:"" help:"Record the activities of a CSV file: bills, purchases, surveys."`
+	Visits     importVisitsCommand     `cmd:"" help:"Charge the visits to lounges that an operator's CSV file reports."`
 	Metrics    importMetricsCommand    `cmd:"" help:"Record what a CSV file reports of members' metrics: spend, tenure, influence."`
 }
 
-// fromFile are the arguments of every import.
-type fromFile struct {
-	onProgramme
+// ofClient are the arguments of imports whose lines have keys of a client.
+type ofClient struct {
+	fromFile
 	Client string `default:"import" help:"Whose keys they are: what this client recorded by call is not recorded again."`
 }
 
 type importActivitiesCommand struct {
-	fromFile
+	ofClient
 	File string `arg:"" type:"existingfile" help:"CSV with key, member, activity, and as needed at, amount, gifted, paid_in_points, channel, reference and the activities' fields."`
 }
 
-type importMetricsCommand struct {
+type importVisitsCommand struct {
 	fromFile
+	File     string `arg:"" type:"existingfile" help:"CSV with key (the operator's own id), lounge, at, visit or code, and guests."`
+	Operator string `required:"" help:"The partner who runs the lounges and wrote the file."`
+}
+
+type importMetricsCommand struct {
+	ofClient
 	File string `arg:"" type:"existingfile" help:"CSV with key, member, period, such as 2026 or 2026-H1, and a column for each metric."`
 }
 
@@ -44,19 +51,29 @@ var errLinesRejected = errors.New("not every line is in the books")
 
 // Run records what the programme's rules give for each line.
 func (c *importActivitiesCommand) Run(ctx context.Context, s *streams) error {
-	return c.take(ctx, s, c.File, (*benefits.Catalog).ImportActivities)
+	return c.take(ctx, s, c.File, c.Client, (*benefits.Catalog).ImportActivities)
 }
 
 // Run records each line's report.
 func (c *importMetricsCommand) Run(ctx context.Context, s *streams) error {
-	return c.take(ctx, s, c.File, (*benefits.Catalog).ImportMetrics)
+	return c.take(ctx, s, c.File, c.Client, (*benefits.Catalog).ImportMetrics)
+}
+
+// Run charges each line's visit.
+func (c *importVisitsCommand) Run(ctx context.Context, s *streams) error {
+	return c.take(ctx, s, c.File, c.Operator, (*benefits.Catalog).ImportVisits)
+}
+
+// fromFile is what every import does.
+type fromFile struct {
+	onProgramme
 }
 
 // importing takes a file into the books.
 type importing func(*benefits.Catalog, context.Context, uuid.UUID, benefits.SourceFile, ledger.Request) (benefits.Import, error)
 
 // take imports a file. Why a line is not accepted is written beside it, with its column and reason.
-func (c *fromFile) take(ctx context.Context, s *streams, path string, into importing) error {
+func (c *fromFile) take(ctx context.Context, s *streams, path, client string, into importing) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
@@ -76,7 +93,7 @@ func (c *fromFile) take(ctx context.Context, s *streams, path string, into impor
 		}
 		catalog := benefits.New(d.ledger, pool, partners.New(d.ledger, pool))
 		r := byOperator("", "")
-		r.Client = c.Client
+		r.Client = client
 		done, err = into(catalog, ctx, programme, benefits.SourceFile{
 			Lines: file, Content: content, Reject: rejected.add, Tell: func(i benefits.Import) { bar.set(i.Read, max(lines, i.Read)) },
 		}, r)

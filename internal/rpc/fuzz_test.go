@@ -49,7 +49,7 @@ func allMethods() []method {
 
 // samples are values that pass the contract's rules, by a field's name.
 var samples = map[string]string{
-	"period": "2026", "metric": "spend", "value": "1",
+	"most": "5", "record_id": "r-1", "period": "2026", "metric": "spend", "value": "1",
 	"idempotency_key": "fuzz-1", "nonce": "scan-1", "event_id": "seat", "member_id": "m1", "from_member_id": "m1", "to_member_id": "m2", "unit": "points",
 	"amount": "5", "reason": "why", "benefit_id": "pass", "code": "0123456789ABCDEF",
 	"url": "https://93.184.216.34/", "reference": "order-1", "channel": "app", "fund": "programme", "outlet": "gate-4",
@@ -68,6 +68,7 @@ func sample(d protoreflect.MessageDescriptor, depth int) *dynamicpb.Message {
 		}
 		switch {
 		case name == "number" && d.Name() == "GetMemberRequest": // one names a member in one way
+		case name == "code" && (d.Name() == "CheckInVisitRequest" || d.Name() == "ReportVisitRequest"): // and a visit
 		case field.Message() != nil && field.Message().FullName() == "google.protobuf.Timestamp":
 			m.Set(field, protoreflect.ValueOfMessage(seconds(field.Message(), clockStart.Unix()+int64(1000*field.Number()))))
 		case field.Message() != nil && field.Message().FullName() == "google.protobuf.Duration":

@@ -79,6 +79,10 @@ var procedures = map[string]procedure{
 	api.MemberServiceListVouchersProcedure:      open(auth.Member, auth.System),
 	api.MemberServiceListStatementProcedure:     open(auth.Member, auth.System),
 
+	api.MemberServiceListLoungesProcedure:        open(auth.Member, auth.System),
+	api.MemberServiceGetLoungeAllotmentProcedure: open(auth.Member, auth.System),
+	api.MemberServiceListVisitsProcedure:         open(auth.Member, auth.System),
+
 	api.MemberServiceGetTierProcedure:         open(auth.Member, auth.System, auth.Operator),
 	api.MemberServiceListTierHistoryProcedure: open(auth.Member, auth.System, auth.Operator),
 
@@ -92,7 +96,10 @@ var procedures = map[string]procedure{
 	api.MemberServiceDeclineOfferProcedure:     open(auth.Member, auth.System),
 	api.MemberServiceListBookingsProcedure:     open(auth.Member, auth.System),
 
-	api.MerchantServiceCheckInProcedure: open(auth.Merchant),
+	api.MerchantServiceCheckInProcedure:      open(auth.Merchant),
+	api.MerchantServiceCheckInVisitProcedure: open(auth.Merchant),
+	api.MerchantServiceCancelVisitProcedure:  open(auth.Merchant),
+	api.MerchantServiceReportVisitProcedure:  open(auth.Merchant),
 
 	api.AdminServiceInviteMembersProcedure:      open(auth.Operator),
 	api.AdminServiceListApplicationsProcedure:   open(auth.Operator),

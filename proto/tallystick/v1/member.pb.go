@@ -3388,7 +3388,7 @@ var File_tallystick_v1_member_proto protoreflect.FileDescriptor
 
 const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\n" +
-	"\x1atallystick/v1/member.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atallystick/v1/common.proto\x1a\x1atallystick/v1/events.proto\x1a\x1atallystick/v1/ledger.proto\x1a\x18tallystick/v1/tier.proto\"\xc6\x01\n" +
+	"\x1atallystick/v1/member.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atallystick/v1/common.proto\x1a\x1atallystick/v1/events.proto\x1a\x1atallystick/v1/ledger.proto\x1a\x1atallystick/v1/lounge.proto\x1a\x18tallystick/v1/tier.proto\"\xc6\x01\n" +
 	"\x05Price\x121\n" +
 	"\bpay_with\x18\x01 \x01(\x0e2\x16.tallystick.v1.PayWithR\apayWith\x12\x12\n" +
 	"\x04unit\x18\x02 \x01(\tR\x04unit\x12\x16\n" +
@@ -3671,7 +3671,7 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\x14VOUCHER_STATE_ISSUED\x10\x01\x12\x1a\n" +
 	"\x16VOUCHER_STATE_REDEEMED\x10\x02\x12\x19\n" +
 	"\x15VOUCHER_STATE_EXPIRED\x10\x03\x12\x1a\n" +
-	"\x16VOUCHER_STATE_CANCELED\x10\x042\xdd\x0e\n" +
+	"\x16VOUCHER_STATE_CANCELED\x10\x042\x80\x11\n" +
 	"\rMemberService\x12S\n" +
 	"\tGetWallet\x12\x1f.tallystick.v1.GetWalletRequest\x1a .tallystick.v1.GetWalletResponse\"\x03\x90\x02\x01\x12\\\n" +
 	"\fListBenefits\x12\".tallystick.v1.ListBenefitsRequest\x1a#.tallystick.v1.ListBenefitsResponse\"\x03\x90\x02\x01\x12h\n" +
@@ -3681,7 +3681,11 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\rRedeemBenefit\x12#.tallystick.v1.RedeemBenefitRequest\x1a$.tallystick.v1.RedeemBenefitResponse\x12c\n" +
 	"\x10CancelRedemption\x12&.tallystick.v1.CancelRedemptionRequest\x1a'.tallystick.v1.CancelRedemptionResponse\x12\\\n" +
 	"\fListVouchers\x12\".tallystick.v1.ListVouchersRequest\x1a#.tallystick.v1.ListVouchersResponse\"\x03\x90\x02\x01\x12_\n" +
-	"\rListStatement\x12#.tallystick.v1.ListStatementRequest\x1a$.tallystick.v1.ListStatementResponse\"\x03\x90\x02\x01\x12M\n" +
+	"\rListStatement\x12#.tallystick.v1.ListStatementRequest\x1a$.tallystick.v1.ListStatementResponse\"\x03\x90\x02\x01\x12Y\n" +
+	"\vListLounges\x12!.tallystick.v1.ListLoungesRequest\x1a\".tallystick.v1.ListLoungesResponse\"\x03\x90\x02\x01\x12n\n" +
+	"\x12GetLoungeAllotment\x12(.tallystick.v1.GetLoungeAllotmentRequest\x1a).tallystick.v1.GetLoungeAllotmentResponse\"\x03\x90\x02\x01\x12V\n" +
+	"\n" +
+	"ListVisits\x12 .tallystick.v1.ListVisitsRequest\x1a!.tallystick.v1.ListVisitsResponse\"\x03\x90\x02\x01\x12M\n" +
 	"\aGetTier\x12\x1d.tallystick.v1.GetTierRequest\x1a\x1e.tallystick.v1.GetTierResponse\"\x03\x90\x02\x01\x12e\n" +
 	"\x0fListTierHistory\x12%.tallystick.v1.ListTierHistoryRequest\x1a&.tallystick.v1.ListTierHistoryResponse\"\x03\x90\x02\x01\x12V\n" +
 	"\n" +
@@ -3710,71 +3714,77 @@ func file_tallystick_v1_member_proto_rawDescGZIP() []byte {
 var file_tallystick_v1_member_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_tallystick_v1_member_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
 var file_tallystick_v1_member_proto_goTypes = []any{
-	(BenefitKind)(0),                  // 0: tallystick.v1.BenefitKind
-	(PayWith)(0),                      // 1: tallystick.v1.PayWith
-	(VoucherState)(0),                 // 2: tallystick.v1.VoucherState
-	(*Price)(nil),                     // 3: tallystick.v1.Price
-	(*Cash)(nil),                      // 4: tallystick.v1.Cash
-	(*Obstacle)(nil),                  // 5: tallystick.v1.Obstacle
-	(*Benefit)(nil),                   // 6: tallystick.v1.Benefit
-	(*Voucher)(nil),                   // 7: tallystick.v1.Voucher
-	(*Tier)(nil),                      // 8: tallystick.v1.Tier
-	(*GetWalletRequest)(nil),          // 9: tallystick.v1.GetWalletRequest
-	(*GetWalletResponse)(nil),         // 10: tallystick.v1.GetWalletResponse
-	(*ListBenefitsRequest)(nil),       // 11: tallystick.v1.ListBenefitsRequest
-	(*ListBenefitsResponse)(nil),      // 12: tallystick.v1.ListBenefitsResponse
-	(*CheckEntitlementRequest)(nil),   // 13: tallystick.v1.CheckEntitlementRequest
-	(*CheckEntitlementResponse)(nil),  // 14: tallystick.v1.CheckEntitlementResponse
-	(*ListAllotmentsRequest)(nil),     // 15: tallystick.v1.ListAllotmentsRequest
-	(*Allotment)(nil),                 // 16: tallystick.v1.Allotment
-	(*AllotmentSource)(nil),           // 17: tallystick.v1.AllotmentSource
-	(*ListAllotmentsResponse)(nil),    // 18: tallystick.v1.ListAllotmentsResponse
-	(*PreviewRedemptionRequest)(nil),  // 19: tallystick.v1.PreviewRedemptionRequest
-	(*PreviewRedemptionResponse)(nil), // 20: tallystick.v1.PreviewRedemptionResponse
-	(*RedeemBenefitRequest)(nil),      // 21: tallystick.v1.RedeemBenefitRequest
-	(*RedeemBenefitResponse)(nil),     // 22: tallystick.v1.RedeemBenefitResponse
-	(*CancelRedemptionRequest)(nil),   // 23: tallystick.v1.CancelRedemptionRequest
-	(*CancelRedemptionResponse)(nil),  // 24: tallystick.v1.CancelRedemptionResponse
-	(*ListVouchersRequest)(nil),       // 25: tallystick.v1.ListVouchersRequest
-	(*ListVouchersResponse)(nil),      // 26: tallystick.v1.ListVouchersResponse
-	(*ListStatementRequest)(nil),      // 27: tallystick.v1.ListStatementRequest
-	(*ListStatementResponse)(nil),     // 28: tallystick.v1.ListStatementResponse
-	(*Event)(nil),                     // 29: tallystick.v1.Event
-	(*ListEventsRequest)(nil),         // 30: tallystick.v1.ListEventsRequest
-	(*ListEventsResponse)(nil),        // 31: tallystick.v1.ListEventsResponse
-	(*GetEventRequest)(nil),           // 32: tallystick.v1.GetEventRequest
-	(*GetEventResponse)(nil),          // 33: tallystick.v1.GetEventResponse
-	(*BookEventRequest)(nil),          // 34: tallystick.v1.BookEventRequest
-	(*BookEventResponse)(nil),         // 35: tallystick.v1.BookEventResponse
-	(*CancelBookingRequest)(nil),      // 36: tallystick.v1.CancelBookingRequest
-	(*CancelBookingResponse)(nil),     // 37: tallystick.v1.CancelBookingResponse
-	(*JoinWaitingListRequest)(nil),    // 38: tallystick.v1.JoinWaitingListRequest
-	(*JoinWaitingListResponse)(nil),   // 39: tallystick.v1.JoinWaitingListResponse
-	(*LeaveWaitingListRequest)(nil),   // 40: tallystick.v1.LeaveWaitingListRequest
-	(*LeaveWaitingListResponse)(nil),  // 41: tallystick.v1.LeaveWaitingListResponse
-	(*AcceptOfferRequest)(nil),        // 42: tallystick.v1.AcceptOfferRequest
-	(*AcceptOfferResponse)(nil),       // 43: tallystick.v1.AcceptOfferResponse
-	(*DeclineOfferRequest)(nil),       // 44: tallystick.v1.DeclineOfferRequest
-	(*DeclineOfferResponse)(nil),      // 45: tallystick.v1.DeclineOfferResponse
-	(*ListBookingsRequest)(nil),       // 46: tallystick.v1.ListBookingsRequest
-	(*ListBookingsResponse)(nil),      // 47: tallystick.v1.ListBookingsResponse
-	nil,                               // 48: tallystick.v1.Obstacle.DetailsEntry
-	nil,                               // 49: tallystick.v1.Obstacle.HintsEntry
-	nil,                               // 50: tallystick.v1.Benefit.NamesEntry
-	nil,                               // 51: tallystick.v1.Benefit.TermsEntry
-	nil,                               // 52: tallystick.v1.Tier.NamesEntry
-	nil,                               // 53: tallystick.v1.GetWalletResponse.DueEntry
-	nil,                               // 54: tallystick.v1.CheckEntitlementResponse.ParametersEntry
-	(*timestamppb.Timestamp)(nil),     // 55: google.protobuf.Timestamp
-	(*Balance)(nil),                   // 56: tallystick.v1.Balance
-	(*Transaction)(nil),               // 57: tallystick.v1.Transaction
-	(*Entry)(nil),                     // 58: tallystick.v1.Entry
-	(*EventTerms)(nil),                // 59: tallystick.v1.EventTerms
-	(*Booking)(nil),                   // 60: tallystick.v1.Booking
-	(*GetTierRequest)(nil),            // 61: tallystick.v1.GetTierRequest
-	(*ListTierHistoryRequest)(nil),    // 62: tallystick.v1.ListTierHistoryRequest
-	(*GetTierResponse)(nil),           // 63: tallystick.v1.GetTierResponse
-	(*ListTierHistoryResponse)(nil),   // 64: tallystick.v1.ListTierHistoryResponse
+	(BenefitKind)(0),                   // 0: tallystick.v1.BenefitKind
+	(PayWith)(0),                       // 1: tallystick.v1.PayWith
+	(VoucherState)(0),                  // 2: tallystick.v1.VoucherState
+	(*Price)(nil),                      // 3: tallystick.v1.Price
+	(*Cash)(nil),                       // 4: tallystick.v1.Cash
+	(*Obstacle)(nil),                   // 5: tallystick.v1.Obstacle
+	(*Benefit)(nil),                    // 6: tallystick.v1.Benefit
+	(*Voucher)(nil),                    // 7: tallystick.v1.Voucher
+	(*Tier)(nil),                       // 8: tallystick.v1.Tier
+	(*GetWalletRequest)(nil),           // 9: tallystick.v1.GetWalletRequest
+	(*GetWalletResponse)(nil),          // 10: tallystick.v1.GetWalletResponse
+	(*ListBenefitsRequest)(nil),        // 11: tallystick.v1.ListBenefitsRequest
+	(*ListBenefitsResponse)(nil),       // 12: tallystick.v1.ListBenefitsResponse
+	(*CheckEntitlementRequest)(nil),    // 13: tallystick.v1.CheckEntitlementRequest
+	(*CheckEntitlementResponse)(nil),   // 14: tallystick.v1.CheckEntitlementResponse
+	(*ListAllotmentsRequest)(nil),      // 15: tallystick.v1.ListAllotmentsRequest
+	(*Allotment)(nil),                  // 16: tallystick.v1.Allotment
+	(*AllotmentSource)(nil),            // 17: tallystick.v1.AllotmentSource
+	(*ListAllotmentsResponse)(nil),     // 18: tallystick.v1.ListAllotmentsResponse
+	(*PreviewRedemptionRequest)(nil),   // 19: tallystick.v1.PreviewRedemptionRequest
+	(*PreviewRedemptionResponse)(nil),  // 20: tallystick.v1.PreviewRedemptionResponse
+	(*RedeemBenefitRequest)(nil),       // 21: tallystick.v1.RedeemBenefitRequest
+	(*RedeemBenefitResponse)(nil),      // 22: tallystick.v1.RedeemBenefitResponse
+	(*CancelRedemptionRequest)(nil),    // 23: tallystick.v1.CancelRedemptionRequest
+	(*CancelRedemptionResponse)(nil),   // 24: tallystick.v1.CancelRedemptionResponse
+	(*ListVouchersRequest)(nil),        // 25: tallystick.v1.ListVouchersRequest
+	(*ListVouchersResponse)(nil),       // 26: tallystick.v1.ListVouchersResponse
+	(*ListStatementRequest)(nil),       // 27: tallystick.v1.ListStatementRequest
+	(*ListStatementResponse)(nil),      // 28: tallystick.v1.ListStatementResponse
+	(*Event)(nil),                      // 29: tallystick.v1.Event
+	(*ListEventsRequest)(nil),          // 30: tallystick.v1.ListEventsRequest
+	(*ListEventsResponse)(nil),         // 31: tallystick.v1.ListEventsResponse
+	(*GetEventRequest)(nil),            // 32: tallystick.v1.GetEventRequest
+	(*GetEventResponse)(nil),           // 33: tallystick.v1.GetEventResponse
+	(*BookEventRequest)(nil),           // 34: tallystick.v1.BookEventRequest
+	(*BookEventResponse)(nil),          // 35: tallystick.v1.BookEventResponse
+	(*CancelBookingRequest)(nil),       // 36: tallystick.v1.CancelBookingRequest
+	(*CancelBookingResponse)(nil),      // 37: tallystick.v1.CancelBookingResponse
+	(*JoinWaitingListRequest)(nil),     // 38: tallystick.v1.JoinWaitingListRequest
+	(*JoinWaitingListResponse)(nil),    // 39: tallystick.v1.JoinWaitingListResponse
+	(*LeaveWaitingListRequest)(nil),    // 40: tallystick.v1.LeaveWaitingListRequest
+	(*LeaveWaitingListResponse)(nil),   // 41: tallystick.v1.LeaveWaitingListResponse
+	(*AcceptOfferRequest)(nil),         // 42: tallystick.v1.AcceptOfferRequest
+	(*AcceptOfferResponse)(nil),        // 43: tallystick.v1.AcceptOfferResponse
+	(*DeclineOfferRequest)(nil),        // 44: tallystick.v1.DeclineOfferRequest
+	(*DeclineOfferResponse)(nil),       // 45: tallystick.v1.DeclineOfferResponse
+	(*ListBookingsRequest)(nil),        // 46: tallystick.v1.ListBookingsRequest
+	(*ListBookingsResponse)(nil),       // 47: tallystick.v1.ListBookingsResponse
+	nil,                                // 48: tallystick.v1.Obstacle.DetailsEntry
+	nil,                                // 49: tallystick.v1.Obstacle.HintsEntry
+	nil,                                // 50: tallystick.v1.Benefit.NamesEntry
+	nil,                                // 51: tallystick.v1.Benefit.TermsEntry
+	nil,                                // 52: tallystick.v1.Tier.NamesEntry
+	nil,                                // 53: tallystick.v1.GetWalletResponse.DueEntry
+	nil,                                // 54: tallystick.v1.CheckEntitlementResponse.ParametersEntry
+	(*timestamppb.Timestamp)(nil),      // 55: google.protobuf.Timestamp
+	(*Balance)(nil),                    // 56: tallystick.v1.Balance
+	(*Transaction)(nil),                // 57: tallystick.v1.Transaction
+	(*Entry)(nil),                      // 58: tallystick.v1.Entry
+	(*EventTerms)(nil),                 // 59: tallystick.v1.EventTerms
+	(*Booking)(nil),                    // 60: tallystick.v1.Booking
+	(*ListLoungesRequest)(nil),         // 61: tallystick.v1.ListLoungesRequest
+	(*GetLoungeAllotmentRequest)(nil),  // 62: tallystick.v1.GetLoungeAllotmentRequest
+	(*ListVisitsRequest)(nil),          // 63: tallystick.v1.ListVisitsRequest
+	(*GetTierRequest)(nil),             // 64: tallystick.v1.GetTierRequest
+	(*ListTierHistoryRequest)(nil),     // 65: tallystick.v1.ListTierHistoryRequest
+	(*ListLoungesResponse)(nil),        // 66: tallystick.v1.ListLoungesResponse
+	(*GetLoungeAllotmentResponse)(nil), // 67: tallystick.v1.GetLoungeAllotmentResponse
+	(*ListVisitsResponse)(nil),         // 68: tallystick.v1.ListVisitsResponse
+	(*GetTierResponse)(nil),            // 69: tallystick.v1.GetTierResponse
+	(*ListTierHistoryResponse)(nil),    // 70: tallystick.v1.ListTierHistoryResponse
 }
 var file_tallystick_v1_member_proto_depIdxs = []int32{
 	1,  // 0: tallystick.v1.Price.pay_with:type_name -> tallystick.v1.PayWith
@@ -3839,39 +3849,45 @@ var file_tallystick_v1_member_proto_depIdxs = []int32{
 	23, // 59: tallystick.v1.MemberService.CancelRedemption:input_type -> tallystick.v1.CancelRedemptionRequest
 	25, // 60: tallystick.v1.MemberService.ListVouchers:input_type -> tallystick.v1.ListVouchersRequest
 	27, // 61: tallystick.v1.MemberService.ListStatement:input_type -> tallystick.v1.ListStatementRequest
-	61, // 62: tallystick.v1.MemberService.GetTier:input_type -> tallystick.v1.GetTierRequest
-	62, // 63: tallystick.v1.MemberService.ListTierHistory:input_type -> tallystick.v1.ListTierHistoryRequest
-	30, // 64: tallystick.v1.MemberService.ListEvents:input_type -> tallystick.v1.ListEventsRequest
-	32, // 65: tallystick.v1.MemberService.GetEvent:input_type -> tallystick.v1.GetEventRequest
-	34, // 66: tallystick.v1.MemberService.BookEvent:input_type -> tallystick.v1.BookEventRequest
-	36, // 67: tallystick.v1.MemberService.CancelBooking:input_type -> tallystick.v1.CancelBookingRequest
-	38, // 68: tallystick.v1.MemberService.JoinWaitingList:input_type -> tallystick.v1.JoinWaitingListRequest
-	40, // 69: tallystick.v1.MemberService.LeaveWaitingList:input_type -> tallystick.v1.LeaveWaitingListRequest
-	42, // 70: tallystick.v1.MemberService.AcceptOffer:input_type -> tallystick.v1.AcceptOfferRequest
-	44, // 71: tallystick.v1.MemberService.DeclineOffer:input_type -> tallystick.v1.DeclineOfferRequest
-	46, // 72: tallystick.v1.MemberService.ListBookings:input_type -> tallystick.v1.ListBookingsRequest
-	10, // 73: tallystick.v1.MemberService.GetWallet:output_type -> tallystick.v1.GetWalletResponse
-	12, // 74: tallystick.v1.MemberService.ListBenefits:output_type -> tallystick.v1.ListBenefitsResponse
-	14, // 75: tallystick.v1.MemberService.CheckEntitlement:output_type -> tallystick.v1.CheckEntitlementResponse
-	18, // 76: tallystick.v1.MemberService.ListAllotments:output_type -> tallystick.v1.ListAllotmentsResponse
-	20, // 77: tallystick.v1.MemberService.PreviewRedemption:output_type -> tallystick.v1.PreviewRedemptionResponse
-	22, // 78: tallystick.v1.MemberService.RedeemBenefit:output_type -> tallystick.v1.RedeemBenefitResponse
-	24, // 79: tallystick.v1.MemberService.CancelRedemption:output_type -> tallystick.v1.CancelRedemptionResponse
-	26, // 80: tallystick.v1.MemberService.ListVouchers:output_type -> tallystick.v1.ListVouchersResponse
-	28, // 81: tallystick.v1.MemberService.ListStatement:output_type -> tallystick.v1.ListStatementResponse
-	63, // 82: tallystick.v1.MemberService.GetTier:output_type -> tallystick.v1.GetTierResponse
-	64, // 83: tallystick.v1.MemberService.ListTierHistory:output_type -> tallystick.v1.ListTierHistoryResponse
-	31, // 84: tallystick.v1.MemberService.ListEvents:output_type -> tallystick.v1.ListEventsResponse
-	33, // 85: tallystick.v1.MemberService.GetEvent:output_type -> tallystick.v1.GetEventResponse
-	35, // 86: tallystick.v1.MemberService.BookEvent:output_type -> tallystick.v1.BookEventResponse
-	37, // 87: tallystick.v1.MemberService.CancelBooking:output_type -> tallystick.v1.CancelBookingResponse
-	39, // 88: tallystick.v1.MemberService.JoinWaitingList:output_type -> tallystick.v1.JoinWaitingListResponse
-	41, // 89: tallystick.v1.MemberService.LeaveWaitingList:output_type -> tallystick.v1.LeaveWaitingListResponse
-	43, // 90: tallystick.v1.MemberService.AcceptOffer:output_type -> tallystick.v1.AcceptOfferResponse
-	45, // 91: tallystick.v1.MemberService.DeclineOffer:output_type -> tallystick.v1.DeclineOfferResponse
-	47, // 92: tallystick.v1.MemberService.ListBookings:output_type -> tallystick.v1.ListBookingsResponse
-	73, // [73:93] is the sub-list for method output_type
-	53, // [53:73] is the sub-list for method input_type
+	61, // 62: tallystick.v1.MemberService.ListLounges:input_type -> tallystick.v1.ListLoungesRequest
+	62, // 63: tallystick.v1.MemberService.GetLoungeAllotment:input_type -> tallystick.v1.GetLoungeAllotmentRequest
+	63, // 64: tallystick.v1.MemberService.ListVisits:input_type -> tallystick.v1.ListVisitsRequest
+	64, // 65: tallystick.v1.MemberService.GetTier:input_type -> tallystick.v1.GetTierRequest
+	65, // 66: tallystick.v1.MemberService.ListTierHistory:input_type -> tallystick.v1.ListTierHistoryRequest
+	30, // 67: tallystick.v1.MemberService.ListEvents:input_type -> tallystick.v1.ListEventsRequest
+	32, // 68: tallystick.v1.MemberService.GetEvent:input_type -> tallystick.v1.GetEventRequest
+	34, // 69: tallystick.v1.MemberService.BookEvent:input_type -> tallystick.v1.BookEventRequest
+	36, // 70: tallystick.v1.MemberService.CancelBooking:input_type -> tallystick.v1.CancelBookingRequest
+	38, // 71: tallystick.v1.MemberService.JoinWaitingList:input_type -> tallystick.v1.JoinWaitingListRequest
+	40, // 72: tallystick.v1.MemberService.LeaveWaitingList:input_type -> tallystick.v1.LeaveWaitingListRequest
+	42, // 73: tallystick.v1.MemberService.AcceptOffer:input_type -> tallystick.v1.AcceptOfferRequest
+	44, // 74: tallystick.v1.MemberService.DeclineOffer:input_type -> tallystick.v1.DeclineOfferRequest
+	46, // 75: tallystick.v1.MemberService.ListBookings:input_type -> tallystick.v1.ListBookingsRequest
+	10, // 76: tallystick.v1.MemberService.GetWallet:output_type -> tallystick.v1.GetWalletResponse
+	12, // 77: tallystick.v1.MemberService.ListBenefits:output_type -> tallystick.v1.ListBenefitsResponse
+	14, // 78: tallystick.v1.MemberService.CheckEntitlement:output_type -> tallystick.v1.CheckEntitlementResponse
+	18, // 79: tallystick.v1.MemberService.ListAllotments:output_type -> tallystick.v1.ListAllotmentsResponse
+	20, // 80: tallystick.v1.MemberService.PreviewRedemption:output_type -> tallystick.v1.PreviewRedemptionResponse
+	22, // 81: tallystick.v1.MemberService.RedeemBenefit:output_type -> tallystick.v1.RedeemBenefitResponse
+	24, // 82: tallystick.v1.MemberService.CancelRedemption:output_type -> tallystick.v1.CancelRedemptionResponse
+	26, // 83: tallystick.v1.MemberService.ListVouchers:output_type -> tallystick.v1.ListVouchersResponse
+	28, // 84: tallystick.v1.MemberService.ListStatement:output_type -> tallystick.v1.ListStatementResponse
+	66, // 85: tallystick.v1.MemberService.ListLounges:output_type -> tallystick.v1.ListLoungesResponse
+	67, // 86: tallystick.v1.MemberService.GetLoungeAllotment:output_type -> tallystick.v1.GetLoungeAllotmentResponse
+	68, // 87: tallystick.v1.MemberService.ListVisits:output_type -> tallystick.v1.ListVisitsResponse
+	69, // 88: tallystick.v1.MemberService.GetTier:output_type -> tallystick.v1.GetTierResponse
+	70, // 89: tallystick.v1.MemberService.ListTierHistory:output_type -> tallystick.v1.ListTierHistoryResponse
+	31, // 90: tallystick.v1.MemberService.ListEvents:output_type -> tallystick.v1.ListEventsResponse
+	33, // 91: tallystick.v1.MemberService.GetEvent:output_type -> tallystick.v1.GetEventResponse
+	35, // 92: tallystick.v1.MemberService.BookEvent:output_type -> tallystick.v1.BookEventResponse
+	37, // 93: tallystick.v1.MemberService.CancelBooking:output_type -> tallystick.v1.CancelBookingResponse
+	39, // 94: tallystick.v1.MemberService.JoinWaitingList:output_type -> tallystick.v1.JoinWaitingListResponse
+	41, // 95: tallystick.v1.MemberService.LeaveWaitingList:output_type -> tallystick.v1.LeaveWaitingListResponse
+	43, // 96: tallystick.v1.MemberService.AcceptOffer:output_type -> tallystick.v1.AcceptOfferResponse
+	45, // 97: tallystick.v1.MemberService.DeclineOffer:output_type -> tallystick.v1.DeclineOfferResponse
+	47, // 98: tallystick.v1.MemberService.ListBookings:output_type -> tallystick.v1.ListBookingsResponse
+	76, // [76:99] is the sub-list for method output_type
+	53, // [53:76] is the sub-list for method input_type
 	53, // [53:53] is the sub-list for extension type_name
 	53, // [53:53] is the sub-list for extension extendee
 	0,  // [0:53] is the sub-list for field type_name
@@ -3885,6 +3901,7 @@ func file_tallystick_v1_member_proto_init() {
 	file_tallystick_v1_common_proto_init()
 	file_tallystick_v1_events_proto_init()
 	file_tallystick_v1_ledger_proto_init()
+	file_tallystick_v1_lounge_proto_init()
 	file_tallystick_v1_tier_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -59,6 +59,15 @@ const (
 	// MemberServiceListStatementProcedure is the fully-qualified name of the MemberService's
 	// ListStatement RPC.
 	MemberServiceListStatementProcedure = "/tallystick.v1.MemberService/ListStatement"
+	// MemberServiceListLoungesProcedure is the fully-qualified name of the MemberService's ListLounges
+	// RPC.
+	MemberServiceListLoungesProcedure = "/tallystick.v1.MemberService/ListLounges"
+	// MemberServiceGetLoungeAllotmentProcedure is the fully-qualified name of the MemberService's
+	// GetLoungeAllotment RPC.
+	MemberServiceGetLoungeAllotmentProcedure = "/tallystick.v1.MemberService/GetLoungeAllotment"
+	// MemberServiceListVisitsProcedure is the fully-qualified name of the MemberService's ListVisits
+	// RPC.
+	MemberServiceListVisitsProcedure = "/tallystick.v1.MemberService/ListVisits"
 	// MemberServiceGetTierProcedure is the fully-qualified name of the MemberService's GetTier RPC.
 	MemberServiceGetTierProcedure = "/tallystick.v1.MemberService/GetTier"
 	// MemberServiceListTierHistoryProcedure is the fully-qualified name of the MemberService's
@@ -126,6 +135,15 @@ type MemberServiceClient interface {
 	// ListStatement reads a wallet's statement, oldest first.
 	// Reasons: NOT_FOUND (not_found), INVALID_FIELD, PAGE_TOKEN_INVALID, UNKNOWN_UNIT (invalid_argument).
 	ListStatement(context.Context, *v1.ListStatementRequest) (*v1.ListStatementResponse, error)
+	// ListLounges reads the directory of lounges and fast lanes.
+	// Reasons: NOT_FOUND (not_found: a benefit that is not offered), PAGE_TOKEN_INVALID (invalid_argument).
+	ListLounges(context.Context, *v1.ListLoungesRequest) (*v1.ListLoungesResponse, error)
+	// GetLoungeAllotment reads what the member has of lounges: visits in all, used, pending and left, and the same of guests.
+	// Reasons: NOT_FOUND (not_found).
+	GetLoungeAllotment(context.Context, *v1.GetLoungeAllotmentRequest) (*v1.GetLoungeAllotmentResponse, error)
+	// ListVisits reads the member's visits to lounges, with what paid for whom.
+	// Reasons: NOT_FOUND (not_found), PAGE_TOKEN_INVALID (invalid_argument).
+	ListVisits(context.Context, *v1.ListVisitsRequest) (*v1.ListVisitsResponse, error)
 	// GetTier reads where a member stands on every ladder: the tier that is held, by what and until when, what every source
 	// gives and why, and what is missing to keep it and to the next; or, for another time than now, what was held. It decides
 	// as RateMember does and records nothing. Operators may call it too.
@@ -242,6 +260,27 @@ func NewMemberServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		listLounges: connect.NewClient[v1.ListLoungesRequest, v1.ListLoungesResponse](
+			httpClient,
+			baseURL+MemberServiceListLoungesProcedure,
+			connect.WithSchema(memberServiceMethods.ByName("ListLounges")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		getLoungeAllotment: connect.NewClient[v1.GetLoungeAllotmentRequest, v1.GetLoungeAllotmentResponse](
+			httpClient,
+			baseURL+MemberServiceGetLoungeAllotmentProcedure,
+			connect.WithSchema(memberServiceMethods.ByName("GetLoungeAllotment")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		listVisits: connect.NewClient[v1.ListVisitsRequest, v1.ListVisitsResponse](
+			httpClient,
+			baseURL+MemberServiceListVisitsProcedure,
+			connect.WithSchema(memberServiceMethods.ByName("ListVisits")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		getTier: connect.NewClient[v1.GetTierRequest, v1.GetTierResponse](
 			httpClient,
 			baseURL+MemberServiceGetTierProcedure,
@@ -318,26 +357,29 @@ func NewMemberServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 
 // memberServiceClient implements MemberServiceClient.
 type memberServiceClient struct {
-	getWallet         *connect.Client[v1.GetWalletRequest, v1.GetWalletResponse]
-	listBenefits      *connect.Client[v1.ListBenefitsRequest, v1.ListBenefitsResponse]
-	checkEntitlement  *connect.Client[v1.CheckEntitlementRequest, v1.CheckEntitlementResponse]
-	listAllotments    *connect.Client[v1.ListAllotmentsRequest, v1.ListAllotmentsResponse]
-	previewRedemption *connect.Client[v1.PreviewRedemptionRequest, v1.PreviewRedemptionResponse]
-	redeemBenefit     *connect.Client[v1.RedeemBenefitRequest, v1.RedeemBenefitResponse]
-	cancelRedemption  *connect.Client[v1.CancelRedemptionRequest, v1.CancelRedemptionResponse]
-	listVouchers      *connect.Client[v1.ListVouchersRequest, v1.ListVouchersResponse]
-	listStatement     *connect.Client[v1.ListStatementRequest, v1.ListStatementResponse]
-	getTier           *connect.Client[v1.GetTierRequest, v1.GetTierResponse]
-	listTierHistory   *connect.Client[v1.ListTierHistoryRequest, v1.ListTierHistoryResponse]
-	listEvents        *connect.Client[v1.ListEventsRequest, v1.ListEventsResponse]
-	getEvent          *connect.Client[v1.GetEventRequest, v1.GetEventResponse]
-	bookEvent         *connect.Client[v1.BookEventRequest, v1.BookEventResponse]
-	cancelBooking     *connect.Client[v1.CancelBookingRequest, v1.CancelBookingResponse]
-	joinWaitingList   *connect.Client[v1.JoinWaitingListRequest, v1.JoinWaitingListResponse]
-	leaveWaitingList  *connect.Client[v1.LeaveWaitingListRequest, v1.LeaveWaitingListResponse]
-	acceptOffer       *connect.Client[v1.AcceptOfferRequest, v1.AcceptOfferResponse]
-	declineOffer      *connect.Client[v1.DeclineOfferRequest, v1.DeclineOfferResponse]
-	listBookings      *connect.Client[v1.ListBookingsRequest, v1.ListBookingsResponse]
+	getWallet          *connect.Client[v1.GetWalletRequest, v1.GetWalletResponse]
+	listBenefits       *connect.Client[v1.ListBenefitsRequest, v1.ListBenefitsResponse]
+	checkEntitlement   *connect.Client[v1.CheckEntitlementRequest, v1.CheckEntitlementResponse]
+	listAllotments     *connect.Client[v1.ListAllotmentsRequest, v1.ListAllotmentsResponse]
+	previewRedemption  *connect.Client[v1.PreviewRedemptionRequest, v1.PreviewRedemptionResponse]
+	redeemBenefit      *connect.Client[v1.RedeemBenefitRequest, v1.RedeemBenefitResponse]
+	cancelRedemption   *connect.Client[v1.CancelRedemptionRequest, v1.CancelRedemptionResponse]
+	listVouchers       *connect.Client[v1.ListVouchersRequest, v1.ListVouchersResponse]
+	listStatement      *connect.Client[v1.ListStatementRequest, v1.ListStatementResponse]
+	listLounges        *connect.Client[v1.ListLoungesRequest, v1.ListLoungesResponse]
+	getLoungeAllotment *connect.Client[v1.GetLoungeAllotmentRequest, v1.GetLoungeAllotmentResponse]
+	listVisits         *connect.Client[v1.ListVisitsRequest, v1.ListVisitsResponse]
+	getTier            *connect.Client[v1.GetTierRequest, v1.GetTierResponse]
+	listTierHistory    *connect.Client[v1.ListTierHistoryRequest, v1.ListTierHistoryResponse]
+	listEvents         *connect.Client[v1.ListEventsRequest, v1.ListEventsResponse]
+	getEvent           *connect.Client[v1.GetEventRequest, v1.GetEventResponse]
+	bookEvent          *connect.Client[v1.BookEventRequest, v1.BookEventResponse]
+	cancelBooking      *connect.Client[v1.CancelBookingRequest, v1.CancelBookingResponse]
+	joinWaitingList    *connect.Client[v1.JoinWaitingListRequest, v1.JoinWaitingListResponse]
+	leaveWaitingList   *connect.Client[v1.LeaveWaitingListRequest, v1.LeaveWaitingListResponse]
+	acceptOffer        *connect.Client[v1.AcceptOfferRequest, v1.AcceptOfferResponse]
+	declineOffer       *connect.Client[v1.DeclineOfferRequest, v1.DeclineOfferResponse]
+	listBookings       *connect.Client[v1.ListBookingsRequest, v1.ListBookingsResponse]
 }
 
 // GetWallet calls tallystick.v1.MemberService.GetWallet.
@@ -415,6 +457,33 @@ func (c *memberServiceClient) ListVouchers(ctx context.Context, req *v1.ListVouc
 // ListStatement calls tallystick.v1.MemberService.ListStatement.
 func (c *memberServiceClient) ListStatement(ctx context.Context, req *v1.ListStatementRequest) (*v1.ListStatementResponse, error) {
 	response, err := c.listStatement.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListLounges calls tallystick.v1.MemberService.ListLounges.
+func (c *memberServiceClient) ListLounges(ctx context.Context, req *v1.ListLoungesRequest) (*v1.ListLoungesResponse, error) {
+	response, err := c.listLounges.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetLoungeAllotment calls tallystick.v1.MemberService.GetLoungeAllotment.
+func (c *memberServiceClient) GetLoungeAllotment(ctx context.Context, req *v1.GetLoungeAllotmentRequest) (*v1.GetLoungeAllotmentResponse, error) {
+	response, err := c.getLoungeAllotment.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListVisits calls tallystick.v1.MemberService.ListVisits.
+func (c *memberServiceClient) ListVisits(ctx context.Context, req *v1.ListVisitsRequest) (*v1.ListVisitsResponse, error) {
+	response, err := c.listVisits.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -555,6 +624,15 @@ type MemberServiceHandler interface {
 	// ListStatement reads a wallet's statement, oldest first.
 	// Reasons: NOT_FOUND (not_found), INVALID_FIELD, PAGE_TOKEN_INVALID, UNKNOWN_UNIT (invalid_argument).
 	ListStatement(context.Context, *v1.ListStatementRequest) (*v1.ListStatementResponse, error)
+	// ListLounges reads the directory of lounges and fast lanes.
+	// Reasons: NOT_FOUND (not_found: a benefit that is not offered), PAGE_TOKEN_INVALID (invalid_argument).
+	ListLounges(context.Context, *v1.ListLoungesRequest) (*v1.ListLoungesResponse, error)
+	// GetLoungeAllotment reads what the member has of lounges: visits in all, used, pending and left, and the same of guests.
+	// Reasons: NOT_FOUND (not_found).
+	GetLoungeAllotment(context.Context, *v1.GetLoungeAllotmentRequest) (*v1.GetLoungeAllotmentResponse, error)
+	// ListVisits reads the member's visits to lounges, with what paid for whom.
+	// Reasons: NOT_FOUND (not_found), PAGE_TOKEN_INVALID (invalid_argument).
+	ListVisits(context.Context, *v1.ListVisitsRequest) (*v1.ListVisitsResponse, error)
 	// GetTier reads where a member stands on every ladder: the tier that is held, by what and until when, what every source
 	// gives and why, and what is missing to keep it and to the next; or, for another time than now, what was held. It decides
 	// as RateMember does and records nothing. Operators may call it too.
@@ -667,6 +745,27 @@ func NewMemberServiceHandler(svc MemberServiceHandler, opts ...connect.HandlerOp
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	memberServiceListLoungesHandler := connect.NewUnaryHandlerSimple(
+		MemberServiceListLoungesProcedure,
+		svc.ListLounges,
+		connect.WithSchema(memberServiceMethods.ByName("ListLounges")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	memberServiceGetLoungeAllotmentHandler := connect.NewUnaryHandlerSimple(
+		MemberServiceGetLoungeAllotmentProcedure,
+		svc.GetLoungeAllotment,
+		connect.WithSchema(memberServiceMethods.ByName("GetLoungeAllotment")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	memberServiceListVisitsHandler := connect.NewUnaryHandlerSimple(
+		MemberServiceListVisitsProcedure,
+		svc.ListVisits,
+		connect.WithSchema(memberServiceMethods.ByName("ListVisits")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	memberServiceGetTierHandler := connect.NewUnaryHandlerSimple(
 		MemberServiceGetTierProcedure,
 		svc.GetTier,
@@ -758,6 +857,12 @@ func NewMemberServiceHandler(svc MemberServiceHandler, opts ...connect.HandlerOp
 			memberServiceListVouchersHandler.ServeHTTP(w, r)
 		case MemberServiceListStatementProcedure:
 			memberServiceListStatementHandler.ServeHTTP(w, r)
+		case MemberServiceListLoungesProcedure:
+			memberServiceListLoungesHandler.ServeHTTP(w, r)
+		case MemberServiceGetLoungeAllotmentProcedure:
+			memberServiceGetLoungeAllotmentHandler.ServeHTTP(w, r)
+		case MemberServiceListVisitsProcedure:
+			memberServiceListVisitsHandler.ServeHTTP(w, r)
 		case MemberServiceGetTierProcedure:
 			memberServiceGetTierHandler.ServeHTTP(w, r)
 		case MemberServiceListTierHistoryProcedure:
@@ -823,6 +928,18 @@ func (UnimplementedMemberServiceHandler) ListVouchers(context.Context, *v1.ListV
 
 func (UnimplementedMemberServiceHandler) ListStatement(context.Context, *v1.ListStatementRequest) (*v1.ListStatementResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MemberService.ListStatement is not implemented"))
+}
+
+func (UnimplementedMemberServiceHandler) ListLounges(context.Context, *v1.ListLoungesRequest) (*v1.ListLoungesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MemberService.ListLounges is not implemented"))
+}
+
+func (UnimplementedMemberServiceHandler) GetLoungeAllotment(context.Context, *v1.GetLoungeAllotmentRequest) (*v1.GetLoungeAllotmentResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MemberService.GetLoungeAllotment is not implemented"))
+}
+
+func (UnimplementedMemberServiceHandler) ListVisits(context.Context, *v1.ListVisitsRequest) (*v1.ListVisitsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MemberService.ListVisits is not implemented"))
 }
 
 func (UnimplementedMemberServiceHandler) GetTier(context.Context, *v1.GetTierRequest) (*v1.GetTierResponse, error) {

@@ -44,6 +44,15 @@ const (
 	MerchantServiceReverseVoucherProcedure = "/tallystick.v1.MerchantService/ReverseVoucher"
 	// MerchantServiceCheckInProcedure is the fully-qualified name of the MerchantService's CheckIn RPC.
 	MerchantServiceCheckInProcedure = "/tallystick.v1.MerchantService/CheckIn"
+	// MerchantServiceCheckInVisitProcedure is the fully-qualified name of the MerchantService's
+	// CheckInVisit RPC.
+	MerchantServiceCheckInVisitProcedure = "/tallystick.v1.MerchantService/CheckInVisit"
+	// MerchantServiceCancelVisitProcedure is the fully-qualified name of the MerchantService's
+	// CancelVisit RPC.
+	MerchantServiceCancelVisitProcedure = "/tallystick.v1.MerchantService/CancelVisit"
+	// MerchantServiceReportVisitProcedure is the fully-qualified name of the MerchantService's
+	// ReportVisit RPC.
+	MerchantServiceReportVisitProcedure = "/tallystick.v1.MerchantService/ReportVisit"
 )
 
 // MerchantServiceClient is a client for the tallystick.v1.MerchantService service.
@@ -63,6 +72,22 @@ type MerchantServiceClient interface {
 	// Reasons: CODE_MALFORMED, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), VOUCHER_USED, VOUCHER_EXPIRED,
 	// MEMBER_FROZEN, ALREADY_CHECKED_IN with at (failed_precondition).
 	CheckIn(context.Context, *v1.CheckInRequest) (*v1.CheckInResponse, error)
+	// CheckInVisit lets a member and guests into a lounge of the merchant's, all or none. Each head that costs something holds what
+	// pays for it until the visit is reported, or its days are over: uses of an allotment, then what the member agreed to. A
+	// pass is used at once. A retry with the same key gets the same visit, as it is by then.
+	// Reasons: CODE_MALFORMED, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, MEMBER_FROZEN,
+	// MEMBER_TERMINATED, NOT_OPEN, VOUCHER_USED, VOUCHER_EXPIRED, NOT_ELIGIBLE, LIMIT_REACHED with because: guests beyond the most
+	// that may come, or entry or guest for a head that would cost one of accepted; INSUFFICIENT_POINTS (failed_precondition).
+	CheckInVisit(context.Context, *v1.CheckInVisitRequest) (*v1.CheckInVisitResponse, error)
+	// CancelVisit takes a visit back that was not reported: all that it holds, used or owes goes back.
+	// Reasons: NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, HOLD_CLOSED, ALREADY_REVERSED (failed_precondition).
+	CancelVisit(context.Context, *v1.CancelVisitRequest) (*v1.CancelVisitResponse, error)
+	// ReportVisit charges a visit: who came pays, what was held for others goes back, and the merchant is owed for each. More
+	// guests than were let in pay as at the door; a report that comes late pays by what was held first. The record's own id is
+	// the idempotency key.
+	// Reasons: CODE_MALFORMED, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), HOLD_CLOSED (failed_precondition: the
+	// visit was canceled), REFERENCE_USED (already_exists: a second record of a visit, or another visit of a record).
+	ReportVisit(context.Context, *v1.ReportVisitRequest) (*v1.ReportVisitResponse, error)
 }
 
 // NewMerchantServiceClient constructs a client for the tallystick.v1.MerchantService service. By
@@ -100,6 +125,24 @@ func NewMerchantServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(merchantServiceMethods.ByName("CheckIn")),
 			connect.WithClientOptions(opts...),
 		),
+		checkInVisit: connect.NewClient[v1.CheckInVisitRequest, v1.CheckInVisitResponse](
+			httpClient,
+			baseURL+MerchantServiceCheckInVisitProcedure,
+			connect.WithSchema(merchantServiceMethods.ByName("CheckInVisit")),
+			connect.WithClientOptions(opts...),
+		),
+		cancelVisit: connect.NewClient[v1.CancelVisitRequest, v1.CancelVisitResponse](
+			httpClient,
+			baseURL+MerchantServiceCancelVisitProcedure,
+			connect.WithSchema(merchantServiceMethods.ByName("CancelVisit")),
+			connect.WithClientOptions(opts...),
+		),
+		reportVisit: connect.NewClient[v1.ReportVisitRequest, v1.ReportVisitResponse](
+			httpClient,
+			baseURL+MerchantServiceReportVisitProcedure,
+			connect.WithSchema(merchantServiceMethods.ByName("ReportVisit")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -109,6 +152,9 @@ type merchantServiceClient struct {
 	redeemVoucher   *connect.Client[v1.RedeemVoucherRequest, v1.RedeemVoucherResponse]
 	reverseVoucher  *connect.Client[v1.ReverseVoucherRequest, v1.ReverseVoucherResponse]
 	checkIn         *connect.Client[v1.CheckInRequest, v1.CheckInResponse]
+	checkInVisit    *connect.Client[v1.CheckInVisitRequest, v1.CheckInVisitResponse]
+	cancelVisit     *connect.Client[v1.CancelVisitRequest, v1.CancelVisitResponse]
+	reportVisit     *connect.Client[v1.ReportVisitRequest, v1.ReportVisitResponse]
 }
 
 // ValidateVoucher calls tallystick.v1.MerchantService.ValidateVoucher.
@@ -147,6 +193,33 @@ func (c *merchantServiceClient) CheckIn(ctx context.Context, req *v1.CheckInRequ
 	return nil, err
 }
 
+// CheckInVisit calls tallystick.v1.MerchantService.CheckInVisit.
+func (c *merchantServiceClient) CheckInVisit(ctx context.Context, req *v1.CheckInVisitRequest) (*v1.CheckInVisitResponse, error) {
+	response, err := c.checkInVisit.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// CancelVisit calls tallystick.v1.MerchantService.CancelVisit.
+func (c *merchantServiceClient) CancelVisit(ctx context.Context, req *v1.CancelVisitRequest) (*v1.CancelVisitResponse, error) {
+	response, err := c.cancelVisit.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ReportVisit calls tallystick.v1.MerchantService.ReportVisit.
+func (c *merchantServiceClient) ReportVisit(ctx context.Context, req *v1.ReportVisitRequest) (*v1.ReportVisitResponse, error) {
+	response, err := c.reportVisit.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // MerchantServiceHandler is an implementation of the tallystick.v1.MerchantService service.
 type MerchantServiceHandler interface {
 	// ValidateVoucher looks at a voucher without using it. Only RedeemVoucher decides.
@@ -164,6 +237,22 @@ type MerchantServiceHandler interface {
 	// Reasons: CODE_MALFORMED, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), VOUCHER_USED, VOUCHER_EXPIRED,
 	// MEMBER_FROZEN, ALREADY_CHECKED_IN with at (failed_precondition).
 	CheckIn(context.Context, *v1.CheckInRequest) (*v1.CheckInResponse, error)
+	// CheckInVisit lets a member and guests into a lounge of the merchant's, all or none. Each head that costs something holds what
+	// pays for it until the visit is reported, or its days are over: uses of an allotment, then what the member agreed to. A
+	// pass is used at once. A retry with the same key gets the same visit, as it is by then.
+	// Reasons: CODE_MALFORMED, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, MEMBER_FROZEN,
+	// MEMBER_TERMINATED, NOT_OPEN, VOUCHER_USED, VOUCHER_EXPIRED, NOT_ELIGIBLE, LIMIT_REACHED with because: guests beyond the most
+	// that may come, or entry or guest for a head that would cost one of accepted; INSUFFICIENT_POINTS (failed_precondition).
+	CheckInVisit(context.Context, *v1.CheckInVisitRequest) (*v1.CheckInVisitResponse, error)
+	// CancelVisit takes a visit back that was not reported: all that it holds, used or owes goes back.
+	// Reasons: NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, HOLD_CLOSED, ALREADY_REVERSED (failed_precondition).
+	CancelVisit(context.Context, *v1.CancelVisitRequest) (*v1.CancelVisitResponse, error)
+	// ReportVisit charges a visit: who came pays, what was held for others goes back, and the merchant is owed for each. More
+	// guests than were let in pay as at the door; a report that comes late pays by what was held first. The record's own id is
+	// the idempotency key.
+	// Reasons: CODE_MALFORMED, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), HOLD_CLOSED (failed_precondition: the
+	// visit was canceled), REFERENCE_USED (already_exists: a second record of a visit, or another visit of a record).
+	ReportVisit(context.Context, *v1.ReportVisitRequest) (*v1.ReportVisitResponse, error)
 }
 
 // NewMerchantServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -197,6 +286,24 @@ func NewMerchantServiceHandler(svc MerchantServiceHandler, opts ...connect.Handl
 		connect.WithSchema(merchantServiceMethods.ByName("CheckIn")),
 		connect.WithHandlerOptions(opts...),
 	)
+	merchantServiceCheckInVisitHandler := connect.NewUnaryHandlerSimple(
+		MerchantServiceCheckInVisitProcedure,
+		svc.CheckInVisit,
+		connect.WithSchema(merchantServiceMethods.ByName("CheckInVisit")),
+		connect.WithHandlerOptions(opts...),
+	)
+	merchantServiceCancelVisitHandler := connect.NewUnaryHandlerSimple(
+		MerchantServiceCancelVisitProcedure,
+		svc.CancelVisit,
+		connect.WithSchema(merchantServiceMethods.ByName("CancelVisit")),
+		connect.WithHandlerOptions(opts...),
+	)
+	merchantServiceReportVisitHandler := connect.NewUnaryHandlerSimple(
+		MerchantServiceReportVisitProcedure,
+		svc.ReportVisit,
+		connect.WithSchema(merchantServiceMethods.ByName("ReportVisit")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/tallystick.v1.MerchantService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case MerchantServiceValidateVoucherProcedure:
@@ -207,6 +314,12 @@ func NewMerchantServiceHandler(svc MerchantServiceHandler, opts ...connect.Handl
 			merchantServiceReverseVoucherHandler.ServeHTTP(w, r)
 		case MerchantServiceCheckInProcedure:
 			merchantServiceCheckInHandler.ServeHTTP(w, r)
+		case MerchantServiceCheckInVisitProcedure:
+			merchantServiceCheckInVisitHandler.ServeHTTP(w, r)
+		case MerchantServiceCancelVisitProcedure:
+			merchantServiceCancelVisitHandler.ServeHTTP(w, r)
+		case MerchantServiceReportVisitProcedure:
+			merchantServiceReportVisitHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -230,4 +343,16 @@ func (UnimplementedMerchantServiceHandler) ReverseVoucher(context.Context, *v1.R
 
 func (UnimplementedMerchantServiceHandler) CheckIn(context.Context, *v1.CheckInRequest) (*v1.CheckInResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MerchantService.CheckIn is not implemented"))
+}
+
+func (UnimplementedMerchantServiceHandler) CheckInVisit(context.Context, *v1.CheckInVisitRequest) (*v1.CheckInVisitResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MerchantService.CheckInVisit is not implemented"))
+}
+
+func (UnimplementedMerchantServiceHandler) CancelVisit(context.Context, *v1.CancelVisitRequest) (*v1.CancelVisitResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MerchantService.CancelVisit is not implemented"))
+}
+
+func (UnimplementedMerchantServiceHandler) ReportVisit(context.Context, *v1.ReportVisitRequest) (*v1.ReportVisitResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MerchantService.ReportVisit is not implemented"))
 }
