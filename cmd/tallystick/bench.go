@@ -14,6 +14,7 @@ type benchCommand struct {
 	Members      int      `help:"How many members the postings are spread over." default:"100000"`
 	SweepMembers int      `help:"How many members' lots expire at one instant." default:"1000000"`
 	Claimants    int      `help:"How many members want the one offer that there is for a tenth of them." default:"100000"`
+	Rated        int      `help:"How many members are rated." default:"1000000"`
 	ImportLines  int      `help:"How many lines the imported file has." default:"1000000"`
 	Prices       bool     `help:"Measure the parts of a posting instead: what each table costs." xor:"what"`
 	Scale        bool     `help:"Measure accruals from 10,000 to 1,000,000 members and up to 5,000,000 entries instead." xor:"what"`
@@ -29,7 +30,7 @@ func (c *benchCommand) Run(ctx context.Context, s *streams) error {
 	}
 	o := bench.Options{
 		Only: c.Only, Seconds: c.Seconds, Members: c.Members, SweepMembers: c.SweepMembers,
-		Claimants: c.Claimants, ImportLines: c.ImportLines,
+		Claimants: c.Claimants, Rated: c.Rated, ImportLines: c.ImportLines,
 		Prices: c.Prices, Scale: c.Scale, Compare: c.Compare, Program: program,
 		Out: s.out, Progress: s.err,
 	}

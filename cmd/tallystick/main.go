@@ -27,6 +27,7 @@ type commands struct {
 	Schema  schemaCommand  `cmd:"" help:"Print the JSON Schema of a programme document, for editors."`
 	Clock   clockCommand   `cmd:"" help:"Show a programme's clock, or move a sandbox's forward."`
 	Period  periodCommand  `cmd:"" help:"Show the open period, or close everything before a time."`
+	Rerate  rerateCommand  `cmd:"" help:"Rate every member; --dry-run reports who would move."`
 	Rank    rankCommand    `cmd:"" help:"Give members their place among all in a period that is over, for tiers by percentile."`
 	Sweep   sweepCommand   `cmd:"" help:"Post what is due: expired lots, timed-out holds, activations, unused vouchers."`
 	Redate  redateCommand  `cmd:"" help:"Give a unit's lots another expiry, for all members: an extension or a mass expiry."`

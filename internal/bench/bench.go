@@ -28,6 +28,8 @@ type Options struct {
 	SweepMembers int
 	// Claimants is how many members want the one offer that there is for a tenth of them.
 	Claimants int
+	// Rated is how many members are rated.
+	Rated int
 	// ImportLines is how long the imported file is.
 	ImportLines int
 	// Prices measures the parts of a posting at the limit instead.
@@ -76,6 +78,7 @@ var standard = []measure{
 	{"redeem_benefit", "benefit claimed: points, stock and a voucher", []int{1, 32}, (*bench).redeemBenefit},
 	{"hot_offer", "claim of one offer, nine of ten of which come too late", []int{64}, (*bench).hotOffer},
 	{"list_benefits", "page of 200 of what a member can have of 1,000 benefits", []int{1, 8}, (*bench).listBenefits},
+	{"rerate", "member rated anew, of whom one in a hundred moves", []int{1}, (*bench).rerate},
 	{"import", "line of a file of bills", []int{1}, (*bench).importActivities},
 	{"sweep", "lot expired", []int{1}, (*bench).sweep},
 	{"sweep_beside", "lot expired while 32 clients accrue", []int{32}, (*bench).sweepBeside},
@@ -88,8 +91,8 @@ const leastMembers = 1000
 
 // Run measures and returns the rates in the order of their names.
 func Run(ctx context.Context, o Options) (results []Result, err error) {
-	if o.Members < leastMembers || o.Seconds <= 0 || o.SweepMembers < 1 || o.Claimants < 1 || o.ImportLines < 1 {
-		return nil, fmt.Errorf("bench: it takes some time, at least %d members, lots for the sweep, claimants, and lines", leastMembers)
+	if o.Members < leastMembers || o.Seconds <= 0 || o.SweepMembers < 1 || o.Claimants < 1 || o.ImportLines < 1 || o.Rated < 100 {
+		return nil, fmt.Errorf("bench: it takes some time, at least %d members, lots for the sweep, claimants, lines, and at least 100 to rate", leastMembers)
 	}
 	measures := o.measures()
 	if err := check(o.Only, measures); err != nil {

@@ -21,7 +21,7 @@ func TestEveryNameIsMeasured(t *testing.T) {
 	}
 	var table bytes.Buffer
 	results, err := bench.Run(t.Context(), bench.Options{
-		Seconds: 0.1, Members: 1000, SweepMembers: 400, Claimants: 500, ImportLines: 2000, Program: program, Out: &table,
+		Seconds: 0.1, Members: 1000, SweepMembers: 400, Claimants: 500, Rated: 1000, ImportLines: 2000, Program: program, Out: &table,
 	})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, &table)
@@ -46,7 +46,7 @@ func TestEveryNameIsMeasured(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		"accrue", "redeem", "hold_capture", "accrue_batch100", "balance", "statement", "sweep", "verify", "redeem_benefit", "hot_offer", "list_benefits", "import", "limit_single", "limit_batch100",
+		"accrue", "redeem", "hold_capture", "accrue_batch100", "balance", "statement", "sweep", "verify", "redeem_benefit", "hot_offer", "list_benefits", "rerate", "import", "limit_single", "limit_batch100",
 	} {
 		if !seen[name] {
 			t.Errorf("%s was not measured", name)
@@ -55,7 +55,7 @@ func TestEveryNameIsMeasured(t *testing.T) {
 }
 
 func TestAWrongNameIsAnErrorThatListsThem(t *testing.T) {
-	_, err := bench.Run(t.Context(), bench.Options{Seconds: 1, Members: 1000, SweepMembers: 1, Claimants: 1, ImportLines: 1, Only: []string{"acrue"}})
+	_, err := bench.Run(t.Context(), bench.Options{Seconds: 1, Members: 1000, SweepMembers: 1, Claimants: 1, Rated: 100, ImportLines: 1, Only: []string{"acrue"}})
 	if err == nil || !bytes.Contains([]byte(err.Error()), []byte("accrue_batch100")) {
 		t.Errorf("the error is %v", err)
 	}

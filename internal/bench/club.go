@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
 
 	"tallystick/benefits"
 	"tallystick/internal/auth"
@@ -236,4 +237,50 @@ func (b *bench) importActivities(ctx context.Context, _ int) (Result, error) {
 		}
 		return int(done.Recorded), err
 	})
+}
+
+// rerate rates a million members of whom one in a hundred moves: all have growth, one in five a tier from the rating before.
+func (b *bench) rerate(ctx context.Context, _ int) (Result, error) {
+	club, err := b.openClub(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	err = b.postTo(ctx, club.programme, "growth", b.Rated, func(i int) ledger.Request {
+		amount := int64(1 + i%99)
+		if i%5 == 0 {
+			amount = 100 + int64(i*7919%1200)
+		}
+		return club.growth("growth-", i, amount)
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	if _, err := b.rateAll(ctx, club, "the rating before"); err != nil {
+		return Result{}, err
+	}
+	movers := max(b.Rated/100, 1)
+	if err := b.postTo(ctx, club.programme, "growth of some", movers, func(i int) ledger.Request { return club.growth("more-", 100*i, 1500) }); err != nil {
+		return Result{}, err
+	}
+	if err := b.settle(ctx); err != nil {
+		return Result{}, err
+	}
+	return b.once(func() (int, error) {
+		done, err := b.rateAll(ctx, club, "rerate")
+		if err == nil && (done.Rated < int64(b.Rated) || done.Moved > int64(movers) || done.Moved == 0) {
+			err = fmt.Errorf("%d members were rated and %d moved, of %d and %d", done.Rated, done.Moved, b.Rated, movers)
+		}
+		return int(done.Rated), err
+	})
+}
+
+func (c *club) growth(key string, i int, amount int64) ledger.Request {
+	return ledger.Accrual{Member: member(i), Unit: "growth", Amount: decimal.NewFromInt(amount)}.
+		Into(c.programme, ledger.Request{Client: "seed", Key: key + member(i), Actor: "seed", Channel: "bench"})
+}
+
+func (b *bench) rateAll(ctx context.Context, club *club, what string) (benefits.Rerated, error) {
+	bar := b.bar(what, b.Rated)
+	defer bar.done()
+	return club.RerateAll(ctx, club.programme, benefits.Rerating{Key: what, Tell: func(rated, _ int64) { bar.set(rated) }})
 }
