@@ -37,9 +37,9 @@ func (c *Catalog) ImportActivities(ctx context.Context, programme uuid.UUID, fil
 		return Import{}, err
 	}
 	i := &activityImport{fields: fields, r: r}
-	i.fileImport = fileImport[Activity]{
-		Catalog: c, programme: p, what: "activities", post: i.postActivities,
-		parse: func(row sheet.Row) importLine[Activity] { return i.activityOf(s.earning, row) },
+	i.fileImport = fileImport[activityItem]{
+		Catalog: c, programme: p, what: "activities", prepare: i.readEarners, post: i.postActivities,
+		parse: func(row sheet.Row) activityLine { return i.activityOf(s.earning, row) },
 	}
 	return i.run(ctx, rows, file)
 }
@@ -55,17 +55,23 @@ func (e *Earning) fieldNames() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
+// activityItem is an activity and who is to earn by it.
+type activityItem struct {
+	Activity
+	who Earner
+}
+
 type activityImport struct {
-	fileImport[Activity]
+	fileImport[activityItem]
 	fields []string // of all kinds of activity
 	r      ledger.Request
 }
 
-type activityLine = importLine[Activity]
+type activityLine = importLine[activityItem]
 
 // activityOf reads an activity from a row.
 func (i *activityImport) activityOf(e *Earning, row sheet.Row) (l activityLine) {
-	a := &l.item
+	a := &l.item.Activity
 	a.Kind, a.Member, a.Channel, a.Reference = row.Cell("activity"), row.Cell("member"), row.Cell("channel"), row.Cell("reference")
 	kind := e.Activities[a.Kind]
 	switch {
@@ -157,16 +163,12 @@ func (i *activityImport) postActivities(ctx context.Context, lines []*activityLi
 	if err != nil {
 		return nil, err
 	}
-	who, err := i.earners(ctx, p.ID, lines)
-	if err != nil {
-		return nil, err
-	}
 	var requests []ledger.Request
 	var posted []*activityLine
 	for _, l := range lines {
 		r := i.r
 		r.Key = l.key
-		r, _, err := s.accrual(p, l.item, who[l.item.Member], state.Now, r)
+		r, _, err := s.accrual(p, l.item.Activity, l.item.who, state.Now, r)
 		if refusal := new(ledger.Refusal); errors.As(err, &refusal) {
 			l.problem = problemOf(refusal)
 			continue
@@ -210,11 +212,15 @@ func (i *activityImport) count(l *activityLine, answer ledger.Answer) error {
 	return nil
 }
 
-// earners reads what rules may know of the members of many lines.
-func (i *activityImport) earners(ctx context.Context, programme uuid.UUID, lines []*activityLine) (map[string]Earner, error) {
+// readEarners reads what rules may know of the members of many lines.
+func (i *activityImport) readEarners(ctx context.Context, lines []*activityLine) error {
 	set := make(map[string]bool)
 	for _, l := range lines {
 		set[l.item.Member] = true
 	}
-	return i.Catalog.earners(ctx, programme, slices.Sorted(maps.Keys(set)))
+	who, err := i.earners(ctx, i.programme.ID, sortedKeys(set))
+	for _, l := range lines {
+		l.item.who = who[l.item.Member]
+	}
+	return err
 }

@@ -51,13 +51,15 @@ type importLine[T any] struct {
 	item    T
 }
 
-// fileImport takes a file into the books in chunks. parse reads a line; post decides those of a chunk that can be read, says
-// of each what became of it, and returns those that it has to be asked for again.
+// fileImport takes a file into the books in chunks. parse reads a line; prepare reads what decides those of a chunk, while the
+// chunk before is posted; post decides those that can be read, says of each what became of it, and returns those that it has
+// to be asked for again, which are prepared anew.
 type fileImport[T any] struct {
 	*Catalog
 	programme *ledger.Programme
 	what      string
 	parse     func(sheet.Row) importLine[T]
+	prepare   func(context.Context, []*importLine[T]) error // may be nil
 	post      func(context.Context, []*importLine[T]) ([]*importLine[T], error)
 	reject    func(Verdict) error
 
@@ -144,6 +146,9 @@ func (i *fileImport[T]) read(ctx context.Context, rows *sheet.Reader, skip int64
 		if len(chunk) < importChunk && err == nil {
 			continue
 		}
+		if err := i.ready(ctx, goodOf(chunk)); err != nil {
+			return err
+		}
 		select {
 		case chunks <- chunk:
 			chunk = nil
@@ -167,19 +172,34 @@ func (i *fileImport[T]) lineOf(row sheet.Row) importLine[T] {
 	return l
 }
 
-// record posts a chunk and counts what became of each line.
-func (i *fileImport[T]) record(ctx context.Context, chunk []importLine[T]) error {
-	var good []*importLine[T]
+// goodOf are the lines that can be read.
+func goodOf[T any](chunk []importLine[T]) (good []*importLine[T]) {
 	for n := range chunk {
 		if chunk[n].problem == nil {
 			good = append(good, &chunk[n])
 		}
 	}
-	for len(good) > 0 { // until none has to be built anew
-		var err error
-		if good, err = i.post(ctx, good); err != nil {
-			return err
+	return good
+}
+
+// ready reads what decides lines.
+func (i *fileImport[T]) ready(ctx context.Context, lines []*importLine[T]) error {
+	if i.prepare == nil || len(lines) == 0 {
+		return nil
+	}
+	return i.prepare(ctx, lines)
+}
+
+// record posts a chunk and counts what became of each line.
+func (i *fileImport[T]) record(ctx context.Context, chunk []importLine[T]) error {
+	good, err := i.post(ctx, goodOf(chunk))
+	for err == nil && len(good) > 0 { // until none has to be built anew
+		if err = i.ready(ctx, good); err == nil {
+			good, err = i.post(ctx, good)
 		}
+	}
+	if err != nil {
+		return err
 	}
 	for _, l := range chunk {
 		i.done.Read++

@@ -309,26 +309,35 @@ func (r *rater) wantMeasures(m *rating, g *TierGroup, source Source, s *sourceRa
 	s.basis = want(s.held.basis)
 }
 
-// The sum of what was accrued of a unit by effective time, of accruals that were clawed back less. An accrual that waited
-// counts from when it was effective, once it is activated; what a clawback took counts against the accrual's own period.
-// Nothing that counts is recorded before it is effective.
+// The sum of what was accrued of a unit by effective time, of accruals that were clawed back less. What comes into a wallet by
+// an accrual is accrued, whatever of it goes on to pay a debt. An accrual that waited counts from when it was effective, once
+// it is activated; what a clawback took, of wallet or debt, counts against the accrual's own period. Nothing that counts is
+// recorded before it is effective. Only what refers to an accrual needs to be looked up in the journal.
 const sqlReadAccrued = `
-SELECT u.i, sum(e.amount)
-FROM unnest($1::int4[], $2::uuid[], $3::timestamptz[], $4::timestamptz[]) AS u (i, account_id, from_at, to_at)
-JOIN entries AS e ON e.account_id = u.account_id AND e.recorded_at >= u.from_at
-JOIN legs AS l ON l.transaction_id = e.transaction_id AND l.leg = e.leg
-JOIN transactions AS t ON t.id = e.transaction_id
-LEFT JOIN transactions AS o ON o.id = t.original_id
-WHERE (e.kind IN ('accrual', 'activation') AND l.to_place = 'wallet' AND l.from_place <> 'wallet'
-    OR e.kind = 'clawback' AND o.kind = 'accrual')
-  AND coalesce(o.effective_at, e.effective_at) >= u.from_at AND coalesce(o.effective_at, e.effective_at) < u.to_at
-GROUP BY u.i`
+SELECT s.i, sum(s.amount)
+FROM (
+  SELECT u.i, e.amount
+  FROM unnest($1::int4[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::bool[]) AS u (i, account_id, from_at, to_at, wallet)
+  JOIN entries AS e ON e.account_id = u.account_id AND e.recorded_at >= u.from_at
+  WHERE u.wallet AND e.kind = 'accrual' AND e.amount > 0 AND e.effective_at >= u.from_at AND e.effective_at < u.to_at
+  UNION ALL
+  SELECT u.i, e.amount
+  FROM unnest($1::int4[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::bool[]) AS u (i, account_id, from_at, to_at, wallet)
+  JOIN entries AS e ON e.account_id = u.account_id AND e.recorded_at >= u.from_at
+  JOIN transactions AS t ON t.id = e.transaction_id
+  JOIN transactions AS o ON o.id = t.original_id
+  WHERE e.kind IN ('activation', 'clawback')
+    AND (u.wallet AND e.kind = 'activation' AND e.amount > 0 OR e.kind = 'clawback' AND o.kind = 'accrual')
+    AND o.effective_at >= u.from_at AND o.effective_at < u.to_at
+) AS s
+GROUP BY s.i`
 
 // readMeasures measures what was asked for.
 func (r *rater) readMeasures(ctx context.Context) error {
 	var indexes []int32
 	var accounts []uuid.UUID
 	var from, to []time.Time
+	var wallets []bool
 	for i, w := range r.measured {
 		if w.measure != string(ByPoints) {
 			continue // it is read from reports
@@ -336,14 +345,14 @@ func (r *rater) readMeasures(ctx context.Context) error {
 		for _, place := range []ledger.Place{ledger.Wallet, ledger.Debt} {
 			account := ledger.Account{Unit: w.group.Unit, Owner: ledger.Member(w.rating.member), Place: place}
 			indexes, accounts = append(indexes, int32(i)), append(accounts, account.ID(r.programme.ID))
-			from, to = append(from, w.span.From), append(to, w.span.To)
+			from, to, wallets = append(from, w.span.From), append(to, w.span.To), append(wallets, place == ledger.Wallet)
 		}
 		w.into[w.measure] = decimal.Zero
 	}
 	if len(indexes) == 0 {
 		return nil
 	}
-	rows, err := r.catalog.pool.Query(ctx, sqlReadAccrued, indexes, accounts, from, to)
+	rows, err := r.catalog.pool.Query(ctx, sqlReadAccrued, indexes, accounts, from, to, wallets)
 	if err != nil {
 		return fmt.Errorf("benefits: measure points: %w", err)
 	}

@@ -41,9 +41,19 @@ func lanesFor(processors int) int { return min(max(processors/4, 1), 4) }
 // New returns a ledger and starts its lanes. posting must have been opened with db.Options.Poster; reports is for
 // statements that take long. Close stops the lanes; the pools stay the caller's.
 func New(posting, reports *db.Pool) *Ledger {
+	return withLanes(posting, reports, lanesFor(runtime.GOMAXPROCS(0)))
+}
+
+// NewJob is New for a job that has the machine to itself and posts large batches, such as an import: it has a lane for each
+// processor, so that one is decided while another is written.
+func NewJob(posting, reports *db.Pool) *Ledger {
+	return withLanes(posting, reports, min(max(runtime.GOMAXPROCS(0), 1), 4))
+}
+
+func withLanes(posting, reports *db.Pool, lanes int) *Ledger {
 	l := &Ledger{posting: posting, reports: reports}
 	l.jobs = startLane(l)
-	for range lanesFor(runtime.GOMAXPROCS(0)) {
+	for range lanes {
 		l.lanes = append(l.lanes, startLane(l))
 	}
 	return l

@@ -25,16 +25,19 @@ type database struct {
 	ledger  *ledger.Ledger
 }
 
+// opening opens a ledger for a command: ledger.New or ledger.NewJob.
+type opening func(posting, reports *db.Pool) *ledger.Ledger
+
 // openDatabase works on the database of a server, which close stops. An older schema is an error that says what to do.
-func openDatabase(ctx context.Context, server *devdb.Server) (*database, error) {
+func openDatabase(ctx context.Context, server *devdb.Server, open opening) (*database, error) {
 	d := &database{server: server}
-	if err := d.prepare(ctx); err != nil {
+	if err := d.prepare(ctx, open); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
 }
 
-func (d *database) prepare(ctx context.Context) error {
+func (d *database) prepare(ctx context.Context, open opening) error {
 	owner, err := db.Open(ctx, d.server.URL(""), db.Options{})
 	if err != nil {
 		return err
@@ -49,7 +52,7 @@ func (d *database) prepare(ctx context.Context) error {
 	if d.reports, err = d.pool(ctx, db.Options{StatementTimeout: time.Hour}); err != nil {
 		return err
 	}
-	d.ledger = ledger.New(d.posting, d.reports)
+	d.ledger = open(d.posting, d.reports)
 	return nil
 }
 
@@ -95,7 +98,7 @@ func (o onDatabase) with(ctx context.Context, do func(*database) error) error {
 	if err != nil {
 		return err
 	}
-	d, err := openDatabase(ctx, server)
+	d, err := openDatabase(ctx, server, ledger.NewJob)
 	if err != nil {
 		return err
 	}

@@ -194,9 +194,5 @@ func (s *serving) close() error {
 	return errors.Join(err, s.traces.Close(ctx))
 }
 
-// tuneMemory trades memory that we do not need for time: our heap is a few megabytes, and collecting it whenever it has
-// doubled takes a quarter of our processor time under load. The limit keeps us far below what a server may use.
-func tuneMemory() {
-	debug.SetGCPercent(400)
-	debug.SetMemoryLimit(256 << 20)
-}
+// tuneMemory keeps a server far below what it may use.
+func tuneMemory() { debug.SetMemoryLimit(256 << 20) }

@@ -11,6 +11,7 @@ import (
 	"tallystick/internal/auth"
 	"tallystick/internal/db"
 	"tallystick/internal/devdb"
+	"tallystick/ledger"
 )
 
 // site is the whole service in this process: a local database, and an API that listens on loopback. It is what run
@@ -29,7 +30,7 @@ func openSite(ctx context.Context, local devdb.Config, c servingConfig) (*site, 
 	if err := migrate(ctx, server); err != nil {
 		return nil, errors.Join(err, server.Stop())
 	}
-	d, err := openDatabase(ctx, server)
+	d, err := openDatabase(ctx, server, ledger.New)
 	if err != nil {
 		return nil, err
 	}

@@ -91,7 +91,7 @@ func (b *bench) begin(ctx context.Context) (err error) {
 	if b.reports, err = db.Open(ctx, b.database.RuntimeURL(""), db.Options{StatementTimeout: 30 * time.Minute}); err != nil {
 		return err
 	}
-	b.ledger = ledger.New(b.posting, b.reports)
+	b.ledger = ledger.NewJob(b.posting, b.reports)
 	p, err := b.ledger.ApplyProgramme(ctx, ledger.Application{Document: []byte(document), By: "bench"})
 	if err != nil {
 		return err
