@@ -86,7 +86,7 @@ type publication struct {
 // publications lists what a document publishes, by benefit and name.
 func (s *section) publications() []publication {
 	var list []publication
-	for _, code := range slices.Sorted(maps.Keys(s.benefits)) {
+	for _, code := range s.codes {
 		b := s.benefits[code]
 		for _, name := range slices.Sorted(maps.Keys(b.Stock)) {
 			list = append(list, publication{code, name, "", b.Stock[name]})

@@ -16,6 +16,8 @@ type section struct {
 	// allotments are in the order of the document.
 	allotments []*Allotment
 	benefits   map[string]*Benefit
+	codes      []string // of the benefits, sorted
+	spent      []string // the units of points, qualifying points and allotments, sorted
 	members    *MemberTerms
 	metrics    map[string]*Metric
 	earning    *Earning
@@ -71,6 +73,14 @@ func read(doc *document.Document, p *ledger.Programme) *section {
 	}
 	for i, benefit := range d.Benefits {
 		benefitReader{s, p, doc.At("benefits", i)}.add(&benefit)
+	}
+	s.codes = sortedKeys(s.benefits)
+	for _, code := range sortedKeys(p.Units) {
+		switch p.Units[code].Kind {
+		case ledger.PointsUnit, ledger.QualifyingUnit, ledger.AllotmentUnit:
+			s.spent = append(s.spent, code)
+		default:
+		}
 	}
 	s.readEarning(doc.At("earning"), p, agreements, d.Earning)
 	s.checkAttended(doc.At("benefits"))

@@ -3,7 +3,6 @@ package benefits
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/google/uuid"
@@ -58,7 +57,7 @@ func (c *Catalog) ListBenefits(ctx context.Context, programme uuid.UUID, q Catal
 	}
 	s := r.section
 	var asked []*Benefit
-	for _, code := range slices.Sorted(maps.Keys(s.benefits)) {
+	for _, code := range s.codes {
 		if b := s.benefits[code]; q.asks(b) {
 			asked = append(asked, b)
 		}
@@ -120,9 +119,6 @@ func (c *Catalog) viewer(ctx context.Context, r *rater, q CatalogQuery, asked []
 	if slices.ContainsFunc(asked, func(b *Benefit) bool { return b.condition != nil }) {
 		v.at.know(s, p.Zone)
 	}
-	if v.frozen, err = c.frozen(ctx, p.ID, q.Member); err != nil {
-		return nil, err
-	}
 	return v, c.readBalances(ctx, v, asked)
 }
 
@@ -160,16 +156,4 @@ func (c *Catalog) readBalances(ctx context.Context, v *viewer, asked []*Benefit)
 		return fmt.Errorf("benefits: read stock: %w", err)
 	}
 	return nil
-}
-
-const sqlFrozen = `
-SELECT count(*) > 0
-FROM freezes AS f
-WHERE f.programme_id = $1 AND f.member = $2`
-
-func (c *Catalog) frozen(ctx context.Context, programme uuid.UUID, member string) (frozen bool, err error) {
-	if err := c.pool.QueryRow(ctx, sqlFrozen, programme, member).Scan(&frozen); err != nil {
-		return false, fmt.Errorf("benefits: read freeze: %w", err)
-	}
-	return frozen, nil
 }

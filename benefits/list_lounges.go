@@ -92,7 +92,7 @@ func (s *section) lettingInto(site *LoungeSite) []string {
 // offered lists the benefits that are in the catalog, by code.
 func (s *section) offered() []*Benefit {
 	var list []*Benefit
-	for _, code := range slices.Sorted(maps.Keys(s.benefits)) {
+	for _, code := range s.codes {
 		if b := s.benefits[code]; b.State == BenefitActive {
 			list = append(list, b)
 		}

@@ -3,8 +3,6 @@ package benefits
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,7 +22,7 @@ func (c *Catalog) SweepEvents(ctx context.Context, programme uuid.UUID) error {
 	if err != nil {
 		return err
 	}
-	for _, code := range slices.Sorted(maps.Keys(s.benefits)) {
+	for _, code := range s.codes {
 		if b := s.benefits[code]; b.Event != nil && state.Now.Before(b.Event.Ends.Add(ticketsLast)) {
 			err = errors.Join(err, c.sweepEvent(ctx, programme, b, state.Now))
 		}

@@ -18,7 +18,6 @@ type viewer struct {
 	member    string
 	at        *circumstances
 	wallet    Wallet
-	frozen    bool
 	balances  map[uuid.UUID]decimal.Decimal // of stocks and caps, by account; zero for what has no row
 }
 
@@ -31,7 +30,7 @@ func (v *viewer) see(b *Benefit) Listing {
 	switch {
 	case v.at.Status == MemberTerminated:
 		l.Refusals = append(l.Refusals, refuse(ledger.MemberTerminated))
-	case v.frozen:
+	case v.at.Status == MemberSuspended:
 		l.Refusals = append(l.Refusals, refuse(ledger.MemberFrozen))
 	}
 	why, _ := v.denies(b, v.at, v.programme.Zone)

@@ -2,7 +2,6 @@ package benefits
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -40,15 +39,7 @@ func (c *Catalog) walletOf(ctx context.Context, r *rater) (Wallet, error) {
 		return Wallet{}, err
 	}
 	w := Wallet{At: r.now, Standing: standing, Due: uses(grants)}
-	var units []string
-	for _, code := range slices.Sorted(maps.Keys(r.programme.Units)) {
-		switch r.programme.Units[code].Kind {
-		case ledger.PointsUnit, ledger.QualifyingUnit, ledger.AllotmentUnit:
-			units = append(units, code)
-		default:
-		}
-	}
-	w.Balances, err = c.ledger.Balances(ctx, r.programme.ID, standing.Member, units...)
+	w.Balances, err = c.ledger.Balances(ctx, r.programme.ID, standing.Member, r.section.spent...)
 	return w, err
 }
 

@@ -77,7 +77,7 @@ var standard = []measure{
 	{"statement", "page of 50 of a statement of 10,000 entries", []int{1, 8}, (*bench).statement},
 	{"redeem_benefit", "benefit claimed: points, stock and a voucher", []int{1, 32}, (*bench).redeemBenefit},
 	{"hot_offer", "claim of one offer, nine of ten of which come too late", []int{64}, (*bench).hotOffer},
-	{"list_benefits", "page of 200 of what a member can have of 1,000 benefits", []int{1, 8}, (*bench).listBenefits},
+	{"list_benefits", "first page of 50 of what a member can have of 1,000 benefits", []int{1, 8}, (*bench).listBenefits},
 	{"rerate", "member rated anew, of whom one in a hundred moves", []int{1}, (*bench).rerate},
 	{"import", "line of a file of bills", []int{1}, (*bench).importActivities},
 	{"sweep", "lot expired", []int{1}, (*bench).sweep},

@@ -199,15 +199,15 @@ func (b *bench) hotOffer(ctx context.Context, n int) (Result, error) {
 	return r, err
 }
 
-// listBenefits reads what a member can have, in pages of the largest size, out of the whole catalog: a unit is one page.
+// listBenefits reads the first page of what a member can have of the whole catalog, as an app shows it.
 func (b *bench) listBenefits(ctx context.Context, n int) (Result, error) {
 	if _, err := b.openClub(ctx); err != nil {
 		return Result{}, err
 	}
 	return b.clubRate(ctx, n, func(c *caller) (int, error) {
 		response := new(v1.ListBenefitsResponse)
-		err := c.call(api.MemberServiceListBenefitsProcedure, &v1.ListBenefitsRequest{MemberId: b.someMember(), PageSize: ledger.MaxPage}, response)
-		if err == nil && len(response.Benefits) != ledger.MaxPage {
+		err := c.call(api.MemberServiceListBenefitsProcedure, &v1.ListBenefitsRequest{MemberId: b.someMember()}, response)
+		if err == nil && len(response.Benefits) != ledger.DefaultPage {
 			err = fmt.Errorf("a page has %d benefits", len(response.Benefits))
 		}
 		return 1, err
