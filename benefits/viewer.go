@@ -21,17 +21,20 @@ type viewer struct {
 	balances  map[uuid.UUID]decimal.Decimal // of stocks and caps, by account; zero for what has no row
 }
 
+// barredBy is the reason for which a member of a status gets nothing.
+var barredBy = map[MemberStatus]ledger.Reason{
+	MemberSuspended:  ledger.MemberFrozen,
+	MemberTerminated: ledger.MemberTerminated,
+}
+
 // see is a benefit as the viewer sees it: all that stands in the way, in the order in which RedeemBenefit finds it.
 func (v *viewer) see(b *Benefit) Listing {
 	l := Listing{Benefit: b}
 	for _, price := range b.Prices {
 		l.Spendable = append(l.Spendable, v.wallet.spendable(price.Unit))
 	}
-	switch {
-	case v.at.Status == MemberTerminated:
-		l.Refusals = append(l.Refusals, refuse(ledger.MemberTerminated))
-	case v.at.Status == MemberSuspended:
-		l.Refusals = append(l.Refusals, refuse(ledger.MemberFrozen))
+	if reason, barred := barredBy[v.at.Status]; barred {
+		l.Refusals = append(l.Refusals, refuse(reason))
 	}
 	why, _ := v.denies(b, v.at, v.programme.Zone)
 	l.Refusals = append(l.Refusals, why...)
