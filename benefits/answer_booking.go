@@ -29,8 +29,8 @@ func (c *Catalog) Approve(ctx context.Context, programme uuid.UUID, a Answering,
 	if err != nil {
 		return Reservation{}, err
 	}
-	answer, err := c.ledger.PostUnder(ctx, programme, c.systems(ticketKey(b.ID), r), func(p *ledger.Programme, r ledger.Request) (ledger.Request, error) {
-		return c.approval(ctx, p, b, r)
+	answer, err := c.ledger.PostUnder(ctx, programme, c.systems(ticketKey(b.ID), r), func(t ledger.Terms, r ledger.Request) (ledger.Request, error) {
+		return approval(t, b, r)
 	})
 	if answer, err = c.done(ctx, programme, ticketKey(b.ID), answer, err); err != nil {
 		return Reservation{Answer: answer}, err
@@ -46,11 +46,11 @@ func (c *Catalog) PreviewApprove(ctx context.Context, programme uuid.UUID, a Ans
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.ledger.Programme(ctx, programme)
+	t, err := c.ledger.Terms(ctx, programme)
 	if err != nil {
 		return nil, err
 	}
-	if r, err = c.approval(ctx, p, b, c.systems(ticketKey(b.ID), r)); err != nil {
+	if r, err = approval(t, b, c.systems(ticketKey(b.ID), r)); err != nil {
 		return nil, err
 	}
 	return c.ledger.Preview(ctx, programme, r)
@@ -87,19 +87,15 @@ func (c *Catalog) asked(ctx context.Context, programme uuid.UUID, a Answering) (
 }
 
 // approval makes the ticket. Once it is made, time does not matter.
-func (c *Catalog) approval(ctx context.Context, p *ledger.Programme, b Booking, r ledger.Request) (ledger.Request, error) {
+func approval(t ledger.Terms, b Booking, r ledger.Request) (ledger.Request, error) {
 	if b.waits() {
-		state, err := c.ledger.State(ctx, p.ID)
-		if err != nil {
-			return r, err
-		}
-		if !state.Now.Before(b.AnswerBy) {
+		if !t.Now.Before(b.AnswerBy) {
 			return r, refuse(ledger.HoldExpired, "due_at", b.AnswerBy.Format(time.RFC3339Nano))
 		}
 		r.HoldsUntil = b.AnswerBy
 	}
 	r.Rule, r.Asked = "benefit/"+b.Event, "ticket of "+b.ID.String()
-	r.Companions = append(r.Companions, partners.Facts(p.ID, b.has()))
+	r.Companions = append(r.Companions, partners.Facts(t.ID, b.has()))
 	return ledger.Use(b.Member, []ledger.Leg{{
 		From: b.holds(), To: b.has(), Unit: b.Event, Amount: decimal.NewFromInt(b.Seats),
 	}}, r), nil

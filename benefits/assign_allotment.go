@@ -26,8 +26,8 @@ func (c *Catalog) AssignAllotment(ctx context.Context, programme uuid.UUID, a As
 	if _, err := c.Qualify(ctx, programme, a.Organisation); err != nil {
 		return ledger.Answer{}, err
 	}
-	return c.ledger.PostUnder(ctx, programme, r, func(p *ledger.Programme, r ledger.Request) (ledger.Request, error) {
-		return c.assignment(ctx, p, a, r)
+	return c.ledger.PostUnder(ctx, programme, r, func(t ledger.Terms, r ledger.Request) (ledger.Request, error) {
+		return c.assignment(ctx, t, a, r)
 	})
 }
 
@@ -38,7 +38,7 @@ func (c *Catalog) PreviewAssignment(ctx context.Context, programme uuid.UUID, a 
 	if err != nil {
 		return nil, err
 	}
-	if r, err = c.assignment(ctx, rater.programme, a, r); err != nil {
+	if r, err = c.assignment(ctx, ledger.Terms{Programme: rater.programme, Now: rater.now}, a, r); err != nil {
 		return nil, err
 	}
 	answers, err := c.ledger.PreviewBatch(ctx, programme, append(requests, r), false)
@@ -49,26 +49,22 @@ func (c *Catalog) PreviewAssignment(ctx context.Context, programme uuid.UUID, a 
 	return last.Transaction, last.Err
 }
 
-func (c *Catalog) assignment(ctx context.Context, p *ledger.Programme, a Assignment, r ledger.Request) (ledger.Request, error) {
-	s, err := c.section(p)
+func (c *Catalog) assignment(ctx context.Context, t ledger.Terms, a Assignment, r ledger.Request) (ledger.Request, error) {
+	s, err := c.section(t.Programme)
 	if err != nil {
 		return r, err
 	}
 	if s.allotment(a.Unit) == nil {
 		return r, invalid("unit", "the programme's document has no allotment of it")
 	}
-	facts, err := c.Facts(ctx, p.ID, []string{a.Person})
-	if err != nil {
-		return r, err
-	}
-	state, err := c.ledger.State(ctx, p.ID)
+	facts, err := c.Facts(ctx, t.ID, []string{a.Person})
 	if err != nil {
 		return r, err
 	}
 	r = ledger.Transfer(a.Organisation, a.Person, a.Unit, a.Amount, r)
 	r.Rule = allotmentRule + a.Unit + "/assigned"
 	r.Asked = fmt.Sprintf("assign %s %q of %q to %q", a.Amount, a.Unit, a.Organisation, a.Person)
-	belongs := slices.ContainsFunc(facts[a.Person].Organisations, func(m Membership) bool { return m.Of == a.Organisation && m.At(state.Now) })
+	belongs := slices.ContainsFunc(facts[a.Person].Organisations, func(m Membership) bool { return m.Of == a.Organisation && m.At(t.Now) })
 	if !belongs {
 		r.Denied = refuse(ledger.NotEligible, "because", "organisation", "accepted", a.Organisation)
 	}

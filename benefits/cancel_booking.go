@@ -112,11 +112,11 @@ func (c *Catalog) cancellationOf(ctx context.Context, programme uuid.UUID, b Boo
 	if b.waits() {
 		return b.reversal(r), nil
 	}
-	p, s, err := c.current(ctx, programme)
+	t, s, err := c.current(ctx, programme)
 	if err != nil {
 		return nil, err
 	}
-	part, until, err := c.keeps(ctx, p, s, b)
+	part, until, err := s.keeps(b, t.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func (c *Catalog) cancellationOf(ctx context.Context, programme uuid.UUID, b Boo
 		}
 		from, to := leg.From.Account, leg.To.Account
 		from.Stripe, to.Stripe = 0, 0
-		if kept := leg.Amount.Mul(part).Truncate(p.Units[leg.Unit].Scale); kept.IsPositive() {
+		if kept := leg.Amount.Mul(part).Truncate(t.Units[leg.Unit].Scale); kept.IsPositive() {
 			legs = append(legs, ledger.Leg{From: from, To: to, Unit: leg.Unit, Amount: kept})
 		}
 	}
@@ -150,16 +150,12 @@ func (c *Catalog) cancellationOf(ctx context.Context, programme uuid.UUID, b Boo
 
 // keeps is the part of a booking's price that canceling costs now, and until when. What is not in the catalog any more is
 // given back for nothing.
-func (c *Catalog) keeps(ctx context.Context, p *ledger.Programme, s *section, b Booking) (decimal.Decimal, time.Time, error) {
+func (s *section) keeps(b Booking, now time.Time) (decimal.Decimal, time.Time, error) {
 	benefit := s.benefits[b.Event]
 	if benefit == nil || benefit.Event == nil {
 		return decimal.Zero, time.Time{}, nil
 	}
-	state, err := c.ledger.State(ctx, p.ID)
-	if err != nil {
-		return decimal.Zero, time.Time{}, err
-	}
-	part, until, open := benefit.Event.kept(state.Now)
+	part, until, open := benefit.Event.kept(now)
 	if !open {
 		return decimal.Zero, time.Time{}, notOpen("over", time.Time{})
 	}

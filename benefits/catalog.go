@@ -37,14 +37,14 @@ func (c *Catalog) section(p *ledger.Programme) (*section, error) {
 	return s, nil
 }
 
-// current returns the current version of a programme and what it says about benefits.
-func (c *Catalog) current(ctx context.Context, programme uuid.UUID) (*ledger.Programme, *section, error) {
-	p, err := c.ledger.Programme(ctx, programme)
+// current returns the terms of a programme and what its document says about benefits.
+func (c *Catalog) current(ctx context.Context, programme uuid.UUID) (ledger.Terms, *section, error) {
+	t, err := c.ledger.Terms(ctx, programme)
 	if err != nil {
-		return nil, nil, err
+		return t, nil, err
 	}
-	s, err := c.section(p)
-	return p, s, err
+	s, err := c.section(t.Programme)
+	return t, s, err
 }
 
 // Benefit returns a benefit that is offered by a programme's current version, or NOT_FOUND.

@@ -92,17 +92,13 @@ var errPreview = errors.New("benefits: preview")
 // locks the member. A retry answers the version that the first call made; a refusal leaves its key free. A preview decides
 // the same and leaves nothing.
 func (c *Catalog) changeMember(ctx context.Context, programme uuid.UUID, ch memberChange, r ledger.Request, preview bool) (Member, error) {
-	_, s, err := c.current(ctx, programme)
-	if err != nil {
-		return Member{}, err
-	}
-	state, err := c.ledger.State(ctx, programme)
+	t, s, err := c.current(ctx, programme)
 	if err != nil {
 		return Member{}, err
 	}
 	var m Member
 	err = db.InTx(ctx, c.pool, db.Locked, func(tx pgx.Tx) error {
-		if err := lockMember(ctx, tx, programme, ch, state.Now); err != nil {
+		if err := lockMember(ctx, tx, programme, ch, t.Now); err != nil {
 			return err
 		}
 		if m, err = ch.replay(ctx, tx, programme, r); err != nil || m.Version > 0 {
@@ -112,7 +108,7 @@ func (c *Catalog) changeMember(ctx context.Context, programme uuid.UUID, ch memb
 		if err != nil {
 			return err
 		}
-		after, err := ch.next(before[0], deciding{terms: s.members, now: state.Now, kinds: kindsIn(ctx, tx, programme)})
+		after, err := ch.next(before[0], deciding{terms: s.members, now: t.Now, kinds: kindsIn(ctx, tx, programme)})
 		if err != nil {
 			return err
 		}

@@ -53,7 +53,7 @@ func (c *Catalog) CheckIn(ctx context.Context, programme uuid.UUID, scan Scan, r
 	if err != nil {
 		return CheckedIn{}, err
 	}
-	t, price, err := c.gate(p, s, scan)
+	t, price, err := c.gate(p.Programme, s, scan)
 	if err != nil {
 		return CheckedIn{}, err
 	}
@@ -78,7 +78,7 @@ func (c *Catalog) CheckIn(ctx context.Context, programme uuid.UUID, scan Scan, r
 	}
 	checked.Replayed = nonce != ""
 	if nonce == "" {
-		if checked, nonce, err = c.enter(ctx, p, b, scan, slot, price, r); err != nil {
+		if checked, nonce, err = c.enter(ctx, p.Programme, b, scan, slot, price, r); err != nil {
 			return CheckedIn{}, err
 		}
 	}

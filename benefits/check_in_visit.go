@@ -155,7 +155,7 @@ type admission struct {
 
 // admission builds what lets a member in under the current version of the document.
 func (c *Catalog) admission(ctx context.Context, programme uuid.UUID, w *CheckIn, r ledger.Request) (*admission, error) {
-	p, s, err := c.current(ctx, programme)
+	t, s, err := c.current(ctx, programme)
 	if err != nil {
 		return nil, err
 	}
@@ -167,29 +167,28 @@ func (c *Catalog) admission(ctx context.Context, programme uuid.UUID, w *CheckIn
 		return nil, invalid("guests", fmt.Sprintf("use 0 to %d", maxGuests))
 	}
 	if w.Code != "" {
-		return c.admitPass(ctx, p, s, site, w, r)
+		return c.admitPass(ctx, t, s, site, w, r)
 	}
 	b, err := s.lettingIn(site, w.Benefit)
 	if err != nil {
 		return nil, err
 	}
-	at, err := c.circumstances(ctx, p, s, b, Wanted{Member: w.Member, Region: site.Region}, loungeChannel)
+	at, err := c.circumstances(ctx, t, s, b, Wanted{Member: w.Member, Region: site.Region}, loungeChannel)
 	if err != nil {
 		return nil, err
 	}
-	why, until := s.denies(b, at, p.Zone)
+	why, until := s.denies(b, at, t.Zone)
 	if b.limited() || len(b.Limits) > 0 {
 		why = append(why, refuse(ledger.NotEligible, "because", "pass", "accepted", b.Code)) // they are counted when one is claimed
 	}
-	for _, tier := range s.tiersFor(b, at.now, p.Zone) {
+	for _, tier := range s.tiersFor(b, at.now, t.Zone) {
 		r.Needs = append(r.Needs, s.tiers.need(tier))
 	}
 	r.HoldsUntil = until
 	if len(why) > 0 {
 		r.Denied = why[0]
 	}
-	a := s.admit(p, b, site, w, w.Member, uuid.Nil, at.now, r)
-	return a, nil
+	return s.admit(t.Programme, b, site, w, w.Member, uuid.Nil, at.now, r), nil
 }
 
 // lettingIn is the benefit that a member enters with.
@@ -208,17 +207,13 @@ func (s *section) lettingIn(site *LoungeSite, benefit string) (*Benefit, error) 
 
 // admitPass lets in who shows a pass, which was paid for when it was claimed.
 func (c *Catalog) admitPass(
-	ctx context.Context, p *ledger.Programme, s *section, site *LoungeSite, w *CheckIn, r ledger.Request,
+	ctx context.Context, t ledger.Terms, s *section, site *LoungeSite, w *CheckIn, r ledger.Request,
 ) (*admission, error) {
-	voucher, err := c.vouchers.ByCode(ctx, p.ID, w.Code)
+	voucher, err := c.vouchers.ByCode(ctx, t.ID, w.Code)
 	if err != nil {
 		return nil, err
 	}
-	state, err := c.ledger.State(ctx, p.ID)
-	if err != nil {
-		return nil, err
-	}
-	use, err := c.vouchers.UseOf(p, voucher, site.Operator, r)
+	use, err := c.vouchers.UseOf(t.Programme, voucher, site.Operator, r)
 	if err != nil {
 		return nil, err
 	}
@@ -226,11 +221,11 @@ func (c *Catalog) admitPass(
 	if b == nil || !s.lets(b, site) {
 		return nil, refuse(ledger.NotEligible, "because", "lounge", "accepted", strings.Join(s.lettingInto(site), " "))
 	}
-	a := s.admit(p, b, site, w, voucher.Member, voucher.ID, state.Now, r)
+	a := s.admit(t.Programme, b, site, w, voucher.Member, voucher.ID, t.Now, r)
 	first := &a.requests[0]
 	use.Asked, use.Rule, use.Channel = first.Asked, first.Rule, first.Channel
 	use.Denied, use.HoldsUntil, use.Companions = first.Denied, first.HoldsUntil, first.Companions
-	a.requests[0] = use.Under(p)
+	a.requests[0] = use.Under(t.Programme)
 	return a, nil
 }
 

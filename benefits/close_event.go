@@ -28,7 +28,7 @@ type Closing struct {
 // transaction of its own, once: it may be called again at any time.
 // Refusals: NOT_FOUND, NOT_OPEN with because not_over and opens_at.
 func (c *Catalog) CloseEvent(ctx context.Context, programme uuid.UUID, event string, r ledger.Request) (Closing, error) {
-	p, s, err := c.current(ctx, programme)
+	t, s, err := c.current(ctx, programme)
 	if err != nil {
 		return Closing{}, err
 	}
@@ -36,11 +36,7 @@ func (c *Catalog) CloseEvent(ctx context.Context, programme uuid.UUID, event str
 	if b == nil || b.Event == nil {
 		return Closing{}, refuse(ledger.NotFoundReason, "event", event)
 	}
-	state, err := c.ledger.State(ctx, programme)
-	if err != nil {
-		return Closing{}, err
-	}
-	if state.Now.Before(b.Event.Ends) {
+	if t.Now.Before(b.Event.Ends) {
 		return Closing{}, notOpen("not_over", b.Event.Ends)
 	}
 	var closing Closing
@@ -49,7 +45,7 @@ func (c *Catalog) CloseEvent(ctx context.Context, programme uuid.UUID, event str
 			closing.Lapsed++
 			return c.lapse(ctx, programme, booking)
 		}
-		err := c.missed(ctx, p, b.Event, booking, r)
+		err := c.missed(ctx, t.Programme, b.Event, booking, r)
 		switch {
 		case err == nil:
 			closing.NoShows++

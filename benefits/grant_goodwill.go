@@ -30,8 +30,8 @@ func (c *Catalog) GrantGoodwill(ctx context.Context, programme uuid.UUID, g Good
 	if err != nil {
 		return ledger.Answer{}, err
 	}
-	return c.ledger.PostUnder(ctx, programme, r, func(p *ledger.Programme, r ledger.Request) (ledger.Request, error) {
-		return c.goodwill(p, g, standing.At, r)
+	return c.ledger.PostUnder(ctx, programme, r, func(t ledger.Terms, r ledger.Request) (ledger.Request, error) {
+		return c.goodwill(t.Programme, g, standing.At, r)
 	})
 }
 

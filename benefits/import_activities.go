@@ -38,7 +38,7 @@ func (c *Catalog) ImportActivities(ctx context.Context, programme uuid.UUID, fil
 	}
 	i := &activityImport{fields: fields, r: r}
 	i.fileImport = fileImport[activityItem]{
-		Catalog: c, programme: p, what: "activities", prepare: i.readEarners, post: i.postActivities,
+		Catalog: c, programme: p.Programme, what: "activities", prepare: i.readEarners, post: i.postActivities,
 		parse: func(row sheet.Row) activityLine { return i.activityOf(s.earning, row) },
 	}
 	return i.run(ctx, rows, file)
@@ -155,11 +155,7 @@ func parseLocal(text string, zone *time.Location) (time.Time, error) {
 
 // postActivities builds and posts lines, and returns those whose terms changed meanwhile.
 func (i *activityImport) postActivities(ctx context.Context, lines []*activityLine) ([]*activityLine, error) {
-	p, s, err := i.current(ctx, i.programme.ID)
-	if err != nil {
-		return nil, err
-	}
-	state, err := i.ledger.State(ctx, p.ID)
+	t, s, err := i.current(ctx, i.programme.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -168,19 +164,19 @@ func (i *activityImport) postActivities(ctx context.Context, lines []*activityLi
 	for _, l := range lines {
 		r := i.r
 		r.Key = l.key
-		r, _, err := s.accrual(p, l.item.Activity, l.item.who, state.Now, r)
+		r, _, err := s.accrual(t.Programme, l.item.Activity, l.item.who, t.Now, r)
 		if refusal := new(ledger.Refusal); errors.As(err, &refusal) {
 			l.problem = problemOf(refusal)
 			continue
 		} else if err != nil {
 			return nil, err
 		}
-		requests, posted = append(requests, r.Under(p)), append(posted, l)
+		requests, posted = append(requests, r.Under(t.Programme)), append(posted, l)
 	}
 	if len(requests) == 0 {
 		return nil, nil
 	}
-	answers, err := i.ledger.PostBatch(ctx, p.ID, requests, false)
+	answers, err := i.ledger.PostBatch(ctx, t.ID, requests, false)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func (c *Catalog) ImportMetrics(ctx context.Context, programme uuid.UUID, file S
 	}
 	i := &metricImport{r: r}
 	i.fileImport = fileImport[*MetricReport]{
-		Catalog: c, programme: p, what: "metrics", post: i.postReports,
+		Catalog: c, programme: p.Programme, what: "metrics", post: i.postReports,
 		parse: func(row sheet.Row) importLine[*MetricReport] { return i.reportOf(s, row) },
 	}
 	return i.run(ctx, rows, file)

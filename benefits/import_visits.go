@@ -37,7 +37,7 @@ func (c *Catalog) ImportVisits(ctx context.Context, programme uuid.UUID, file So
 	}
 	i := &visitImport{r: r}
 	i.fileImport = fileImport[VisitRecord]{
-		Catalog: c, programme: p, what: "visits/" + r.Client, post: i.postRecords,
+		Catalog: c, programme: p.Programme, what: "visits/" + r.Client, post: i.postRecords,
 		parse: func(row sheet.Row) importLine[VisitRecord] { return i.recordOf(row) },
 	}
 	return i.run(ctx, rows, file)

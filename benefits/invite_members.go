@@ -15,7 +15,7 @@ const MostInvited = 1000
 // InviteMembers lets members book an event that is by invitation. Who is invited stays so, and a retry changes nothing.
 // Nobody is told by it. Refusals: NOT_FOUND, INVALID_FIELD.
 func (c *Catalog) InviteMembers(ctx context.Context, programme uuid.UUID, event string, members []string, r ledger.Request) error {
-	_, s, err := c.current(ctx, programme)
+	t, s, err := c.current(ctx, programme)
 	if err != nil {
 		return err
 	}
@@ -27,10 +27,6 @@ func (c *Catalog) InviteMembers(ctx context.Context, programme uuid.UUID, event 
 		return invalid("event_id", "it is not by invitation")
 	case len(members) == 0 || len(members) > MostInvited:
 		return invalid("member_ids", fmt.Sprintf("use 1 to %d", MostInvited))
-	}
-	state, err := c.ledger.State(ctx, programme)
-	if err != nil {
-		return err
 	}
 	seen := make(map[string]bool, len(members))
 	var each []string
@@ -44,5 +40,5 @@ func (c *Catalog) InviteMembers(ctx context.Context, programme uuid.UUID, event 
 			each, entries = append(each, member), append(entries, uuid.New())
 		}
 	}
-	return c.list(ctx, programme, event, invitedList, each, entries, state.Now, r, waitingFor{})
+	return c.list(ctx, programme, event, invitedList, each, entries, t.Now, r, waitingFor{})
 }

@@ -15,7 +15,7 @@ import (
 // Refusals: NOT_FOUND, INVALID_FIELD for too many guests and a way to pay that cannot wait, NOT_OPEN with because over,
 // NOT_ELIGIBLE with because invitation.
 func (c *Catalog) JoinWaitingList(ctx context.Context, programme uuid.UUID, w Seats, r ledger.Request) error {
-	p, s, err := c.current(ctx, programme)
+	t, s, err := c.current(ctx, programme)
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func (c *Catalog) JoinWaitingList(ctx context.Context, programme uuid.UUID, w Se
 	if w.With != WithAny && !b.takes(w.With) {
 		return refuse(ledger.NotEligible, "pay_with", string(w.With))
 	}
-	at, err := c.circumstances(ctx, p, s, b, wanted, r.Channel)
+	at, err := c.circumstances(ctx, t, s, b, wanted, r.Channel)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ type EventListing struct {
 // ListEvents reads the events with seats that are offered as a member sees them, by code, as ListBenefits does; what stands
 // in the way is also that an event has begun, that the member is not invited, or that others wait for a seat before them.
 func (c *Catalog) ListEvents(ctx context.Context, programme uuid.UUID, q CatalogQuery) ([]EventListing, error) {
-	p, err := c.ledger.Programme(ctx, programme)
+	t, err := c.ledger.Terms(ctx, programme)
 	if err != nil {
 		return nil, err
 	}
@@ -28,21 +28,17 @@ func (c *Catalog) ListEvents(ctx context.Context, programme uuid.UUID, q Catalog
 	if err != nil {
 		return nil, err
 	}
-	state, err := c.ledger.State(ctx, programme)
-	if err != nil {
-		return nil, err
-	}
 	events := make([]EventListing, len(list))
 	for i, l := range list {
-		at := &circumstances{now: state.Now}
-		if err := c.guestList(ctx, p, l.Benefit, Seats{Member: q.Member}.wanted(false), at); err != nil {
+		at := &circumstances{now: t.Now}
+		if err := c.guestList(ctx, t.Programme, l.Benefit, Seats{Member: q.Member}.wanted(false), at); err != nil {
 			return nil, err
 		}
 		if why, _ := l.Event.denies(at, false); why != nil {
 			l.Refusals = append([]*ledger.Refusal{why}, l.Refusals...)
 		}
 		events[i].Listing = l
-		waiting, err := c.waiting(ctx, p, l.Code)
+		waiting, err := c.waiting(ctx, t.Programme, l.Code)
 		if err != nil {
 			return nil, err
 		}

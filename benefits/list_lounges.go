@@ -35,7 +35,7 @@ type ListedLounge struct {
 // ListLounges reads the directory of a programme's current version, by code. Refusals: NOT_FOUND for a benefit that is not
 // offered.
 func (c *Catalog) ListLounges(ctx context.Context, programme uuid.UUID, q LoungesQuery) ([]ListedLounge, error) {
-	p, s, err := c.current(ctx, programme)
+	t, s, err := c.current(ctx, programme)
 	if err != nil {
 		return nil, err
 	}
@@ -44,18 +44,14 @@ func (c *Catalog) ListLounges(ctx context.Context, programme uuid.UUID, q Lounge
 			return nil, err
 		}
 	}
-	state, err := c.ledger.State(ctx, p.ID)
-	if err != nil {
-		return nil, err
-	}
 	var list []ListedLounge
 	for _, code := range slices.Sorted(maps.Keys(s.lounges)) {
 		site := s.lounges[code]
-		if code <= q.After || !s.asked(&q, site, p) {
+		if code <= q.After || !s.asked(&q, site, t.Programme) {
 			continue
 		}
 		l := ListedLounge{LoungeSite: site, Benefits: s.lettingInto(site)}
-		l.Open, l.Changes = site.open(state.Now, p.Zone)
+		l.Open, l.Changes = site.open(t.Now, t.Zone)
 		if list = append(list, l); len(list) == q.Limit {
 			break
 		}

@@ -19,7 +19,7 @@ const reasonOffered = "seat.offered"
 // condition, is passed over and keeps the place. An entry of the list has one offer, ever, made under its own key: so any
 // number of promotions at once, and one that is repeated, make the same offers, and the stock bounds them.
 func (c *Catalog) Promote(ctx context.Context, programme uuid.UUID, event string) error {
-	p, s, err := c.current(ctx, programme)
+	t, s, err := c.current(ctx, programme)
 	if err != nil {
 		return err
 	}
@@ -27,12 +27,12 @@ func (c *Catalog) Promote(ctx context.Context, programme uuid.UUID, event string
 	if err != nil {
 		return ignore(err, ledger.NotFoundReason)
 	}
-	list, err := c.waiting(ctx, p, event)
+	list, err := c.waiting(ctx, t.Programme, event)
 	if err != nil || len(list) == 0 {
 		return err
 	}
 	for _, w := range list {
-		free, err := c.free(ctx, p, s, b)
+		free, err := c.free(ctx, t.Programme, s, b)
 		if err != nil || !free {
 			return err
 		}
@@ -70,7 +70,7 @@ func (c *Catalog) offer(ctx context.Context, programme uuid.UUID, event string, 
 	r := ledger.Request{
 		Client: systemClient, Key: offerKey(w.entry), Actor: systemClient, Channel: w.channel, Reason: reasonOffered,
 	}
-	_, err := c.redeem(ctx, programme, wanted.wanted(true), r.Own())
+	_, _, err := c.redeem(ctx, programme, wanted.wanted(true), r.Own())
 	if refusal := new(ledger.Refusal); errors.As(err, &refusal) {
 		return nil // passed over; what the programme asks of itself is not recorded
 	}

@@ -22,16 +22,16 @@ func (c *Catalog) Qualify(ctx context.Context, programme uuid.UUID, member strin
 		if err != nil {
 			return Standing{}, err
 		}
-		p, s, err := c.current(ctx, programme)
+		t, s, err := c.current(ctx, programme)
 		if err != nil {
 			return Standing{}, err
 		}
-		due, err := c.due(ctx, p, s, standing)
+		due, err := c.due(ctx, t.Programme, s, standing)
 		if err != nil || len(due) == 0 {
 			return standing, err
 		}
 		for i := range due {
-			due[i] = due[i].Under(p)
+			due[i] = due[i].Under(t.Programme)
 		}
 		answers, err := c.ledger.PostBatch(ctx, programme, due, false)
 		if err != nil {

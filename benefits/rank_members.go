@@ -29,11 +29,7 @@ const percentileScale = 6
 // tell hears how many were given their place. Refusals: INVALID_FIELD for a group that ranks nobody and a period that is not
 // one of its periods or not over.
 func (c *Catalog) RankMembers(ctx context.Context, programme uuid.UUID, group, period string, tell func(done, total int64)) (int64, error) {
-	p, s, err := c.current(ctx, programme)
-	if err != nil {
-		return 0, err
-	}
-	state, err := c.ledger.State(ctx, programme)
+	t, s, err := c.current(ctx, programme)
 	if err != nil {
 		return 0, err
 	}
@@ -41,12 +37,12 @@ func (c *Catalog) RankMembers(ctx context.Context, programme uuid.UUID, group, p
 	if g == nil || g.Percentile == "" {
 		return 0, invalid("group", "use one that has a percentile in the programme's document")
 	}
-	calendar := calendar{zone: p.Zone}
-	current := g.Period.name(g.Period.at(state.Now, calendar), calendar)
+	calendar := calendar{zone: t.Zone}
+	current := g.Period.name(g.Period.at(t.Now, calendar), calendar)
 	if !periodForm.MatchString(period) || len(period) != len(current) || period >= current {
 		return 0, invalid("period", "use one that is over, before "+current)
 	}
-	scores, err := c.scoresIn(ctx, p, s, g, period)
+	scores, err := c.scoresIn(ctx, t.Programme, s, g, period)
 	if err != nil {
 		return 0, err
 	}

@@ -87,15 +87,11 @@ func (c *Catalog) brought(ctx context.Context, programme uuid.UUID, member strin
 
 // rateNow prepares the rating of one member by the programme's current version and clock.
 func (c *Catalog) rateNow(ctx context.Context, programme uuid.UUID, member string) (*rater, error) {
-	p, s, err := c.current(ctx, programme)
+	t, s, err := c.current(ctx, programme)
 	if err != nil {
 		return nil, err
 	}
-	state, err := c.ledger.State(ctx, programme)
-	if err != nil {
-		return nil, err
-	}
-	return c.rate(ctx, p, s, state.Now, []string{member})
+	return c.rate(ctx, t, s, []string{member})
 }
 
 // moved reports whether a refusal says that the state is not any more what was decided on.

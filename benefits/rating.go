@@ -75,13 +75,13 @@ type wantedMeasure struct {
 }
 
 // rate reads and prepares the ratings of members, in the order given.
-func (c *Catalog) rate(ctx context.Context, p *ledger.Programme, s *section, now time.Time, members []string) (*rater, error) {
-	r := &rater{catalog: c, programme: p, section: s, now: now}
-	facts, err := c.Facts(ctx, p.ID, members)
+func (c *Catalog) rate(ctx context.Context, t ledger.Terms, s *section, members []string) (*rater, error) {
+	r := &rater{catalog: c, programme: t.Programme, section: s, now: t.Now}
+	facts, err := c.Facts(ctx, t.ID, members)
 	if err != nil {
 		return nil, err
 	}
-	decisions, err := readTierDecisions(ctx, c.pool, p.ID, members)
+	decisions, err := readTierDecisions(ctx, c.pool, t.ID, members)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func (c *Catalog) rate(ctx context.Context, p *ledger.Programme, s *section, now
 		return nil, err
 	}
 	for _, member := range members {
-		m := &rating{member: member, facts: facts[member], calendar: calendar{p.Zone, facts[member].EnrolledAt}}
+		m := &rating{member: member, facts: facts[member], calendar: calendar{t.Zone, facts[member].EnrolledAt}}
 		for _, g := range s.tiers.For(m.facts.Kind) {
 			m.groups = append(m.groups, r.prepare(m, g, decisions[member]))
 		}
@@ -121,7 +121,7 @@ func (r *rater) readGrades(ctx context.Context, facts map[string]Facts) error {
 	if len(of) == 0 {
 		return nil
 	}
-	organisations, err := r.catalog.rate(ctx, r.programme, r.section, r.now, sortedKeys(of))
+	organisations, err := r.catalog.rate(ctx, ledger.Terms{Programme: r.programme, Now: r.now}, r.section, sortedKeys(of))
 	if err != nil {
 		return err
 	}

@@ -40,8 +40,8 @@ func (c *Catalog) RecordActivity(ctx context.Context, programme uuid.UUID, a Act
 	if err != nil {
 		return Earned{}, err
 	}
-	answer, err := c.ledger.PostUnder(ctx, programme, r, func(p *ledger.Programme, r ledger.Request) (ledger.Request, error) {
-		r, _, err := c.build(ctx, p, a, who, r)
+	answer, err := c.ledger.PostUnder(ctx, programme, r, func(t ledger.Terms, r ledger.Request) (ledger.Request, error) {
+		r, _, err := c.build(t, a, who, r)
 		return r, err
 	})
 	switch {
@@ -57,7 +57,7 @@ func (c *Catalog) RecordActivity(ctx context.Context, programme uuid.UUID, a Act
 // EstimateActivity decides what RecordActivity would answer, by the same code on the same state, and records nothing.
 // Without a member it says what the rules give to somebody without tier and facts, before limits.
 func (c *Catalog) EstimateActivity(ctx context.Context, programme uuid.UUID, a Activity) (Earned, error) {
-	p, err := c.ledger.Programme(ctx, programme)
+	t, err := c.ledger.Terms(ctx, programme)
 	if err != nil {
 		return Earned{}, err
 	}
@@ -65,7 +65,7 @@ func (c *Catalog) EstimateActivity(ctx context.Context, programme uuid.UUID, a A
 	if err != nil {
 		return Earned{}, err
 	}
-	r, yields, err := c.build(ctx, p, a, who, ledger.Request{Client: systemClient, Key: uuid.NewString()}) // a key that is free
+	r, yields, err := c.build(t, a, who, ledger.Request{Client: systemClient, Key: uuid.NewString()}) // a key that is free
 	if err != nil || a.Member == "" {
 		return Earned{Lots: granted(yields, nil)}, err
 	}
@@ -90,15 +90,11 @@ func (c *Catalog) earner(ctx context.Context, programme uuid.UUID, member string
 
 // earners reads what rules may know of members.
 func (c *Catalog) earners(ctx context.Context, programme uuid.UUID, members []string) (map[string]Earner, error) {
-	p, sec, err := c.current(ctx, programme)
+	t, sec, err := c.current(ctx, programme)
 	if err != nil {
 		return nil, err
 	}
-	state, err := c.ledger.State(ctx, programme)
-	if err != nil {
-		return nil, err
-	}
-	rater, err := c.rate(ctx, p, sec, state.Now, members)
+	rater, err := c.rate(ctx, t, sec, members)
 	if err != nil {
 		return nil, err
 	}
@@ -111,16 +107,12 @@ func (c *Catalog) earners(ctx context.Context, programme uuid.UUID, members []st
 }
 
 // build makes the transaction of an activity under a version of the document, now.
-func (c *Catalog) build(ctx context.Context, p *ledger.Programme, a Activity, who Earner, r ledger.Request) (ledger.Request, []Yield, error) {
-	s, err := c.section(p)
+func (c *Catalog) build(t ledger.Terms, a Activity, who Earner, r ledger.Request) (ledger.Request, []Yield, error) {
+	s, err := c.section(t.Programme)
 	if err != nil {
 		return r, nil, err
 	}
-	state, err := c.ledger.State(ctx, p.ID)
-	if err != nil {
-		return r, nil, err
-	}
-	return s.accrual(p, a, who, state.Now, r)
+	return s.accrual(t.Programme, a, who, t.Now, r)
 }
 
 // accrual makes the transaction of an activity: a leg for each rule that gives something.

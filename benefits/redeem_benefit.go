@@ -48,22 +48,24 @@ type Claim struct {
 // before, MEMBER_FROZEN, MEMBER_TERMINATED, NOT_ELIGIBLE with because or the tier that is required, NOT_OPEN with
 // because and opens_at, LIMIT_REACHED, OUT_OF_STOCK, INSUFFICIENT_POINTS.
 func (c *Catalog) RedeemBenefit(ctx context.Context, programme uuid.UUID, w Wanted, r ledger.Request) (Claim, error) {
-	answer, err := c.redeem(ctx, programme, w, r)
+	answer, sent, err := c.redeem(ctx, programme, w, r)
 	claim := Claim{Answer: answer}
 	if err == nil {
-		claim.Voucher, err = c.vouchers.IssuedBy(ctx, answer.Transaction)
+		claim.Voucher, err = c.vouchers.IssuedBy(ctx, answer, sent)
 	}
 	return claim, err
 }
 
-// redeem posts a claim, and before it what it depends on.
-func (c *Catalog) redeem(ctx context.Context, programme uuid.UUID, w Wanted, r ledger.Request) (ledger.Answer, error) {
-	if err := c.touch(ctx, programme, w); err != nil {
-		return ledger.Answer{}, err
-	}
-	return c.ledger.PostUnder(ctx, programme, r, func(p *ledger.Programme, r ledger.Request) (ledger.Request, error) {
-		return c.claim(ctx, p, w, r)
+// redeem posts a claim, and before it what it depends on. It returns the request as it was sent last.
+func (c *Catalog) redeem(ctx context.Context, programme uuid.UUID, w Wanted, r ledger.Request) (answer ledger.Answer, sent ledger.Request, err error) {
+	answer, err = c.ledger.PostUnder(ctx, programme, r, func(t ledger.Terms, r ledger.Request) (ledger.Request, error) {
+		if err := c.touch(ctx, t, w); err != nil {
+			return r, err
+		}
+		sent, err = c.claim(ctx, t, w, r)
+		return sent, err
 	})
+	return answer, sent, err
 }
 
 // PreviewRedemption decides a redemption, and before it the grants that it would make, by the same code on the same state,
@@ -77,11 +79,11 @@ func (c *Catalog) PreviewRedemption(ctx context.Context, programme uuid.UUID, w 
 }
 
 func (c *Catalog) previewRedemption(ctx context.Context, programme uuid.UUID, w Wanted, r ledger.Request) (*ledger.Transaction, error) {
-	p, s, err := c.current(ctx, programme)
+	t, s, err := c.current(ctx, programme)
 	if err != nil {
 		return nil, err
 	}
-	claim, err := c.claim(ctx, p, w, r)
+	claim, err := c.claim(ctx, t, w, r)
 	if err != nil {
 		return nil, err
 	}
@@ -100,16 +102,16 @@ func (c *Catalog) previewRedemption(ctx context.Context, programme uuid.UUID, w 
 }
 
 // touch brings up to date what a redemption depends on: the member's tiers, and the allotments that go with them.
-func (c *Catalog) touch(ctx context.Context, programme uuid.UUID, w Wanted) error {
-	_, s, err := c.current(ctx, programme)
+func (c *Catalog) touch(ctx context.Context, t ledger.Terms, w Wanted) error {
+	s, err := c.section(t.Programme)
 	if err != nil {
 		return err
 	}
 	switch b := s.benefits[w.Benefit]; {
 	case w.mayUseAllotment(b):
-		_, err = c.Qualify(ctx, programme, w.Member)
+		_, err = c.Qualify(ctx, t.ID, w.Member)
 	case b != nil && b.tiered():
-		_, err = c.Rate(ctx, programme, w.Member)
+		_, err = c.Rate(ctx, t.ID, w.Member)
 	}
 	return err
 }
@@ -126,8 +128,8 @@ func (w *Wanted) mayUseAllotment(b *Benefit) bool {
 
 // claim builds the transaction under one version of the document: the price out of the wallet, the right into the voucher
 // that the transaction opens, in every way that is to be tried.
-func (c *Catalog) claim(ctx context.Context, p *ledger.Programme, w Wanted, r ledger.Request) (ledger.Request, error) {
-	s, err := c.section(p)
+func (c *Catalog) claim(ctx context.Context, t ledger.Terms, w Wanted, r ledger.Request) (ledger.Request, error) {
+	s, err := c.section(t.Programme)
 	if err != nil {
 		return r, err
 	}
@@ -135,43 +137,36 @@ func (c *Catalog) claim(ctx context.Context, p *ledger.Programme, w Wanted, r le
 	if err != nil {
 		return r, err
 	}
-	at, err := c.circumstances(ctx, p, s, b, w, r.Channel)
+	at, err := c.circumstances(ctx, t, s, b, w, r.Channel)
 	if err != nil {
 		return r, err
 	}
-	return s.claim(p, b, w, at, r)
+	return s.claim(t.Programme, b, w, at, r)
 }
 
 // circumstances reads what the conditions of a benefit are decided by, as far as it has any.
 func (c *Catalog) circumstances(
-	ctx context.Context, p *ledger.Programme, s *section, b *Benefit, w Wanted, channel string,
+	ctx context.Context, t ledger.Terms, s *section, b *Benefit, w Wanted, channel string,
 ) (*circumstances, error) {
-	at := &circumstances{region: w.Region, channel: channel}
+	at := &circumstances{region: w.Region, channel: channel, now: t.Now}
 	if b.condition != nil {
-		who, err := c.earner(ctx, p.ID, w.Member)
+		who, err := c.earner(ctx, t.ID, w.Member)
 		if err != nil {
 			return nil, err
 		}
 		at.Earner = who
+		at.know(s, t.Zone)
 	} else if len(b.Kinds)+len(b.Segments)+len(b.Regions)+len(b.KeptFor) > 0 {
-		facts, err := c.Facts(ctx, p.ID, []string{w.Member})
+		facts, err := c.Facts(ctx, t.ID, []string{w.Member})
 		if err != nil {
 			return nil, err
 		}
 		at.Facts = facts[w.Member]
 	}
-	state, err := c.ledger.State(ctx, p.ID)
-	if err != nil {
-		return nil, err
-	}
-	at.now = state.Now
-	if b.condition != nil {
-		at.know(s, p.Zone)
-	}
 	if b.Event != nil && w.seats != nil {
-		err = c.guestList(ctx, p, b, w, at)
+		return at, c.guestList(ctx, t.Programme, b, w, at)
 	}
-	return at, err
+	return at, nil
 }
 
 // claim is what is decided without the books: it depends on the document, on what is wanted and on the circumstances alone.

@@ -150,7 +150,7 @@ func (c *Catalog) keepReport(ctx context.Context, programme uuid.UUID, v *Visit,
 
 // chargeVisit posts what follows from the report of a visit: first what was held, then what has to be paid anew.
 func (c *Catalog) chargeVisit(ctx context.Context, programme uuid.UUID, v *Visit, r ledger.Request) error {
-	p, s, err := c.current(ctx, programme)
+	t, s, err := c.current(ctx, programme)
 	if err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func (c *Catalog) chargeVisit(ctx context.Context, programme uuid.UUID, v *Visit
 		}
 		v.Heads = heads[0].Heads
 	}
-	return c.chargeLate(ctx, p, s, v, r)
+	return c.chargeLate(ctx, t.Programme, s, v, r)
 }
 
 // settlement uses what was held for those who came, gives back what was held or paid for the others, and owes the operator.

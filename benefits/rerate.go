@@ -80,7 +80,7 @@ func (c *Catalog) RerateAll(ctx context.Context, programme uuid.UUID, job Rerati
 	if err != nil {
 		return Rerated{}, err
 	}
-	w := &rerating{Catalog: c, programme: p, job: job, seen: make(map[string]bool), id: uuid.NewSHA1(p.ID, []byte("rerate\x00"+job.Key))}
+	w := &rerating{Catalog: c, programme: p.Programme, job: job, seen: make(map[string]bool), id: uuid.NewSHA1(p.ID, []byte("rerate\x00"+job.Key))}
 	units := s.tiers.codes()
 	for _, g := range s.tiers {
 		if g.Unit != "" {
@@ -180,15 +180,11 @@ func (w *rerating) page(ctx context.Context, sql string, more []any) (members []
 
 // rate decides a page and posts what changes. Whose state moved meanwhile is rated alone.
 func (w *rerating) rate(ctx context.Context, members []string) error {
-	p, s, err := w.current(ctx, w.programme.ID)
+	t, s, err := w.current(ctx, w.programme.ID)
 	if err != nil {
 		return err
 	}
-	state, err := w.ledger.State(ctx, p.ID)
-	if err != nil {
-		return err
-	}
-	r, err := w.Catalog.rate(ctx, p, s, state.Now, members)
+	r, err := w.Catalog.rate(ctx, t, s, members)
 	if err != nil {
 		return err
 	}
@@ -200,11 +196,11 @@ func (w *rerating) rate(ctx context.Context, members []string) error {
 		standing, changes := r.decide(m)
 		moves = append(moves, movesOf(before, standing)...)
 		for _, change := range changes {
-			requests, whose = append(requests, change.Under(p)), append(whose, m.member)
+			requests, whose = append(requests, change.Under(t.Programme)), append(whose, m.member)
 		}
 	}
 	if !w.job.DryRun {
-		if err := w.post(ctx, p, requests, whose); err != nil {
+		if err := w.post(ctx, t.Programme, requests, whose); err != nil {
 			return err
 		}
 	}

@@ -14,17 +14,13 @@ import (
 // free seats are offered to those who wait, and a day after its end an event is closed that nobody closed. Any number of
 // processes may do it at once.
 func (c *Catalog) SweepEvents(ctx context.Context, programme uuid.UUID) error {
-	_, s, err := c.current(ctx, programme)
-	if err != nil {
-		return err
-	}
-	state, err := c.ledger.State(ctx, programme)
+	t, s, err := c.current(ctx, programme)
 	if err != nil {
 		return err
 	}
 	for _, code := range s.codes {
-		if b := s.benefits[code]; b.Event != nil && state.Now.Before(b.Event.Ends.Add(ticketsLast)) {
-			err = errors.Join(err, c.sweepEvent(ctx, programme, b, state.Now))
+		if b := s.benefits[code]; b.Event != nil && t.Now.Before(b.Event.Ends.Add(ticketsLast)) {
+			err = errors.Join(err, c.sweepEvent(ctx, programme, b, t.Now))
 		}
 	}
 	return err

@@ -15,15 +15,15 @@ func TestTermsThatChangeBeforeThePostingAreBuiltAnew(t *testing.T) {
 	b := ledgertest.New(t, ledgertest.Document)
 	b.Accrue(t, "a1", "ann", "points", 100)
 	var built []int64
-	answer, err := b.Ledger.PostUnder(t.Context(), b.Programme, ledger.Request{Client: "test", Key: "r1"}, func(p *ledger.Programme, r ledger.Request) (ledger.Request, error) {
-		built = append(built, p.Version)
+	answer, err := b.Ledger.PostUnder(t.Context(), b.Programme, ledger.Request{Client: "test", Key: "r1"}, func(terms ledger.Terms, r ledger.Request) (ledger.Request, error) {
+		built = append(built, terms.Version)
 		if len(built) < 3 { // an operator applies another document while this one is being read
 			document := strings.Replace(ledgertest.Document, `debt_limit: "50"`, `debt_limit: "5`+strings.Repeat("0", len(built))+`0"`, 1)
 			if _, err := b.Ledger.ApplyProgramme(t.Context(), ledgertest.Application(document)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		return ledger.Redeem("ann", "points", decimal.NewFromInt(p.Version), r), nil
+		return ledger.Redeem("ann", "points", decimal.NewFromInt(terms.Version), r), nil
 	})
 	if err != nil || len(built) != 3 || built[2] != built[0]+2 {
 		t.Fatalf("built under versions %v: %v", built, err)

@@ -113,13 +113,26 @@ func (l *Ledger) programmeAt(ctx context.Context, q rower, id uuid.UUID, version
 	return p, nil
 }
 
-// Programme returns the current version of a programme, or NOT_FOUND.
-func (l *Ledger) Programme(ctx context.Context, id uuid.UUID) (*Programme, error) {
+// Terms are what is decided by: the version of a programme's document that is in force, and the time that it is there.
+type Terms struct {
+	*Programme
+	Now time.Time // the sandbox's clock, or the database's
+}
+
+// Terms returns the terms of a programme, or NOT_FOUND.
+func (l *Ledger) Terms(ctx context.Context, id uuid.UUID) (Terms, error) {
 	state, err := l.State(ctx, id)
 	if err != nil {
-		return nil, err
+		return Terms{}, err
 	}
-	return l.programmeAt(ctx, l.posting, id, state.Version)
+	p, err := l.programmeAt(ctx, l.posting, id, state.Version)
+	return Terms{p, state.Now}, err
+}
+
+// Programme returns the current version of a programme, or NOT_FOUND.
+func (l *Ledger) Programme(ctx context.Context, id uuid.UUID) (*Programme, error) {
+	terms, err := l.Terms(ctx, id)
+	return terms.Programme, err
 }
 
 // State is what decides postings of a programme besides its document.

@@ -26,8 +26,8 @@ func (v *Vouchers) RedeemVoucher(ctx context.Context, programme uuid.UUID, partn
 	if err != nil {
 		return Use{}, err
 	}
-	answer, err := v.ledger.PostUnder(ctx, programme, r, func(p *ledger.Programme, r ledger.Request) (ledger.Request, error) {
-		return v.use(p, voucher, partner, outlet, r)
+	answer, err := v.ledger.PostUnder(ctx, programme, r, func(t ledger.Terms, r ledger.Request) (ledger.Request, error) {
+		return v.use(t.Programme, voucher, partner, outlet, r)
 	})
 	return receipt(voucher, answer, err)
 }

@@ -72,6 +72,17 @@ func Facts(programme uuid.UUID, place ledger.Account) ledger.Companion {
 	return ledger.Companion{Table: facts, Row: []any{programme, place.ID(programme), member, place.Unit, string(newCode())}}
 }
 
+// codeOf is the code that a request gives the voucher that it claims.
+func codeOf(claim ledger.Request) (code Code, made bool) {
+	for _, row := range claim.Companions {
+		if row.Table == facts {
+			text, is := row.Row[len(row.Row)-1].(string)
+			return Code(text), is
+		}
+	}
+	return "", false
+}
+
 const sqlInsertVouchers = `
 INSERT INTO vouchers (id, programme_id, account_id, member, benefit, code)
 SELECT u.id, u.programme_id, u.account_id, u.member, u.benefit, u.code
@@ -95,8 +106,9 @@ FROM vouchers AS v
 WHERE v.id = $1 AND v.programme_id = $2`
 
 // IssuedBy is the voucher as a claim issued it, the same for every retry: what the claim recorded, and the code of its
-// row. It answers NOT_FOUND for what claimed no voucher.
-func (v *Vouchers) IssuedBy(ctx context.Context, claim *ledger.Transaction) (Voucher, error) {
+// row, which is the one that was sent unless the claim was recorded before. It answers NOT_FOUND for what claimed no voucher.
+func (v *Vouchers) IssuedBy(ctx context.Context, answer ledger.Answer, sent ledger.Request) (Voucher, error) {
+	claim := answer.Transaction
 	for _, leg := range claim.Legs {
 		to := leg.To
 		if to.Account.Place != ledger.Voucher || len(to.Draws) == 0 {
@@ -105,6 +117,10 @@ func (v *Vouchers) IssuedBy(ctx context.Context, claim *ledger.Transaction) (Vou
 		issued := Voucher{
 			ID: claim.ID, Member: claim.Member, Benefit: leg.Unit, State: Issued,
 			IssuedAt: claim.RecordedAt, ExpiresAt: to.Draws[0].ExpiresAt,
+		}
+		if code, made := codeOf(sent); made && !answer.Replayed {
+			issued.Code = code
+			return issued, nil
 		}
 		if err := v.pool.QueryRow(ctx, sqlReadCode, claim.ID, claim.Programme).Scan(&issued.Code); err != nil {
 			return Voucher{}, fmt.Errorf("partners: read code: %w", err)
