@@ -179,11 +179,13 @@ func (g *balanceGroup) batch() *pgx.Batch {
 	}
 	owners, units := make([]string, 0, len(g.byOwner)), make([]string, 0, 4)
 	for key := range g.byOwner {
-		owners = append(owners, string(key.owner))
 		if !slices.Contains(units, key.unit) {
 			units = append(units, key.unit)
 		}
+		owners = append(owners, string(key.owner))
 	}
+	slices.Sort(owners)
+	owners = slices.Compact(owners)
 	var q pgx.Batch
 	q.Queue(sqlReadState, g.programme).QueryRow(g.scanState)
 	q.Queue(sqlReadBalances, accounts).Query(g.scanBalances)
@@ -258,9 +260,15 @@ FROM lots AS l
 WHERE l.account_id = ANY($1::uuid[])
 ORDER BY l.account_id, l.expires_at, l.fund`
 
-	// The balance is looked up row by row, which no planner can turn into a scan of all accounts.
+	// Owner by owner, which DISTINCT keeps apart, and the balance row by row: no planner can turn either into a scan. A
+	// session that planned it when the table was empty keeps the plan, and with owner = ANY that would be a scan of all of
+	// the programme's open places.
 	sqlReadOpenBalances = `
 SELECT o.owner, o.unit, o.place, (SELECT a.balance FROM accounts AS a WHERE a.id = o.account_id) AS balance
-FROM open_places AS o
-WHERE o.programme_id = $1 AND o.owner = ANY($2::text[]) AND o.unit = ANY($3::text[])`
+FROM unnest($2::text[]) AS u (owner)
+CROSS JOIN LATERAL (
+  SELECT DISTINCT p.owner, p.unit, p.place, p.account_id
+  FROM open_places AS p
+  WHERE p.programme_id = $1 AND p.owner = u.owner AND p.unit = ANY($3::text[])
+) AS o`
 )

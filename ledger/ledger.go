@@ -38,7 +38,7 @@ type programmeVersion struct {
 // ten postings. A lane keeps a processor here and one in the database busy, so it takes many to feed a second.
 func lanesFor(processors int) int { return min(max(processors/4, 1), 4) }
 
-// New returns a ledger and starts its lanes. posting must have been opened with db.Options.Poster; reports is for
+// New returns a ledger and starts its lanes. posting must have been opened with db.Options.ByIndex; reports is for
 // statements that take long. Close stops the lanes; the pools stay the caller's.
 func New(posting, reports *db.Pool) *Ledger {
 	return withLanes(posting, reports, lanesFor(runtime.GOMAXPROCS(0)))

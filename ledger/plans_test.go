@@ -43,6 +43,18 @@ func TestHotStatementsReadByIndexOnly(t *testing.T) {
 	}
 }
 
+// A session that begins on empty books keeps the plans it made then until the tables are analyzed.
+func TestOpenPlacesAreReadByOwnerFromTheFirstDayOn(t *testing.T) {
+	b := ledgertest.New(t, ledgertest.Document)
+	if b.Pool.Dialect() != db.PostgreSQL {
+		t.Skip("SKIPPED: the plans are PostgreSQL's; this is", b.Pool.Dialect())
+	}
+	plan, err := genericPlan(t.Context(), b.Pool, ledger.HotStatements["sqlReadOpenBalances"])
+	if err != nil || !strings.Contains(plan, "(owner = u.owner)") {
+		t.Errorf("%v: reads open places otherwise than by owner:\n%s", err, plan)
+	}
+}
+
 var parameter = regexp.MustCompile(`\$\d+`)
 
 // genericPlan is the plan that the server keeps for a prepared statement, whatever its arguments.

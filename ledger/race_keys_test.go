@@ -71,7 +71,7 @@ func TestOneOfManyKeysTakesAReference(t *testing.T) {
 // A ledger that closes under load answers everybody, and the truth: what was not answered as posted is not there.
 func TestClosingAnswersEveryCaller(t *testing.T) {
 	b := ledgertest.New(t, ledgertest.Document)
-	pool := devdb.Open(t, b.Database.URL, db.Options{Poster: true})
+	pool := devdb.Open(t, b.Database.URL, db.Options{ByIndex: true})
 	var seen tally
 	for round := range 10 * long {
 		l := ledger.New(pool, pool)

@@ -25,7 +25,7 @@ func TestTheDatabaseKeepsTheSameBooks(t *testing.T) {
 	setFlag(t, "rapid.steps", strconv.Itoa(steps))
 	setFlag(t, "rapid.checks", strconv.Itoa(1+*databaseOps/steps))
 	database := devdb.NewDatabase(t)
-	pool := devdb.Open(t, database.URL, db.Options{Poster: true})
+	pool := devdb.Open(t, database.URL, db.Options{ByIndex: true})
 	l := New(pool, devdb.Open(t, database.URL, db.Options{}))
 	t.Cleanup(l.Close)
 	runs, done := 0, 0

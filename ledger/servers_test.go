@@ -46,7 +46,7 @@ func twoServers(t *testing.T, document string) *servers {
 // open opens a pool for posting through the wire.
 func (s *servers) open(t *testing.T) *db.Pool {
 	t.Helper()
-	return devdb.Open(t, s.plainURL(t), db.Options{Poster: true, Dial: s.wire.dial})
+	return devdb.Open(t, s.plainURL(t), db.Options{ByIndex: true, Dial: s.wire.dial})
 }
 
 // plainURL is the database's without encryption, through which no wire can read.

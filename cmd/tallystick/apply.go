@@ -32,7 +32,7 @@ func (c *applyCommand) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	return c.with(ctx, func(d *database) error {
-		pool, err := d.pool(ctx, db.Options{})
+		pool, err := d.pool(ctx, db.Options{ByIndex: true})
 		if err != nil {
 			return err
 		}

@@ -46,7 +46,7 @@ func (d *database) prepare(ctx context.Context, open opening) error {
 	if err := migrations.Check(ctx, owner); err != nil {
 		return err
 	}
-	if d.posting, err = d.pool(ctx, db.Options{Poster: true}); err != nil {
+	if d.posting, err = d.pool(ctx, db.Options{ByIndex: true}); err != nil {
 		return err
 	}
 	if d.reports, err = d.pool(ctx, db.Options{StatementTimeout: time.Hour}); err != nil {

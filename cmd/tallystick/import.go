@@ -87,7 +87,7 @@ func (c *fromFile) take(ctx context.Context, s *streams, path, client string, in
 	bar := newProgress(s.err, "lines")
 	var done benefits.Import
 	err = c.with(ctx, func(d *database, programme uuid.UUID) error {
-		pool, err := d.pool(ctx, db.Options{})
+		pool, err := d.pool(ctx, db.Options{ByIndex: true})
 		if err != nil {
 			return err
 		}

@@ -46,7 +46,7 @@ func (c *rerateCommand) Run(ctx context.Context, s *streams) error {
 	counts := make(map[moves]int64)
 	var done benefits.Rerated
 	err = c.with(ctx, func(d *database, programme uuid.UUID) error {
-		pool, err := d.pool(ctx, db.Options{})
+		pool, err := d.pool(ctx, db.Options{ByIndex: true})
 		if err != nil {
 			return err
 		}

@@ -38,7 +38,7 @@ func (c *serveCommand) Run(ctx context.Context, s *streams) error {
 		level = slog.LevelDebug
 	}
 	log := slog.New(slog.NewJSONHandler(s.err, &slog.HandlerOptions{Level: level}))
-	posting, err := db.Open(ctx, c.DatabaseURL, db.Options{Poster: true})
+	posting, err := db.Open(ctx, c.DatabaseURL, db.Options{ByIndex: true})
 	if err != nil {
 		return err
 	}
@@ -46,11 +46,11 @@ func (c *serveCommand) Run(ctx context.Context, s *streams) error {
 	if err := errors.Join(migrations.Check(ctx, posting), migrations.CheckRuntimeRole(ctx, posting)); err != nil {
 		return err
 	}
-	pool, err := db.Open(ctx, c.DatabaseURL, db.Options{})
+	calls, err := db.Open(ctx, c.DatabaseURL, db.Options{ByIndex: true})
 	if err != nil {
 		return err
 	}
-	defer pool.Close()
+	defer calls.Close()
 	reports, err := db.Open(ctx, c.DatabaseURL, db.Options{StatementTimeout: time.Hour})
 	if err != nil {
 		return err
@@ -62,7 +62,7 @@ func (c *serveCommand) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	serving, err := startServing(ctx, l, pools{posting: posting, calls: pool, reports: reports}, config)
+	serving, err := startServing(ctx, l, pools{posting: posting, calls: calls, reports: reports}, config)
 	if err != nil {
 		return err
 	}

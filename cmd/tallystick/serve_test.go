@@ -59,7 +59,7 @@ func call(t *testing.T, address, token, procedure, body string) (int, string) {
 
 func TestServeAnswersWhoHasAKeyOfItsEnvironment(t *testing.T) {
 	database := devdb.NewDatabase(t)
-	pool := devdb.Open(t, database.URL, db.Options{Poster: true})
+	pool := devdb.Open(t, database.URL, db.Options{ByIndex: true})
 	l := ledger.New(pool, pool)
 	t.Cleanup(l.Close)
 	if _, err := l.ApplyProgramme(t.Context(), ledgertest.Application(serveProgramme)); err != nil {
@@ -93,7 +93,7 @@ func TestServeAnswersWhoHasAKeyOfItsEnvironment(t *testing.T) {
 // What token issues and what serve accepts fit without being told, in every place that has a default.
 func TestAKeyIssuedByDefaultIsAcceptedByDefault(t *testing.T) {
 	database := devdb.NewDatabase(t)
-	pool := devdb.Open(t, database.URL, db.Options{Poster: true})
+	pool := devdb.Open(t, database.URL, db.Options{ByIndex: true})
 	l := ledger.New(pool, pool)
 	t.Cleanup(l.Close)
 	if _, err := l.ApplyProgramme(t.Context(), ledgertest.Application(serveProgramme)); err != nil {

@@ -51,8 +51,8 @@ type servingConfig struct {
 	log         *slog.Logger
 }
 
-// pools are the pools of one database. posting must have been opened with db.Options.Poster, reports for statements that
-// take long.
+// pools are the pools of one database. posting and calls must have been opened with db.Options.ByIndex, reports for what
+// takes long.
 type pools struct {
 	posting, calls, reports *db.Pool
 }

@@ -34,7 +34,7 @@ func openSite(ctx context.Context, local devdb.Config, c servingConfig) (*site, 
 	if err != nil {
 		return nil, err
 	}
-	pool, err := d.pool(ctx, db.Options{})
+	pool, err := d.pool(ctx, db.Options{ByIndex: true})
 	if err != nil {
 		return nil, errors.Join(err, d.close())
 	}

@@ -79,13 +79,13 @@ func (b *bench) begin(ctx context.Context) (err error) {
 	}
 	b.postmaster = findPostmaster()
 	b.note("database: %s", b.database.Engine())
-	if b.owner, err = db.Open(ctx, b.database.URL(""), db.Options{Poster: true, MaxConns: 40, StatementTimeout: 10 * time.Minute}); err != nil {
+	if b.owner, err = db.Open(ctx, b.database.URL(""), db.Options{ByIndex: true, MaxConns: 40, StatementTimeout: 10 * time.Minute}); err != nil {
 		return err
 	}
 	if _, err = migrations.Apply(ctx, b.owner); err != nil {
 		return err
 	}
-	if b.posting, err = db.Open(ctx, b.database.RuntimeURL(""), db.Options{Poster: true}); err != nil {
+	if b.posting, err = db.Open(ctx, b.database.RuntimeURL(""), db.Options{ByIndex: true}); err != nil {
 		return err
 	}
 	if b.reports, err = db.Open(ctx, b.database.RuntimeURL(""), db.Options{StatementTimeout: 30 * time.Minute}); err != nil {

@@ -2,7 +2,7 @@
 //
 // It speaks to CockroachDB and to PostgreSQL with the same statements. The two differ in three things only, all kept
 // here: the isolation level that a transaction gets ([InTx]), the planner settings of the poster's connections
-// ([Options.Poster]), and how a session takes a role ([Open]).
+// ([Options.ByIndex]), and how a session takes a role ([Open]).
 package db
 
 import (
@@ -57,9 +57,10 @@ type Options struct {
 	// StatementTimeout ends a statement that runs for longer. Zero means 5 s; reports, verification and migrations
 	// need more.
 	StatementTimeout time.Duration
-	// Poster makes PostgreSQL plan every statement by index. For joins with an array it otherwise guesses the
-	// array's length, and now and then reads a whole table for a batch of a hundred rows.
-	Poster bool
+	// ByIndex makes PostgreSQL plan every statement by index, once, and never compile one: right for all that reads or
+	// writes a few rows. For joins with an array it otherwise guesses the array's length, now and then reads a whole
+	// table for a batch of a hundred rows, and plans for longer than it reads.
+	ByIndex bool
 	// Dial replaces the network dialer, which is where tests cut connections.
 	Dial pgconn.DialFunc
 }
@@ -146,7 +147,7 @@ func setLimits(cfg *pgxpool.Config, opts Options, dialect Dialect) {
 	if opts.Application != "" {
 		params["application_name"] = opts.Application
 	}
-	if opts.Poster && dialect == PostgreSQL {
+	if opts.ByIndex && dialect == PostgreSQL {
 		for _, off := range []string{"enable_hashjoin", "enable_mergejoin", "enable_seqscan", "jit"} {
 			params[off] = "off" // jit too: the prices of switched-off plans would start the compiler for a two-row query
 		}

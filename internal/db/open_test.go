@@ -77,8 +77,8 @@ func TestSessionsHaveLimits(t *testing.T) {
 	}
 }
 
-func TestPosterPlansByIndexOnPostgreSQLAlone(t *testing.T) {
-	pool := ownerPool(t, db.Options{Poster: true})
+func TestPlansByIndexOnPostgreSQLAlone(t *testing.T) {
+	pool := ownerPool(t, db.Options{ByIndex: true})
 	if pool.Dialect() != db.PostgreSQL {
 		return // that it opened is the test
 	}

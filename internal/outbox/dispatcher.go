@@ -44,7 +44,7 @@ var retrySchedule = []time.Duration{
 	6 * time.Hour, 12 * time.Hour, 24 * time.Hour, 24 * time.Hour,
 }
 
-// NewDispatcher returns a dispatcher. pool must have been opened with db.Options.Poster.
+// NewDispatcher returns a dispatcher. pool must have been opened with db.Options.ByIndex.
 func NewDispatcher(l *ledger.Ledger, pool *db.Pool, c Config) *Dispatcher {
 	return &Dispatcher{
 		ledger: l, pool: pool, log: c.Log, client: newClient(newTargets(c.AllowLoopback)), id: uuid.New(),

@@ -48,7 +48,7 @@ type Endpoints struct {
 	targets *targets
 }
 
-// NewEndpoints returns the endpoints of a database. pool must have been opened with db.Options.Poster.
+// NewEndpoints returns the endpoints of a database. pool must have been opened with db.Options.ByIndex.
 func NewEndpoints(pool *db.Pool, c Config) *Endpoints {
 	return &Endpoints{pool: pool, targets: newTargets(c.AllowLoopback)}
 }

@@ -82,7 +82,7 @@ func TestALeaseHasOneHolderUntilItEnds(t *testing.T) {
 func TestAHolderThatCannotRenewIsCutOff(t *testing.T) {
 	b := ledgertest.New(t, live)
 	_, e := endpoint(t, b, newSink(t))
-	own := devdb.Open(t, b.Database.URL, db.Options{Poster: true})
+	own := devdb.Open(t, b.Database.URL, db.Options{ByIndex: true})
 	l := taken(t, own, e.ID, 4*time.Second)
 	until := l.until
 	held, end := l.keep(t.Context())

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	ctx := context.Background()
-	pool, err := db.Open(ctx, url, db.Options{Poster: true})
+	pool, err := db.Open(ctx, url, db.Options{ByIndex: true})
 	if err != nil {
 		panic(err)
 	}

@@ -125,7 +125,7 @@ func (w *world) expectOfAll(f fields, code, reason string) {
 func TestWithoutItsDatabaseTheServerSaysSoAndRecovers(t *testing.T) { // E62
 	network := &gate{}
 	w := newWorld(t, nil)
-	pool := devdb.Open(t, w.pool.Config().ConnString(), db.Options{Poster: true, Dial: network.dial})
+	pool := devdb.Open(t, w.pool.Config().ConnString(), db.Options{ByIndex: true, Dial: network.dial})
 	w.servedBy(pool)
 	for _, role := range auth.Roles { // the keys are remembered now
 		w.call(role, api.LedgerServiceGetBalanceProcedure, `{}`)
@@ -169,7 +169,7 @@ func TestWithoutItsDatabaseTheServerSaysSoAndRecovers(t *testing.T) { // E62
 func TestADatabaseThatSaysNothingIsUnavailable(t *testing.T) { // E62
 	network := &gate{}
 	w := newWorld(t, nil)
-	pool := devdb.Open(t, w.pool.Config().ConnString(), db.Options{Poster: true, Dial: network.dial})
+	pool := devdb.Open(t, w.pool.Config().ConnString(), db.Options{ByIndex: true, Dial: network.dial})
 	w.servedBy(pool)
 	w.accrue("m1", "100") // the key of the system is remembered now, that of finance is not
 	before := w.books()
@@ -203,7 +203,7 @@ func TestADatabaseThatSaysNothingIsUnavailable(t *testing.T) { // E62
 
 func TestWhenEveryConnectionIsInUseTheServerSaysSo(t *testing.T) { // E62
 	w := newWorld(t, nil)
-	pool := devdb.Open(t, w.pool.Config().ConnString(), db.Options{Poster: true, MaxConns: 2})
+	pool := devdb.Open(t, w.pool.Config().ConnString(), db.Options{ByIndex: true, MaxConns: 2})
 	w.servedBy(pool)
 	w.accrue("m1", "100") // the key of the system is remembered now, that of finance is not
 	before := w.books()

@@ -112,7 +112,7 @@ func newWorld(t testing.TB, change func(*rpc.Config)) *world {
 	t.Helper()
 	database := devdb.NewDatabase(t)
 	w := &world{t: t, tokens: make(map[auth.Role]string), log: &logBuffer{}}
-	w.pool = devdb.Open(t, database.URL, db.Options{Poster: true})
+	w.pool = devdb.Open(t, database.URL, db.Options{ByIndex: true})
 	w.owner = devdb.Open(t, database.OwnerURL, db.Options{})
 	w.ledger = ledger.New(w.pool, w.owner)
 	t.Cleanup(w.ledger.Close)

@@ -132,7 +132,7 @@ func (r *rig) prepare(t *testing.T) {
 	if _, err := migrations.Apply(t.Context(), owner); err != nil {
 		t.Fatal(err)
 	}
-	pool := devdb.Open(t, r.database.RuntimeURL(""), db.Options{Poster: true})
+	pool := devdb.Open(t, r.database.RuntimeURL(""), db.Options{ByIndex: true})
 	l := ledger.New(pool, pool)
 	defer l.Close()
 	p, err := benefits.New(l, pool, partners.New(l, pool)).ApplyProgramme(t.Context(), ledgertest.Application(document))
@@ -260,7 +260,7 @@ func (p *progress) ended() bool {
 // openLedger is a ledger of the test's own on the rig's database, to read the books with.
 func (r *rig) openLedger(t *testing.T) (*ledger.Ledger, *db.Pool) {
 	t.Helper()
-	pool := devdb.Open(t, r.database.RuntimeURL(""), db.Options{Poster: true})
+	pool := devdb.Open(t, r.database.RuntimeURL(""), db.Options{ByIndex: true})
 	reports := devdb.Open(t, r.database.RuntimeURL(""), db.Options{StatementTimeout: 10 * time.Minute})
 	l := ledger.New(pool, reports)
 	t.Cleanup(l.Close)

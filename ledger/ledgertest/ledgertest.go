@@ -43,7 +43,7 @@ type Books struct {
 func New(t testing.TB, document string) *Books {
 	t.Helper()
 	b := &Books{Database: devdb.NewDatabase(t)}
-	b.Pool = devdb.Open(t, b.Database.URL, db.Options{Poster: true})
+	b.Pool = devdb.Open(t, b.Database.URL, db.Options{ByIndex: true})
 	b.Ledger = b.Another(t)
 	p, err := b.Ledger.ApplyProgramme(context.Background(), Application(document))
 	if err != nil {
@@ -74,7 +74,7 @@ func (b *Books) verify(t testing.TB) {
 // Another returns a second ledger on the same database, as another server would be.
 func (b *Books) Another(t testing.TB) *ledger.Ledger {
 	t.Helper()
-	posting := devdb.Open(t, b.Database.URL, db.Options{Poster: true})
+	posting := devdb.Open(t, b.Database.URL, db.Options{ByIndex: true})
 	reports := devdb.Open(t, b.Database.URL, db.Options{})
 	l := ledger.New(posting, reports)
 	t.Cleanup(l.Close)
