@@ -314,23 +314,17 @@ func (r *rater) wantMeasures(m *rating, g *TierGroup, source Source, s *sourceRa
 // it is activated; what a clawback took, of wallet or debt, counts against the accrual's own period. Nothing that counts is
 // recorded before it is effective. Only what refers to an accrual needs to be looked up in the journal.
 const sqlReadAccrued = `
-SELECT s.i, sum(s.amount)
-FROM (
-  SELECT u.i, e.amount
-  FROM unnest($1::int4[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::bool[]) AS u (i, account_id, from_at, to_at, wallet)
-  JOIN entries AS e ON e.account_id = u.account_id AND e.recorded_at >= u.from_at
-  WHERE u.wallet AND e.kind = 'accrual' AND e.amount > 0 AND e.effective_at >= u.from_at AND e.effective_at < u.to_at
-  UNION ALL
-  SELECT u.i, e.amount
-  FROM unnest($1::int4[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::bool[]) AS u (i, account_id, from_at, to_at, wallet)
-  JOIN entries AS e ON e.account_id = u.account_id AND e.recorded_at >= u.from_at
-  JOIN transactions AS t ON t.id = e.transaction_id
-  JOIN transactions AS o ON o.id = t.original_id
-  WHERE e.kind IN ('activation', 'clawback')
-    AND (u.wallet AND e.kind = 'activation' AND e.amount > 0 OR e.kind = 'clawback' AND o.kind = 'accrual')
-    AND o.effective_at >= u.from_at AND o.effective_at < u.to_at
-) AS s
-GROUP BY s.i`
+SELECT u.i, sum(e.amount)
+FROM unnest($1::int4[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::bool[]) AS u (i, account_id, from_at, to_at, wallet)
+JOIN entries AS e ON e.account_id = u.account_id AND e.recorded_at >= u.from_at
+LEFT JOIN transactions AS t ON t.id = CASE WHEN e.kind IN ('activation', 'clawback') THEN e.transaction_id END
+LEFT JOIN transactions AS o ON o.id = t.original_id
+WHERE CASE e.kind
+    WHEN 'accrual' THEN u.wallet AND e.amount > 0 AND e.effective_at >= u.from_at AND e.effective_at < u.to_at
+    WHEN 'activation' THEN u.wallet AND e.amount > 0 AND o.effective_at >= u.from_at AND o.effective_at < u.to_at
+    WHEN 'clawback' THEN o.kind = 'accrual' AND o.effective_at >= u.from_at AND o.effective_at < u.to_at
+  END
+GROUP BY u.i`
 
 // readMeasures measures what was asked for.
 func (r *rater) readMeasures(ctx context.Context) error {
