@@ -17,7 +17,9 @@ type Override struct {
 	Member string
 	Group  string // empty: the first group that the member is in
 	Tier   string // empty ends what was decided
-	Until  time.Time
+	// From is since when it counts, where it was held elsewhere before; zero: now. It is history: the books have it from now on.
+	From  time.Time
+	Until time.Time
 }
 
 // OverrideTier gives a member a tier until a time, whatever was measured, in one transaction of kind tier; it takes the
@@ -62,12 +64,16 @@ func (c *Catalog) PreviewOverride(ctx context.Context, programme uuid.UUID, o Ov
 
 // override builds the change of tier under the current version of the document.
 func (c *Catalog) override(ctx context.Context, programme uuid.UUID, o Override, r ledger.Request) (ledger.Request, error) {
-	o.Until = o.Until.UTC().Truncate(time.Microsecond)
 	rater, err := c.rateNow(ctx, programme, o.Member)
 	if err != nil {
 		return r, err
 	}
-	m := rater.ratings[0]
+	return rater.ratings[0].override(rater, o, r)
+}
+
+// override builds the change of tier of a member whose rating is prepared.
+func (m *rating) override(rater *rater, o Override, r ledger.Request) (ledger.Request, error) {
+	o.Until, o.From = o.Until.UTC().Truncate(time.Microsecond), o.From.UTC().Truncate(time.Microsecond)
 	g, err := m.groupOf(o.Group)
 	if err != nil {
 		return r, err
@@ -78,17 +84,25 @@ func (c *Catalog) override(ctx context.Context, programme uuid.UUID, o Override,
 		return r, invalid("reason", "say why")
 	case o.Tier != "" && rank == 0:
 		return r, invalid("tier", fmt.Sprintf("use one of %v", g.group.codes()))
+	case o.From.After(rater.now):
+		return r, invalid("from", "use a time that is not to come")
 	case o.Tier != "" && !o.Until.After(rater.now):
-		return r, refuse(ledger.TimeNotInFuture, "field", "until")
+		r.Denied = refuse(ledger.TimeNotInFuture, "field", "until")
 	}
 	d := &sourceDecider{rater: rater, rating: m, group: g.group, source: ByOverride, sourceRating: g.sources[ByOverride]}
 	decision := TierDecision{Cause: OverrideEnd, Change: true}
 	if rank > 0 {
 		decision = TierDecision{Grant{Rank: rank, Start: rater.now, Until: o.Until, LotUntil: o.Until}, Overridden, true}
+		if !o.From.IsZero() {
+			decision.Start = o.From
+		}
 	} else if len(d.lots) == 0 {
 		r.Denied = refuse(ledger.NotFoundReason, "override", g.group.Code)
 	}
 	r.Asked = fmt.Sprintf("override of %q in %q with %q until %s because %q", o.Member, o.Group, o.Tier, o.Until.Format(time.RFC3339Nano), r.Reason)
+	if !o.From.IsZero() {
+		r.Asked += " from " + o.From.Format(time.RFC3339Nano)
+	}
 	return d.replace(d.overrules(decision, r.Reason), d.caused(decision, r)).Own().Under(rater.programme), nil
 }
 

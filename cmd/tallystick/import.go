@@ -23,6 +23,7 @@ type importCommand struct {
 	Activities importActivitiesCommand `cmd:"" help:"Record the activities of a CSV file: bills, purchases, surveys."`
 	Visits     importVisitsCommand     `cmd:"" help:"Charge the visits to lounges that an operator's CSV file reports."`
 	Metrics    importMetricsCommand    `cmd:"" help:"Record what a CSV file reports of members' metrics: spend, tenure, influence."`
+	Tiers      importTiersCommand      `cmd:"" help:"Take over tiers that members hold elsewhere, as export tiers writes them."`
 }
 
 // ofClient are the arguments of imports whose lines have keys of a client.
@@ -47,6 +48,11 @@ type importMetricsCommand struct {
 	File string `arg:"" type:"existingfile" help:"CSV with key, member, period, such as 2026 or 2026-H1, and a column for each metric."`
 }
 
+type importTiersCommand struct {
+	ofClient
+	File string `arg:"" type:"existingfile" help:"CSV with key, member, tier, until, and as needed group, source, from and reason."`
+}
+
 var errLinesRejected = errors.New("not every line is in the books")
 
 // Run records what the programme's rules give for each line.
@@ -57,6 +63,11 @@ func (c *importActivitiesCommand) Run(ctx context.Context, s *streams) error {
 // Run records each line's report.
 func (c *importMetricsCommand) Run(ctx context.Context, s *streams) error {
 	return c.take(ctx, s, c.File, c.Client, (*benefits.Catalog).ImportMetrics)
+}
+
+// Run gives each line's tier until its time.
+func (c *importTiersCommand) Run(ctx context.Context, s *streams) error {
+	return c.take(ctx, s, c.File, c.Client, (*benefits.Catalog).ImportTiers)
 }
 
 // Run charges each line's visit.
