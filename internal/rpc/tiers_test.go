@@ -167,7 +167,7 @@ func TestTierCallsAreRefusedForACause(t *testing.T) {
 	for _, c := range []struct{ name, procedure, body, code, reason string }{
 		{"no such tier", api.AdminServiceOverrideTierProcedure, override.but("tierId", `"lead"`), invalid, "INVALID_FIELD"},
 		{"no such group", api.AdminServiceOverrideTierProcedure, override.but("group", `"others"`), invalid, "INVALID_FIELD"},
-		{"over", api.AdminServiceOverrideTierProcedure, override.but("until", `"2026-04-01T00:00:00Z"`), invalid, "TIME_NOT_IN_FUTURE"},
+		{"over", api.AdminServiceOverrideTierProcedure, override.but("until", `"2026-04-01T00:00:00Z"`, "idempotencyKey", `"over"`), invalid, "TIME_NOT_IN_FUTURE"},
 		{"no end", api.AdminServiceOverrideTierProcedure, write("memberId", "m1", "tierId", "gold", "reason", "match").but(), invalid, "INVALID_FIELD"},
 		{"no reason", api.AdminServiceOverrideTierProcedure, override.but("reason", `""`), invalid, "INVALID_FIELD"},
 		{"nothing to end", api.AdminServiceEndOverrideProcedure, write("memberId", "m2", "reason", "over").but(), "not_found", "NOT_FOUND"},

@@ -270,8 +270,8 @@ type AdminServiceClient interface {
 	// OverrideTier gives a member a tier until a time, whatever was measured; it takes the place of the override before. The
 	// member has the higher of it and what the other sources give. A retry with the same key changes nothing; a refusal leaves
 	// the key free.
-	// Reasons: INVALID_FIELD (invalid_argument: a group that the member is not in, a tier that is not in it), TIME_NOT_IN_FUTURE
-	// (invalid_argument), IDEMPOTENCY_KEY_REUSED, MEMBER_TERMINATED (failed_precondition).
+	// Reasons: INVALID_FIELD (invalid_argument: a group that the member is not in, a tier that is not in it),
+	// IDEMPOTENCY_KEY_REUSED (failed_precondition), TIME_NOT_IN_FUTURE (invalid_argument), MEMBER_TERMINATED (failed_precondition).
 	OverrideTier(context.Context, *v1.OverrideTierRequest) (*v1.OverrideTierResponse, error)
 	// EndOverride takes an override back; what the other sources give counts again. Otherwise it is as OverrideTier.
 	// Reasons: INVALID_FIELD (invalid_argument), NOT_FOUND (not_found: there is none), IDEMPOTENCY_KEY_REUSED (failed_precondition).
@@ -1104,8 +1104,8 @@ type AdminServiceHandler interface {
 	// OverrideTier gives a member a tier until a time, whatever was measured; it takes the place of the override before. The
 	// member has the higher of it and what the other sources give. A retry with the same key changes nothing; a refusal leaves
 	// the key free.
-	// Reasons: INVALID_FIELD (invalid_argument: a group that the member is not in, a tier that is not in it), TIME_NOT_IN_FUTURE
-	// (invalid_argument), IDEMPOTENCY_KEY_REUSED, MEMBER_TERMINATED (failed_precondition).
+	// Reasons: INVALID_FIELD (invalid_argument: a group that the member is not in, a tier that is not in it),
+	// IDEMPOTENCY_KEY_REUSED (failed_precondition), TIME_NOT_IN_FUTURE (invalid_argument), MEMBER_TERMINATED (failed_precondition).
 	OverrideTier(context.Context, *v1.OverrideTierRequest) (*v1.OverrideTierResponse, error)
 	// EndOverride takes an override back; what the other sources give counts again. Otherwise it is as OverrideTier.
 	// Reasons: INVALID_FIELD (invalid_argument), NOT_FOUND (not_found: there is none), IDEMPOTENCY_KEY_REUSED (failed_precondition).
