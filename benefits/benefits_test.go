@@ -1,6 +1,7 @@
 package benefits_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -16,6 +17,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"tallystick/benefits"
+	"tallystick/internal/db"
 	"tallystick/ledger"
 	"tallystick/ledger/ledgertest"
 	"tallystick/partners"
@@ -72,7 +74,22 @@ func newClubOf(t *testing.T, document string) club {
 	c := club{books, benefits.New(books.Ledger, books.Pool, vouchers), vouchers}
 	c.apply(t, document)
 	c.moveClock(t, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
+	t.Cleanup(func() { c.verify(t) })
 	return c
+}
+
+// verify reports what the benefits' own checks find, as every test's end does.
+func (c club) verify(t *testing.T) {
+	t.Helper()
+	var report ledger.Report
+	for _, verify := range []func(context.Context, *db.Pool, *ledger.Report) error{benefits.Verify, partners.Verify} {
+		if err := verify(context.Background(), c.Pool, &report); err != nil {
+			t.Errorf("verify: %v", err)
+		}
+	}
+	for _, f := range report.Failures {
+		t.Errorf("verify: %s: %s: %s", f.Name, f.Row, f.Problem)
+	}
 }
 
 func (c club) apply(t *testing.T, document string) {

@@ -1,7 +1,6 @@
 package benefits_test
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -16,7 +15,6 @@ import (
 	"tallystick/internal/devdb"
 	"tallystick/ledger"
 	"tallystick/ledger/ledgertest"
-	"tallystick/partners"
 )
 
 const eventsDocument = `
@@ -105,22 +103,7 @@ benefits:
 
 func newEvents(t *testing.T) club {
 	t.Helper()
-	c := newClubOf(t, eventsDocument)
-	t.Cleanup(func() {
-		report := ledger.Report{}
-		for _, verify := range []func(context.Context) error{
-			func(ctx context.Context) error { return benefits.Verify(ctx, c.Pool, &report) },
-			func(ctx context.Context) error { return partners.Verify(ctx, c.Pool, &report) },
-		} {
-			if err := verify(context.Background()); err != nil {
-				t.Errorf("verify: %v", err)
-			}
-		}
-		for _, f := range report.Failures {
-			t.Errorf("verify: %s: %s: %s", f.Name, f.Row, f.Problem)
-		}
-	})
-	return c
+	return newClubOf(t, eventsDocument)
 }
 
 func asks(key string) ledger.Request { return ledger.Request{Client: "app", Key: key} }

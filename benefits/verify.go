@@ -59,9 +59,11 @@ LIMIT $1`
 
 // Verify adds to the report of a verified journal whether every member's facts are those of the last version, and members
 // are found by them and by nothing else; whether bookings and seats agree with the books; whether every change of tier is
-// what was decided; and whether visits and their reports agree with the books. It lifts the session's limit on the time of a
-// statement.
+// what was decided; whether visits and their reports agree with the books; whether what was claimed and earned follows from
+// the version of the document that it names; and whether rights and allotments re-add. It lifts the session's limit on the
+// time of a statement.
 func Verify(ctx context.Context, pool *db.Pool, report *ledger.Report) error {
+	versions := &versionReader{pool: pool}
 	parts := []struct {
 		check    ledger.Check
 		verify   func(ctx context.Context, tx pgx.Tx, count *int64, failures *[]ledger.Failure) error
@@ -72,6 +74,9 @@ func Verify(ctx context.Context, pool *db.Pool, report *ledger.Report) error {
 		{check: ledger.Check{Name: "every change of tier is what was decided"}, verify: verifyTiers},
 		{check: ledger.Check{Name: "what was reported of every member's metrics is numbered without a gap"}, verify: verifyMetrics},
 		{check: ledger.Check{Name: "visits and their reports agree with their transactions"}, verify: verifyVisits},
+		{check: ledger.Check{Name: "every claim pays a price, for a right out of a stock, of the version that it names"}, verify: versions.verifyClaims},
+		{check: ledger.Check{Name: "every activity earned what rules of the version that it names yielded"}, verify: versions.verifyActivities},
+		{check: ledger.Check{Name: "rights and allotments re-add: issued is held, used, expired or in stock, and used is claimed"}, verify: versions.verifyRights},
 	}
 	err := db.InTx(ctx, pool, db.Snapshot, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, sqlVerifyTimeout); err != nil {

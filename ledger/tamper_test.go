@@ -49,7 +49,7 @@ var journalTables = []journalTable{
 		reference:text actor:text channel:text rule:text rule_version:int8 effective_at:timestamptz
 		recorded_at:timestamptz hash:bytea`)},
 	{"legs", 2, columns(`transaction_id:uuid leg:int2 unit:text amount:decimal from_owner:text from_place:text
-		from_stripe:int2 from_seq:int8 to_owner:text to_place:text to_stripe:int2 to_seq:int8`)},
+		from_stripe:int2 from_seq:int8 to_owner:text to_place:text to_stripe:int2 to_seq:int8 rule:text`)},
 	{"entries", 3, columns(`account_id:uuid recorded_at:timestamptz seq:int8 transaction_id:uuid leg:int2 kind:text
 		amount:decimal balance:decimal effective_at:timestamptz lots:text hash:bytea`)},
 	{"seals", 3, columns(`programme_id:uuid stripe:int2 n:int8 recorded_at:timestamptz sealed_at:timestamptz
