@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -119,4 +120,53 @@ func (c club) sealedAt(t *testing.T, id uuid.UUID) (at time.Time) {
 		t.Fatal(err)
 	}
 	return at
+}
+
+// TestExactlyALimitOfClaimsIsGrantedByTwoServers: of one member a day, of one member ever, and of all together; nothing else
+// bounds the claims, and what is refused is paid for by nothing.
+func TestExactlyALimitOfClaimsIsGrantedByTwoServers(t *testing.T) {
+	t.Parallel()
+	const limits = `limits:
+  - {code: tea-a-day, of: times, per: member, interval: day, most: 3}
+  - {code: tea-ever, of: times, per: member, interval: ever, most: 5}
+  - {code: tea-together, of: tea, per: programme, interval: month, most: 7}
+`
+	for name, row := range map[string]struct {
+		limit         string
+		members, want int64
+	}{
+		"a member's of a day":  {"tea-a-day", 1, 3},
+		"a member's for ever":  {"tea-ever", 1, 5},
+		"each of two members'": {"tea-a-day", 2, 6},
+		"of all together":      {"tea-together", 4, 7},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			text := strings.Replace(document, "tiers:\n", limits+"tiers:\n", 1)
+			text = strings.Replace(text, "prices: {points: 300}, stock: {opening: 10}", "prices: {points: 10}, limits: ["+row.limit+"]", 1)
+			c := newClubOf(t, text)
+			catalogs := []*benefits.Catalog{c.Catalog, benefits.New(c.Another(t), c.Pool, c.vouchers)}
+			for m := range row.members {
+				c.Accrue(t, fmt.Sprint("a", m), fmt.Sprint("m", m), "points", 1000)
+			}
+			var won atomic.Int64
+			var calls []func()
+			for i := range int64(32) {
+				w := benefits.Wanted{Member: fmt.Sprint("m", i%row.members), Benefit: "tea"}
+				calls = append(calls, func() {
+					_, err := catalogs[i/row.members%2].RedeemBenefit(t.Context(), c.Programme, w, ledger.Request{Client: "app", Key: fmt.Sprint("r", i)})
+					if err == nil {
+						won.Add(1)
+						return
+					}
+					wantRefusal(t, err, ledger.LimitReached)
+				})
+			}
+			race(calls...)
+			if won.Load() != row.want {
+				t.Errorf("%d won, want %d", won.Load(), row.want)
+			}
+			c.WantBalance(t, "wallet", "points", decimal.NewFromInt(1000*row.members-10*row.want))
+		})
+	}
 }
