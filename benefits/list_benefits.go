@@ -2,11 +2,9 @@ package benefits
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/shopspring/decimal"
 
 	"tallystick/ledger"
@@ -142,18 +140,7 @@ func (c *Catalog) readBalances(ctx context.Context, v *viewer, asked []*Benefit)
 			ids = append(ids, v.capOf(code).ID(v.programme.ID))
 		}
 	}
-	v.balances = make(map[uuid.UUID]decimal.Decimal, len(ids))
-	if len(ids) == 0 {
-		return nil
-	}
-	rows, err := c.pool.Query(ctx, sqlAccountBalances, ids)
-	if err != nil {
-		return fmt.Errorf("benefits: read stock: %w", err)
-	}
-	var id uuid.UUID
-	var balance decimal.Decimal
-	if _, err := pgx.ForEachRow(rows, []any{&id, &balance}, func() error { v.balances[id] = balance; return nil }); err != nil {
-		return fmt.Errorf("benefits: read stock: %w", err)
-	}
-	return nil
+	var err error
+	v.balances, err = c.amounts(ctx, sqlAccountBalances, ids)
+	return err
 }

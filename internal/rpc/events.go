@@ -354,18 +354,8 @@ func (s *server) DeclineApplication(ctx context.Context, m *v1.DeclineApplicatio
 }
 
 func (s *server) PublishSeats(ctx context.Context, m *v1.PublishSeatsRequest) (*v1.PublishSeatsResponse, error) {
-	p := caller(ctx)
-	r := asked(p, m.IdempotencyKey)
-	publishing := benefits.Publishing{Event: m.EventId, Tier: m.TierId, Segment: m.SegmentId, Seats: int64(m.Seats)}
-	if m.Preview {
-		tx, err := s.benefits.PreviewPublishing(ctx, p.Programme, publishing, r)
-		if err != nil {
-			return nil, err
-		}
-		return &v1.PublishSeatsResponse{Transaction: previewOf(tx)}, nil
-	}
-	answer, err := s.benefits.PublishSeats(ctx, p.Programme, publishing, r)
-	tx, err := answered(ctx, answer, err)
+	q := benefits.Publishing{Benefit: m.EventId, Tier: m.TierId, Segment: m.SegmentId, Rights: int64(m.Seats), Seats: true}
+	tx, err := s.publish(ctx, q, asked(caller(ctx), m.IdempotencyKey), m.Preview)
 	return &v1.PublishSeatsResponse{Transaction: tx}, err
 }
 

@@ -106,6 +106,8 @@ var procedures = map[string]procedure{
 	api.AdminServiceApproveApplicationProcedure: open(auth.Operator),
 	api.AdminServiceDeclineApplicationProcedure: open(auth.Operator),
 	api.AdminServicePublishSeatsProcedure:       open(auth.Operator),
+	api.AdminServicePublishStockProcedure:       open(auth.Operator),
+	api.AdminServiceGetStockProcedure:           open(auth.Operator),
 	api.AdminServiceCloseEventProcedure:         open(auth.Operator),
 
 	api.MerchantServiceValidateVoucherProcedure: open(auth.Merchant),

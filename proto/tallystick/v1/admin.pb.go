@@ -2937,6 +2937,317 @@ func (x *PublishSeatsResponse) GetTransaction() *Transaction {
 	return nil
 }
 
+// PublishStockRequest asks to publish rights.
+type PublishStockRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's own id of this one intent: 1 to 128 of A-Z, a-z, 0-9, "_", ".", ":" and "-".
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// The benefit's code.
+	BenefitId string `protobuf:"bytes,2,opt,name=benefit_id,json=benefitId,proto3" json:"benefit_id,omitempty"`
+	// How many; below zero: taken out. Not 0.
+	Rights int32 `protobuf:"varint,3,opt,name=rights,proto3" json:"rights,omitempty"`
+	// The tier that they are kept for; empty: none.
+	TierId string `protobuf:"bytes,4,opt,name=tier_id,json=tierId,proto3" json:"tier_id,omitempty"`
+	// The segment that they are kept for; empty: none.
+	SegmentId string `protobuf:"bytes,5,opt,name=segment_id,json=segmentId,proto3" json:"segment_id,omitempty"`
+	// Why, such as the number of a delivery. It stays with the transaction.
+	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Whether to try only: the answer is what would happen now, nothing is recorded and the key stays free.
+	Preview       bool `protobuf:"varint,7,opt,name=preview,proto3" json:"preview,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublishStockRequest) Reset() {
+	*x = PublishStockRequest{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublishStockRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublishStockRequest) ProtoMessage() {}
+
+func (x *PublishStockRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublishStockRequest.ProtoReflect.Descriptor instead.
+func (*PublishStockRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *PublishStockRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *PublishStockRequest) GetBenefitId() string {
+	if x != nil {
+		return x.BenefitId
+	}
+	return ""
+}
+
+func (x *PublishStockRequest) GetRights() int32 {
+	if x != nil {
+		return x.Rights
+	}
+	return 0
+}
+
+func (x *PublishStockRequest) GetTierId() string {
+	if x != nil {
+		return x.TierId
+	}
+	return ""
+}
+
+func (x *PublishStockRequest) GetSegmentId() string {
+	if x != nil {
+		return x.SegmentId
+	}
+	return ""
+}
+
+func (x *PublishStockRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *PublishStockRequest) GetPreview() bool {
+	if x != nil {
+		return x.Preview
+	}
+	return false
+}
+
+// PublishStockResponse answers a publication.
+type PublishStockResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was posted, or would be.
+	Transaction   *Transaction `protobuf:"bytes,1,opt,name=transaction,proto3" json:"transaction,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublishStockResponse) Reset() {
+	*x = PublishStockResponse{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublishStockResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublishStockResponse) ProtoMessage() {}
+
+func (x *PublishStockResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublishStockResponse.ProtoReflect.Descriptor instead.
+func (*PublishStockResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *PublishStockResponse) GetTransaction() *Transaction {
+	if x != nil {
+		return x.Transaction
+	}
+	return nil
+}
+
+// GetStockRequest asks for the stocks of a benefit.
+type GetStockRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The benefit's code.
+	BenefitId     string `protobuf:"bytes,1,opt,name=benefit_id,json=benefitId,proto3" json:"benefit_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStockRequest) Reset() {
+	*x = GetStockRequest{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStockRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStockRequest) ProtoMessage() {}
+
+func (x *GetStockRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStockRequest.ProtoReflect.Descriptor instead.
+func (*GetStockRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *GetStockRequest) GetBenefitId() string {
+	if x != nil {
+		return x.BenefitId
+	}
+	return ""
+}
+
+// GetStockResponse tells the stocks of a benefit, in the order in which a claim tries them.
+type GetStockResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The stocks.
+	Stocks        []*Stock `protobuf:"bytes,1,rep,name=stocks,proto3" json:"stocks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStockResponse) Reset() {
+	*x = GetStockResponse{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStockResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStockResponse) ProtoMessage() {}
+
+func (x *GetStockResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStockResponse.ProtoReflect.Descriptor instead.
+func (*GetStockResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *GetStockResponse) GetStocks() []*Stock {
+	if x != nil {
+		return x.Stocks
+	}
+	return nil
+}
+
+// Stock is one stock of a benefit.
+type Stock struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tier that it is kept for; empty: none.
+	TierId string `protobuf:"bytes,1,opt,name=tier_id,json=tierId,proto3" json:"tier_id,omitempty"`
+	// The segment that it is kept for; empty: none.
+	SegmentId string `protobuf:"bytes,2,opt,name=segment_id,json=segmentId,proto3" json:"segment_id,omitempty"`
+	// How much was ever published, less what was taken out.
+	Published string `protobuf:"bytes,3,opt,name=published,proto3" json:"published,omitempty"`
+	// How much of it is left. The rest was claimed, and is held, used or expired.
+	Left          string `protobuf:"bytes,4,opt,name=left,proto3" json:"left,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Stock) Reset() {
+	*x = Stock{}
+	mi := &file_tallystick_v1_admin_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Stock) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Stock) ProtoMessage() {}
+
+func (x *Stock) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_admin_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Stock.ProtoReflect.Descriptor instead.
+func (*Stock) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *Stock) GetTierId() string {
+	if x != nil {
+		return x.TierId
+	}
+	return ""
+}
+
+func (x *Stock) GetSegmentId() string {
+	if x != nil {
+		return x.SegmentId
+	}
+	return ""
+}
+
+func (x *Stock) GetPublished() string {
+	if x != nil {
+		return x.Published
+	}
+	return ""
+}
+
+func (x *Stock) GetLeft() string {
+	if x != nil {
+		return x.Left
+	}
+	return ""
+}
+
 // CloseEventRequest asks to close an event.
 type CloseEventRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2948,7 +3259,7 @@ type CloseEventRequest struct {
 
 func (x *CloseEventRequest) Reset() {
 	*x = CloseEventRequest{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[47]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2960,7 +3271,7 @@ func (x *CloseEventRequest) String() string {
 func (*CloseEventRequest) ProtoMessage() {}
 
 func (x *CloseEventRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[47]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2973,7 +3284,7 @@ func (x *CloseEventRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseEventRequest.ProtoReflect.Descriptor instead.
 func (*CloseEventRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{47}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *CloseEventRequest) GetEventId() string {
@@ -2998,7 +3309,7 @@ type CloseEventResponse struct {
 
 func (x *CloseEventResponse) Reset() {
 	*x = CloseEventResponse{}
-	mi := &file_tallystick_v1_admin_proto_msgTypes[48]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3010,7 +3321,7 @@ func (x *CloseEventResponse) String() string {
 func (*CloseEventResponse) ProtoMessage() {}
 
 func (x *CloseEventResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_admin_proto_msgTypes[48]
+	mi := &file_tallystick_v1_admin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3023,7 +3334,7 @@ func (x *CloseEventResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseEventResponse.ProtoReflect.Descriptor instead.
 func (*CloseEventResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{48}
+	return file_tallystick_v1_admin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *CloseEventResponse) GetNoShows() int32 {
@@ -3238,7 +3549,30 @@ const file_tallystick_v1_admin_proto_rawDesc = "" +
 	"segment_id\x18\x05 \x01(\tB*\xbaH'r%\x18@2!^([A-Za-z0-9][A-Za-z0-9_.:/-]*)?$R\tsegmentId\x12\x18\n" +
 	"\apreview\x18\x06 \x01(\bR\apreview\"T\n" +
 	"\x14PublishSeatsResponse\x12<\n" +
-	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"Y\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xee\x03\n" +
+	"\x13PublishStockRequest\x12G\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x12H\n" +
+	"\n" +
+	"benefit_id\x18\x02 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\tbenefitId\x12-\n" +
+	"\x06rights\x18\x03 \x01(\x05B\x15\xbaH\x12\x1a\x10\x18\x80\xc2\xd7/(\x80\xbe\xa8\xd0\xff\xff\xff\xff\xff\x01R\x06rights\x12C\n" +
+	"\atier_id\x18\x04 \x01(\tB*\xbaH'r%\x18@2!^([A-Za-z0-9][A-Za-z0-9_.:/-]*)?$R\x06tierId\x12I\n" +
+	"\n" +
+	"segment_id\x18\x05 \x01(\tB*\xbaH'r%\x18@2!^([A-Za-z0-9][A-Za-z0-9_.:/-]*)?$R\tsegmentId\x12k\n" +
+	"\x06reason\x18\x06 \x01(\tBS\xbaHPrN\x18\x8c\x01(\xb0\x042F^[^\\p{Cc}\\x{061C}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\x12\x18\n" +
+	"\apreview\x18\a \x01(\bR\apreview\"T\n" +
+	"\x14PublishStockResponse\x12<\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"[\n" +
+	"\x0fGetStockRequest\x12H\n" +
+	"\n" +
+	"benefit_id\x18\x01 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\tbenefitId\"@\n" +
+	"\x10GetStockResponse\x12,\n" +
+	"\x06stocks\x18\x01 \x03(\v2\x14.tallystick.v1.StockR\x06stocks\"q\n" +
+	"\x05Stock\x12\x17\n" +
+	"\atier_id\x18\x01 \x01(\tR\x06tierId\x12\x1d\n" +
+	"\n" +
+	"segment_id\x18\x02 \x01(\tR\tsegmentId\x12\x1c\n" +
+	"\tpublished\x18\x03 \x01(\tR\tpublished\x12\x12\n" +
+	"\x04left\x18\x04 \x01(\tR\x04left\"Y\n" +
 	"\x11CloseEventRequest\x12D\n" +
 	"\bevent_id\x18\x01 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\aeventId\"_\n" +
 	"\x12CloseEventResponse\x12\x19\n" +
@@ -3254,7 +3588,7 @@ const file_tallystick_v1_admin_proto_rawDesc = "" +
 	"\fWebhookState\x12\x1d\n" +
 	"\x19WEBHOOK_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14WEBHOOK_STATE_ACTIVE\x10\x01\x12\x18\n" +
-	"\x14WEBHOOK_STATE_PARKED\x10\x022\xdb\x1d\n" +
+	"\x14WEBHOOK_STATE_PARKED\x10\x022\x86\x1f\n" +
 	"\fAdminService\x12]\n" +
 	"\x0eApplyProgramme\x12$.tallystick.v1.ApplyProgrammeRequest\x1a%.tallystick.v1.ApplyProgrammeResponse\x12\\\n" +
 	"\fGetProgramme\x12\".tallystick.v1.GetProgrammeRequest\x1a#.tallystick.v1.GetProgrammeResponse\"\x03\x90\x02\x01\x12w\n" +
@@ -3276,7 +3610,9 @@ const file_tallystick_v1_admin_proto_rawDesc = "" +
 	"\x10ListApplications\x12&.tallystick.v1.ListApplicationsRequest\x1a'.tallystick.v1.ListApplicationsResponse\"\x03\x90\x02\x01\x12i\n" +
 	"\x12ApproveApplication\x12(.tallystick.v1.ApproveApplicationRequest\x1a).tallystick.v1.ApproveApplicationResponse\x12i\n" +
 	"\x12DeclineApplication\x12(.tallystick.v1.DeclineApplicationRequest\x1a).tallystick.v1.DeclineApplicationResponse\x12W\n" +
-	"\fPublishSeats\x12\".tallystick.v1.PublishSeatsRequest\x1a#.tallystick.v1.PublishSeatsResponse\x12Q\n" +
+	"\fPublishSeats\x12\".tallystick.v1.PublishSeatsRequest\x1a#.tallystick.v1.PublishSeatsResponse\x12W\n" +
+	"\fPublishStock\x12\".tallystick.v1.PublishStockRequest\x1a#.tallystick.v1.PublishStockResponse\x12P\n" +
+	"\bGetStock\x12\x1e.tallystick.v1.GetStockRequest\x1a\x1f.tallystick.v1.GetStockResponse\"\x03\x90\x02\x01\x12Q\n" +
 	"\n" +
 	"CloseEvent\x12 .tallystick.v1.CloseEventRequest\x1a!.tallystick.v1.CloseEventResponse\x12T\n" +
 	"\vEnrolMember\x12!.tallystick.v1.EnrolMemberRequest\x1a\".tallystick.v1.EnrolMemberResponse\x12W\n" +
@@ -3318,7 +3654,7 @@ func file_tallystick_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_tallystick_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_tallystick_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
+var file_tallystick_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
 var file_tallystick_v1_admin_proto_goTypes = []any{
 	(ChangeKind)(0),                       // 0: tallystick.v1.ChangeKind
 	(WebhookState)(0),                     // 1: tallystick.v1.WebhookState
@@ -3369,54 +3705,59 @@ var file_tallystick_v1_admin_proto_goTypes = []any{
 	(*DeclineApplicationResponse)(nil),    // 46: tallystick.v1.DeclineApplicationResponse
 	(*PublishSeatsRequest)(nil),           // 47: tallystick.v1.PublishSeatsRequest
 	(*PublishSeatsResponse)(nil),          // 48: tallystick.v1.PublishSeatsResponse
-	(*CloseEventRequest)(nil),             // 49: tallystick.v1.CloseEventRequest
-	(*CloseEventResponse)(nil),            // 50: tallystick.v1.CloseEventResponse
-	(*timestamppb.Timestamp)(nil),         // 51: google.protobuf.Timestamp
-	(*Transaction)(nil),                   // 52: tallystick.v1.Transaction
-	(*Booking)(nil),                       // 53: tallystick.v1.Booking
-	(*EnrolMemberRequest)(nil),            // 54: tallystick.v1.EnrolMemberRequest
-	(*UpdateMemberRequest)(nil),           // 55: tallystick.v1.UpdateMemberRequest
-	(*GetMemberRequest)(nil),              // 56: tallystick.v1.GetMemberRequest
-	(*ListMembersRequest)(nil),            // 57: tallystick.v1.ListMembersRequest
-	(*ListMemberVersionsRequest)(nil),     // 58: tallystick.v1.ListMemberVersionsRequest
-	(*LinkMemberRequest)(nil),             // 59: tallystick.v1.LinkMemberRequest
-	(*UnlinkMemberRequest)(nil),           // 60: tallystick.v1.UnlinkMemberRequest
-	(*AssignNumberRequest)(nil),           // 61: tallystick.v1.AssignNumberRequest
-	(*ReleaseNumberRequest)(nil),          // 62: tallystick.v1.ReleaseNumberRequest
-	(*TerminateMemberRequest)(nil),        // 63: tallystick.v1.TerminateMemberRequest
-	(*MergeMemberRequest)(nil),            // 64: tallystick.v1.MergeMemberRequest
-	(*RateMemberRequest)(nil),             // 65: tallystick.v1.RateMemberRequest
-	(*OverrideTierRequest)(nil),           // 66: tallystick.v1.OverrideTierRequest
-	(*EndOverrideRequest)(nil),            // 67: tallystick.v1.EndOverrideRequest
-	(*SetMetricsRequest)(nil),             // 68: tallystick.v1.SetMetricsRequest
-	(*ListMetricsRequest)(nil),            // 69: tallystick.v1.ListMetricsRequest
-	(*FundBudgetRequest)(nil),             // 70: tallystick.v1.FundBudgetRequest
-	(*GrantGoodwillRequest)(nil),          // 71: tallystick.v1.GrantGoodwillRequest
-	(*GetBudgetRequest)(nil),              // 72: tallystick.v1.GetBudgetRequest
-	(*ListBudgetRequest)(nil),             // 73: tallystick.v1.ListBudgetRequest
-	(*EnrolMemberResponse)(nil),           // 74: tallystick.v1.EnrolMemberResponse
-	(*UpdateMemberResponse)(nil),          // 75: tallystick.v1.UpdateMemberResponse
-	(*GetMemberResponse)(nil),             // 76: tallystick.v1.GetMemberResponse
-	(*ListMembersResponse)(nil),           // 77: tallystick.v1.ListMembersResponse
-	(*ListMemberVersionsResponse)(nil),    // 78: tallystick.v1.ListMemberVersionsResponse
-	(*LinkMemberResponse)(nil),            // 79: tallystick.v1.LinkMemberResponse
-	(*UnlinkMemberResponse)(nil),          // 80: tallystick.v1.UnlinkMemberResponse
-	(*AssignNumberResponse)(nil),          // 81: tallystick.v1.AssignNumberResponse
-	(*ReleaseNumberResponse)(nil),         // 82: tallystick.v1.ReleaseNumberResponse
-	(*TerminateMemberResponse)(nil),       // 83: tallystick.v1.TerminateMemberResponse
-	(*MergeMemberResponse)(nil),           // 84: tallystick.v1.MergeMemberResponse
-	(*RateMemberResponse)(nil),            // 85: tallystick.v1.RateMemberResponse
-	(*OverrideTierResponse)(nil),          // 86: tallystick.v1.OverrideTierResponse
-	(*EndOverrideResponse)(nil),           // 87: tallystick.v1.EndOverrideResponse
-	(*SetMetricsResponse)(nil),            // 88: tallystick.v1.SetMetricsResponse
-	(*ListMetricsResponse)(nil),           // 89: tallystick.v1.ListMetricsResponse
-	(*FundBudgetResponse)(nil),            // 90: tallystick.v1.FundBudgetResponse
-	(*GrantGoodwillResponse)(nil),         // 91: tallystick.v1.GrantGoodwillResponse
-	(*GetBudgetResponse)(nil),             // 92: tallystick.v1.GetBudgetResponse
-	(*ListBudgetResponse)(nil),            // 93: tallystick.v1.ListBudgetResponse
+	(*PublishStockRequest)(nil),           // 49: tallystick.v1.PublishStockRequest
+	(*PublishStockResponse)(nil),          // 50: tallystick.v1.PublishStockResponse
+	(*GetStockRequest)(nil),               // 51: tallystick.v1.GetStockRequest
+	(*GetStockResponse)(nil),              // 52: tallystick.v1.GetStockResponse
+	(*Stock)(nil),                         // 53: tallystick.v1.Stock
+	(*CloseEventRequest)(nil),             // 54: tallystick.v1.CloseEventRequest
+	(*CloseEventResponse)(nil),            // 55: tallystick.v1.CloseEventResponse
+	(*timestamppb.Timestamp)(nil),         // 56: google.protobuf.Timestamp
+	(*Transaction)(nil),                   // 57: tallystick.v1.Transaction
+	(*Booking)(nil),                       // 58: tallystick.v1.Booking
+	(*EnrolMemberRequest)(nil),            // 59: tallystick.v1.EnrolMemberRequest
+	(*UpdateMemberRequest)(nil),           // 60: tallystick.v1.UpdateMemberRequest
+	(*GetMemberRequest)(nil),              // 61: tallystick.v1.GetMemberRequest
+	(*ListMembersRequest)(nil),            // 62: tallystick.v1.ListMembersRequest
+	(*ListMemberVersionsRequest)(nil),     // 63: tallystick.v1.ListMemberVersionsRequest
+	(*LinkMemberRequest)(nil),             // 64: tallystick.v1.LinkMemberRequest
+	(*UnlinkMemberRequest)(nil),           // 65: tallystick.v1.UnlinkMemberRequest
+	(*AssignNumberRequest)(nil),           // 66: tallystick.v1.AssignNumberRequest
+	(*ReleaseNumberRequest)(nil),          // 67: tallystick.v1.ReleaseNumberRequest
+	(*TerminateMemberRequest)(nil),        // 68: tallystick.v1.TerminateMemberRequest
+	(*MergeMemberRequest)(nil),            // 69: tallystick.v1.MergeMemberRequest
+	(*RateMemberRequest)(nil),             // 70: tallystick.v1.RateMemberRequest
+	(*OverrideTierRequest)(nil),           // 71: tallystick.v1.OverrideTierRequest
+	(*EndOverrideRequest)(nil),            // 72: tallystick.v1.EndOverrideRequest
+	(*SetMetricsRequest)(nil),             // 73: tallystick.v1.SetMetricsRequest
+	(*ListMetricsRequest)(nil),            // 74: tallystick.v1.ListMetricsRequest
+	(*FundBudgetRequest)(nil),             // 75: tallystick.v1.FundBudgetRequest
+	(*GrantGoodwillRequest)(nil),          // 76: tallystick.v1.GrantGoodwillRequest
+	(*GetBudgetRequest)(nil),              // 77: tallystick.v1.GetBudgetRequest
+	(*ListBudgetRequest)(nil),             // 78: tallystick.v1.ListBudgetRequest
+	(*EnrolMemberResponse)(nil),           // 79: tallystick.v1.EnrolMemberResponse
+	(*UpdateMemberResponse)(nil),          // 80: tallystick.v1.UpdateMemberResponse
+	(*GetMemberResponse)(nil),             // 81: tallystick.v1.GetMemberResponse
+	(*ListMembersResponse)(nil),           // 82: tallystick.v1.ListMembersResponse
+	(*ListMemberVersionsResponse)(nil),    // 83: tallystick.v1.ListMemberVersionsResponse
+	(*LinkMemberResponse)(nil),            // 84: tallystick.v1.LinkMemberResponse
+	(*UnlinkMemberResponse)(nil),          // 85: tallystick.v1.UnlinkMemberResponse
+	(*AssignNumberResponse)(nil),          // 86: tallystick.v1.AssignNumberResponse
+	(*ReleaseNumberResponse)(nil),         // 87: tallystick.v1.ReleaseNumberResponse
+	(*TerminateMemberResponse)(nil),       // 88: tallystick.v1.TerminateMemberResponse
+	(*MergeMemberResponse)(nil),           // 89: tallystick.v1.MergeMemberResponse
+	(*RateMemberResponse)(nil),            // 90: tallystick.v1.RateMemberResponse
+	(*OverrideTierResponse)(nil),          // 91: tallystick.v1.OverrideTierResponse
+	(*EndOverrideResponse)(nil),           // 92: tallystick.v1.EndOverrideResponse
+	(*SetMetricsResponse)(nil),            // 93: tallystick.v1.SetMetricsResponse
+	(*ListMetricsResponse)(nil),           // 94: tallystick.v1.ListMetricsResponse
+	(*FundBudgetResponse)(nil),            // 95: tallystick.v1.FundBudgetResponse
+	(*GrantGoodwillResponse)(nil),         // 96: tallystick.v1.GrantGoodwillResponse
+	(*GetBudgetResponse)(nil),             // 97: tallystick.v1.GetBudgetResponse
+	(*ListBudgetResponse)(nil),            // 98: tallystick.v1.ListBudgetResponse
 }
 var file_tallystick_v1_admin_proto_depIdxs = []int32{
-	51, // 0: tallystick.v1.ProgrammeVersion.applied_at:type_name -> google.protobuf.Timestamp
+	56, // 0: tallystick.v1.ProgrammeVersion.applied_at:type_name -> google.protobuf.Timestamp
 	0,  // 1: tallystick.v1.DocumentChange.kind:type_name -> tallystick.v1.ChangeKind
 	6,  // 2: tallystick.v1.InvalidDocument.mistakes:type_name -> tallystick.v1.DocumentMistake
 	2,  // 3: tallystick.v1.ApplyProgrammeResponse.version:type_name -> tallystick.v1.ProgrammeVersion
@@ -3424,117 +3765,123 @@ var file_tallystick_v1_admin_proto_depIdxs = []int32{
 	4,  // 5: tallystick.v1.ApplyProgrammeResponse.publishes:type_name -> tallystick.v1.Publication
 	2,  // 6: tallystick.v1.GetProgrammeResponse.version:type_name -> tallystick.v1.ProgrammeVersion
 	2,  // 7: tallystick.v1.ListProgrammeVersionsResponse.versions:type_name -> tallystick.v1.ProgrammeVersion
-	52, // 8: tallystick.v1.FreezeMemberResponse.transaction:type_name -> tallystick.v1.Transaction
-	52, // 9: tallystick.v1.UnfreezeMemberResponse.transaction:type_name -> tallystick.v1.Transaction
-	51, // 10: tallystick.v1.MoveClockRequest.clock:type_name -> google.protobuf.Timestamp
-	52, // 11: tallystick.v1.MoveClockResponse.transaction:type_name -> tallystick.v1.Transaction
-	51, // 12: tallystick.v1.RedateLotsRequest.expiring_from:type_name -> google.protobuf.Timestamp
-	51, // 13: tallystick.v1.RedateLotsRequest.expiring_to:type_name -> google.protobuf.Timestamp
-	51, // 14: tallystick.v1.RedateLotsRequest.expires_at:type_name -> google.protobuf.Timestamp
-	52, // 15: tallystick.v1.RedateLotsResponse.transaction:type_name -> tallystick.v1.Transaction
+	57, // 8: tallystick.v1.FreezeMemberResponse.transaction:type_name -> tallystick.v1.Transaction
+	57, // 9: tallystick.v1.UnfreezeMemberResponse.transaction:type_name -> tallystick.v1.Transaction
+	56, // 10: tallystick.v1.MoveClockRequest.clock:type_name -> google.protobuf.Timestamp
+	57, // 11: tallystick.v1.MoveClockResponse.transaction:type_name -> tallystick.v1.Transaction
+	56, // 12: tallystick.v1.RedateLotsRequest.expiring_from:type_name -> google.protobuf.Timestamp
+	56, // 13: tallystick.v1.RedateLotsRequest.expiring_to:type_name -> google.protobuf.Timestamp
+	56, // 14: tallystick.v1.RedateLotsRequest.expires_at:type_name -> google.protobuf.Timestamp
+	57, // 15: tallystick.v1.RedateLotsResponse.transaction:type_name -> tallystick.v1.Transaction
 	1,  // 16: tallystick.v1.Webhook.state:type_name -> tallystick.v1.WebhookState
 	21, // 17: tallystick.v1.Webhook.position:type_name -> tallystick.v1.StripePosition
-	51, // 18: tallystick.v1.Webhook.created_at:type_name -> google.protobuf.Timestamp
-	51, // 19: tallystick.v1.Webhook.delivered_at:type_name -> google.protobuf.Timestamp
+	56, // 18: tallystick.v1.Webhook.created_at:type_name -> google.protobuf.Timestamp
+	56, // 19: tallystick.v1.Webhook.delivered_at:type_name -> google.protobuf.Timestamp
 	22, // 20: tallystick.v1.CreateWebhookResponse.webhook:type_name -> tallystick.v1.Webhook
 	22, // 21: tallystick.v1.ListWebhooksResponse.webhooks:type_name -> tallystick.v1.Webhook
 	21, // 22: tallystick.v1.ReplayWebhookRequest.position:type_name -> tallystick.v1.StripePosition
 	22, // 23: tallystick.v1.ReplayWebhookResponse.webhook:type_name -> tallystick.v1.Webhook
 	22, // 24: tallystick.v1.ResumeWebhookResponse.webhook:type_name -> tallystick.v1.Webhook
-	52, // 25: tallystick.v1.AssignAllotmentResponse.transaction:type_name -> tallystick.v1.Transaction
-	52, // 26: tallystick.v1.RevokeAllotmentResponse.transaction:type_name -> tallystick.v1.Transaction
-	53, // 27: tallystick.v1.ListApplicationsResponse.applications:type_name -> tallystick.v1.Booking
-	52, // 28: tallystick.v1.ApproveApplicationResponse.transaction:type_name -> tallystick.v1.Transaction
-	53, // 29: tallystick.v1.ApproveApplicationResponse.booking:type_name -> tallystick.v1.Booking
-	52, // 30: tallystick.v1.DeclineApplicationResponse.transaction:type_name -> tallystick.v1.Transaction
-	52, // 31: tallystick.v1.PublishSeatsResponse.transaction:type_name -> tallystick.v1.Transaction
-	7,  // 32: tallystick.v1.AdminService.ApplyProgramme:input_type -> tallystick.v1.ApplyProgrammeRequest
-	9,  // 33: tallystick.v1.AdminService.GetProgramme:input_type -> tallystick.v1.GetProgrammeRequest
-	11, // 34: tallystick.v1.AdminService.ListProgrammeVersions:input_type -> tallystick.v1.ListProgrammeVersionsRequest
-	13, // 35: tallystick.v1.AdminService.FreezeMember:input_type -> tallystick.v1.FreezeMemberRequest
-	15, // 36: tallystick.v1.AdminService.UnfreezeMember:input_type -> tallystick.v1.UnfreezeMemberRequest
-	17, // 37: tallystick.v1.AdminService.MoveClock:input_type -> tallystick.v1.MoveClockRequest
-	19, // 38: tallystick.v1.AdminService.RedateLots:input_type -> tallystick.v1.RedateLotsRequest
-	23, // 39: tallystick.v1.AdminService.CreateWebhook:input_type -> tallystick.v1.CreateWebhookRequest
-	25, // 40: tallystick.v1.AdminService.ListWebhooks:input_type -> tallystick.v1.ListWebhooksRequest
-	27, // 41: tallystick.v1.AdminService.RotateWebhookSecret:input_type -> tallystick.v1.RotateWebhookSecretRequest
-	29, // 42: tallystick.v1.AdminService.ReplayWebhook:input_type -> tallystick.v1.ReplayWebhookRequest
-	31, // 43: tallystick.v1.AdminService.ResumeWebhook:input_type -> tallystick.v1.ResumeWebhookRequest
-	33, // 44: tallystick.v1.AdminService.DeleteWebhook:input_type -> tallystick.v1.DeleteWebhookRequest
-	35, // 45: tallystick.v1.AdminService.AssignAllotment:input_type -> tallystick.v1.AssignAllotmentRequest
-	37, // 46: tallystick.v1.AdminService.RevokeAllotment:input_type -> tallystick.v1.RevokeAllotmentRequest
-	39, // 47: tallystick.v1.AdminService.InviteMembers:input_type -> tallystick.v1.InviteMembersRequest
-	41, // 48: tallystick.v1.AdminService.ListApplications:input_type -> tallystick.v1.ListApplicationsRequest
-	43, // 49: tallystick.v1.AdminService.ApproveApplication:input_type -> tallystick.v1.ApproveApplicationRequest
-	45, // 50: tallystick.v1.AdminService.DeclineApplication:input_type -> tallystick.v1.DeclineApplicationRequest
-	47, // 51: tallystick.v1.AdminService.PublishSeats:input_type -> tallystick.v1.PublishSeatsRequest
-	49, // 52: tallystick.v1.AdminService.CloseEvent:input_type -> tallystick.v1.CloseEventRequest
-	54, // 53: tallystick.v1.AdminService.EnrolMember:input_type -> tallystick.v1.EnrolMemberRequest
-	55, // 54: tallystick.v1.AdminService.UpdateMember:input_type -> tallystick.v1.UpdateMemberRequest
-	56, // 55: tallystick.v1.AdminService.GetMember:input_type -> tallystick.v1.GetMemberRequest
-	57, // 56: tallystick.v1.AdminService.ListMembers:input_type -> tallystick.v1.ListMembersRequest
-	58, // 57: tallystick.v1.AdminService.ListMemberVersions:input_type -> tallystick.v1.ListMemberVersionsRequest
-	59, // 58: tallystick.v1.AdminService.LinkMember:input_type -> tallystick.v1.LinkMemberRequest
-	60, // 59: tallystick.v1.AdminService.UnlinkMember:input_type -> tallystick.v1.UnlinkMemberRequest
-	61, // 60: tallystick.v1.AdminService.AssignNumber:input_type -> tallystick.v1.AssignNumberRequest
-	62, // 61: tallystick.v1.AdminService.ReleaseNumber:input_type -> tallystick.v1.ReleaseNumberRequest
-	63, // 62: tallystick.v1.AdminService.TerminateMember:input_type -> tallystick.v1.TerminateMemberRequest
-	64, // 63: tallystick.v1.AdminService.MergeMember:input_type -> tallystick.v1.MergeMemberRequest
-	65, // 64: tallystick.v1.AdminService.RateMember:input_type -> tallystick.v1.RateMemberRequest
-	66, // 65: tallystick.v1.AdminService.OverrideTier:input_type -> tallystick.v1.OverrideTierRequest
-	67, // 66: tallystick.v1.AdminService.EndOverride:input_type -> tallystick.v1.EndOverrideRequest
-	68, // 67: tallystick.v1.AdminService.SetMetrics:input_type -> tallystick.v1.SetMetricsRequest
-	69, // 68: tallystick.v1.AdminService.ListMetrics:input_type -> tallystick.v1.ListMetricsRequest
-	70, // 69: tallystick.v1.AdminService.FundBudget:input_type -> tallystick.v1.FundBudgetRequest
-	71, // 70: tallystick.v1.AdminService.GrantGoodwill:input_type -> tallystick.v1.GrantGoodwillRequest
-	72, // 71: tallystick.v1.AdminService.GetBudget:input_type -> tallystick.v1.GetBudgetRequest
-	73, // 72: tallystick.v1.AdminService.ListBudget:input_type -> tallystick.v1.ListBudgetRequest
-	8,  // 73: tallystick.v1.AdminService.ApplyProgramme:output_type -> tallystick.v1.ApplyProgrammeResponse
-	10, // 74: tallystick.v1.AdminService.GetProgramme:output_type -> tallystick.v1.GetProgrammeResponse
-	12, // 75: tallystick.v1.AdminService.ListProgrammeVersions:output_type -> tallystick.v1.ListProgrammeVersionsResponse
-	14, // 76: tallystick.v1.AdminService.FreezeMember:output_type -> tallystick.v1.FreezeMemberResponse
-	16, // 77: tallystick.v1.AdminService.UnfreezeMember:output_type -> tallystick.v1.UnfreezeMemberResponse
-	18, // 78: tallystick.v1.AdminService.MoveClock:output_type -> tallystick.v1.MoveClockResponse
-	20, // 79: tallystick.v1.AdminService.RedateLots:output_type -> tallystick.v1.RedateLotsResponse
-	24, // 80: tallystick.v1.AdminService.CreateWebhook:output_type -> tallystick.v1.CreateWebhookResponse
-	26, // 81: tallystick.v1.AdminService.ListWebhooks:output_type -> tallystick.v1.ListWebhooksResponse
-	28, // 82: tallystick.v1.AdminService.RotateWebhookSecret:output_type -> tallystick.v1.RotateWebhookSecretResponse
-	30, // 83: tallystick.v1.AdminService.ReplayWebhook:output_type -> tallystick.v1.ReplayWebhookResponse
-	32, // 84: tallystick.v1.AdminService.ResumeWebhook:output_type -> tallystick.v1.ResumeWebhookResponse
-	34, // 85: tallystick.v1.AdminService.DeleteWebhook:output_type -> tallystick.v1.DeleteWebhookResponse
-	36, // 86: tallystick.v1.AdminService.AssignAllotment:output_type -> tallystick.v1.AssignAllotmentResponse
-	38, // 87: tallystick.v1.AdminService.RevokeAllotment:output_type -> tallystick.v1.RevokeAllotmentResponse
-	40, // 88: tallystick.v1.AdminService.InviteMembers:output_type -> tallystick.v1.InviteMembersResponse
-	42, // 89: tallystick.v1.AdminService.ListApplications:output_type -> tallystick.v1.ListApplicationsResponse
-	44, // 90: tallystick.v1.AdminService.ApproveApplication:output_type -> tallystick.v1.ApproveApplicationResponse
-	46, // 91: tallystick.v1.AdminService.DeclineApplication:output_type -> tallystick.v1.DeclineApplicationResponse
-	48, // 92: tallystick.v1.AdminService.PublishSeats:output_type -> tallystick.v1.PublishSeatsResponse
-	50, // 93: tallystick.v1.AdminService.CloseEvent:output_type -> tallystick.v1.CloseEventResponse
-	74, // 94: tallystick.v1.AdminService.EnrolMember:output_type -> tallystick.v1.EnrolMemberResponse
-	75, // 95: tallystick.v1.AdminService.UpdateMember:output_type -> tallystick.v1.UpdateMemberResponse
-	76, // 96: tallystick.v1.AdminService.GetMember:output_type -> tallystick.v1.GetMemberResponse
-	77, // 97: tallystick.v1.AdminService.ListMembers:output_type -> tallystick.v1.ListMembersResponse
-	78, // 98: tallystick.v1.AdminService.ListMemberVersions:output_type -> tallystick.v1.ListMemberVersionsResponse
-	79, // 99: tallystick.v1.AdminService.LinkMember:output_type -> tallystick.v1.LinkMemberResponse
-	80, // 100: tallystick.v1.AdminService.UnlinkMember:output_type -> tallystick.v1.UnlinkMemberResponse
-	81, // 101: tallystick.v1.AdminService.AssignNumber:output_type -> tallystick.v1.AssignNumberResponse
-	82, // 102: tallystick.v1.AdminService.ReleaseNumber:output_type -> tallystick.v1.ReleaseNumberResponse
-	83, // 103: tallystick.v1.AdminService.TerminateMember:output_type -> tallystick.v1.TerminateMemberResponse
-	84, // 104: tallystick.v1.AdminService.MergeMember:output_type -> tallystick.v1.MergeMemberResponse
-	85, // 105: tallystick.v1.AdminService.RateMember:output_type -> tallystick.v1.RateMemberResponse
-	86, // 106: tallystick.v1.AdminService.OverrideTier:output_type -> tallystick.v1.OverrideTierResponse
-	87, // 107: tallystick.v1.AdminService.EndOverride:output_type -> tallystick.v1.EndOverrideResponse
-	88, // 108: tallystick.v1.AdminService.SetMetrics:output_type -> tallystick.v1.SetMetricsResponse
-	89, // 109: tallystick.v1.AdminService.ListMetrics:output_type -> tallystick.v1.ListMetricsResponse
-	90, // 110: tallystick.v1.AdminService.FundBudget:output_type -> tallystick.v1.FundBudgetResponse
-	91, // 111: tallystick.v1.AdminService.GrantGoodwill:output_type -> tallystick.v1.GrantGoodwillResponse
-	92, // 112: tallystick.v1.AdminService.GetBudget:output_type -> tallystick.v1.GetBudgetResponse
-	93, // 113: tallystick.v1.AdminService.ListBudget:output_type -> tallystick.v1.ListBudgetResponse
-	73, // [73:114] is the sub-list for method output_type
-	32, // [32:73] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	57, // 25: tallystick.v1.AssignAllotmentResponse.transaction:type_name -> tallystick.v1.Transaction
+	57, // 26: tallystick.v1.RevokeAllotmentResponse.transaction:type_name -> tallystick.v1.Transaction
+	58, // 27: tallystick.v1.ListApplicationsResponse.applications:type_name -> tallystick.v1.Booking
+	57, // 28: tallystick.v1.ApproveApplicationResponse.transaction:type_name -> tallystick.v1.Transaction
+	58, // 29: tallystick.v1.ApproveApplicationResponse.booking:type_name -> tallystick.v1.Booking
+	57, // 30: tallystick.v1.DeclineApplicationResponse.transaction:type_name -> tallystick.v1.Transaction
+	57, // 31: tallystick.v1.PublishSeatsResponse.transaction:type_name -> tallystick.v1.Transaction
+	57, // 32: tallystick.v1.PublishStockResponse.transaction:type_name -> tallystick.v1.Transaction
+	53, // 33: tallystick.v1.GetStockResponse.stocks:type_name -> tallystick.v1.Stock
+	7,  // 34: tallystick.v1.AdminService.ApplyProgramme:input_type -> tallystick.v1.ApplyProgrammeRequest
+	9,  // 35: tallystick.v1.AdminService.GetProgramme:input_type -> tallystick.v1.GetProgrammeRequest
+	11, // 36: tallystick.v1.AdminService.ListProgrammeVersions:input_type -> tallystick.v1.ListProgrammeVersionsRequest
+	13, // 37: tallystick.v1.AdminService.FreezeMember:input_type -> tallystick.v1.FreezeMemberRequest
+	15, // 38: tallystick.v1.AdminService.UnfreezeMember:input_type -> tallystick.v1.UnfreezeMemberRequest
+	17, // 39: tallystick.v1.AdminService.MoveClock:input_type -> tallystick.v1.MoveClockRequest
+	19, // 40: tallystick.v1.AdminService.RedateLots:input_type -> tallystick.v1.RedateLotsRequest
+	23, // 41: tallystick.v1.AdminService.CreateWebhook:input_type -> tallystick.v1.CreateWebhookRequest
+	25, // 42: tallystick.v1.AdminService.ListWebhooks:input_type -> tallystick.v1.ListWebhooksRequest
+	27, // 43: tallystick.v1.AdminService.RotateWebhookSecret:input_type -> tallystick.v1.RotateWebhookSecretRequest
+	29, // 44: tallystick.v1.AdminService.ReplayWebhook:input_type -> tallystick.v1.ReplayWebhookRequest
+	31, // 45: tallystick.v1.AdminService.ResumeWebhook:input_type -> tallystick.v1.ResumeWebhookRequest
+	33, // 46: tallystick.v1.AdminService.DeleteWebhook:input_type -> tallystick.v1.DeleteWebhookRequest
+	35, // 47: tallystick.v1.AdminService.AssignAllotment:input_type -> tallystick.v1.AssignAllotmentRequest
+	37, // 48: tallystick.v1.AdminService.RevokeAllotment:input_type -> tallystick.v1.RevokeAllotmentRequest
+	39, // 49: tallystick.v1.AdminService.InviteMembers:input_type -> tallystick.v1.InviteMembersRequest
+	41, // 50: tallystick.v1.AdminService.ListApplications:input_type -> tallystick.v1.ListApplicationsRequest
+	43, // 51: tallystick.v1.AdminService.ApproveApplication:input_type -> tallystick.v1.ApproveApplicationRequest
+	45, // 52: tallystick.v1.AdminService.DeclineApplication:input_type -> tallystick.v1.DeclineApplicationRequest
+	47, // 53: tallystick.v1.AdminService.PublishSeats:input_type -> tallystick.v1.PublishSeatsRequest
+	49, // 54: tallystick.v1.AdminService.PublishStock:input_type -> tallystick.v1.PublishStockRequest
+	51, // 55: tallystick.v1.AdminService.GetStock:input_type -> tallystick.v1.GetStockRequest
+	54, // 56: tallystick.v1.AdminService.CloseEvent:input_type -> tallystick.v1.CloseEventRequest
+	59, // 57: tallystick.v1.AdminService.EnrolMember:input_type -> tallystick.v1.EnrolMemberRequest
+	60, // 58: tallystick.v1.AdminService.UpdateMember:input_type -> tallystick.v1.UpdateMemberRequest
+	61, // 59: tallystick.v1.AdminService.GetMember:input_type -> tallystick.v1.GetMemberRequest
+	62, // 60: tallystick.v1.AdminService.ListMembers:input_type -> tallystick.v1.ListMembersRequest
+	63, // 61: tallystick.v1.AdminService.ListMemberVersions:input_type -> tallystick.v1.ListMemberVersionsRequest
+	64, // 62: tallystick.v1.AdminService.LinkMember:input_type -> tallystick.v1.LinkMemberRequest
+	65, // 63: tallystick.v1.AdminService.UnlinkMember:input_type -> tallystick.v1.UnlinkMemberRequest
+	66, // 64: tallystick.v1.AdminService.AssignNumber:input_type -> tallystick.v1.AssignNumberRequest
+	67, // 65: tallystick.v1.AdminService.ReleaseNumber:input_type -> tallystick.v1.ReleaseNumberRequest
+	68, // 66: tallystick.v1.AdminService.TerminateMember:input_type -> tallystick.v1.TerminateMemberRequest
+	69, // 67: tallystick.v1.AdminService.MergeMember:input_type -> tallystick.v1.MergeMemberRequest
+	70, // 68: tallystick.v1.AdminService.RateMember:input_type -> tallystick.v1.RateMemberRequest
+	71, // 69: tallystick.v1.AdminService.OverrideTier:input_type -> tallystick.v1.OverrideTierRequest
+	72, // 70: tallystick.v1.AdminService.EndOverride:input_type -> tallystick.v1.EndOverrideRequest
+	73, // 71: tallystick.v1.AdminService.SetMetrics:input_type -> tallystick.v1.SetMetricsRequest
+	74, // 72: tallystick.v1.AdminService.ListMetrics:input_type -> tallystick.v1.ListMetricsRequest
+	75, // 73: tallystick.v1.AdminService.FundBudget:input_type -> tallystick.v1.FundBudgetRequest
+	76, // 74: tallystick.v1.AdminService.GrantGoodwill:input_type -> tallystick.v1.GrantGoodwillRequest
+	77, // 75: tallystick.v1.AdminService.GetBudget:input_type -> tallystick.v1.GetBudgetRequest
+	78, // 76: tallystick.v1.AdminService.ListBudget:input_type -> tallystick.v1.ListBudgetRequest
+	8,  // 77: tallystick.v1.AdminService.ApplyProgramme:output_type -> tallystick.v1.ApplyProgrammeResponse
+	10, // 78: tallystick.v1.AdminService.GetProgramme:output_type -> tallystick.v1.GetProgrammeResponse
+	12, // 79: tallystick.v1.AdminService.ListProgrammeVersions:output_type -> tallystick.v1.ListProgrammeVersionsResponse
+	14, // 80: tallystick.v1.AdminService.FreezeMember:output_type -> tallystick.v1.FreezeMemberResponse
+	16, // 81: tallystick.v1.AdminService.UnfreezeMember:output_type -> tallystick.v1.UnfreezeMemberResponse
+	18, // 82: tallystick.v1.AdminService.MoveClock:output_type -> tallystick.v1.MoveClockResponse
+	20, // 83: tallystick.v1.AdminService.RedateLots:output_type -> tallystick.v1.RedateLotsResponse
+	24, // 84: tallystick.v1.AdminService.CreateWebhook:output_type -> tallystick.v1.CreateWebhookResponse
+	26, // 85: tallystick.v1.AdminService.ListWebhooks:output_type -> tallystick.v1.ListWebhooksResponse
+	28, // 86: tallystick.v1.AdminService.RotateWebhookSecret:output_type -> tallystick.v1.RotateWebhookSecretResponse
+	30, // 87: tallystick.v1.AdminService.ReplayWebhook:output_type -> tallystick.v1.ReplayWebhookResponse
+	32, // 88: tallystick.v1.AdminService.ResumeWebhook:output_type -> tallystick.v1.ResumeWebhookResponse
+	34, // 89: tallystick.v1.AdminService.DeleteWebhook:output_type -> tallystick.v1.DeleteWebhookResponse
+	36, // 90: tallystick.v1.AdminService.AssignAllotment:output_type -> tallystick.v1.AssignAllotmentResponse
+	38, // 91: tallystick.v1.AdminService.RevokeAllotment:output_type -> tallystick.v1.RevokeAllotmentResponse
+	40, // 92: tallystick.v1.AdminService.InviteMembers:output_type -> tallystick.v1.InviteMembersResponse
+	42, // 93: tallystick.v1.AdminService.ListApplications:output_type -> tallystick.v1.ListApplicationsResponse
+	44, // 94: tallystick.v1.AdminService.ApproveApplication:output_type -> tallystick.v1.ApproveApplicationResponse
+	46, // 95: tallystick.v1.AdminService.DeclineApplication:output_type -> tallystick.v1.DeclineApplicationResponse
+	48, // 96: tallystick.v1.AdminService.PublishSeats:output_type -> tallystick.v1.PublishSeatsResponse
+	50, // 97: tallystick.v1.AdminService.PublishStock:output_type -> tallystick.v1.PublishStockResponse
+	52, // 98: tallystick.v1.AdminService.GetStock:output_type -> tallystick.v1.GetStockResponse
+	55, // 99: tallystick.v1.AdminService.CloseEvent:output_type -> tallystick.v1.CloseEventResponse
+	79, // 100: tallystick.v1.AdminService.EnrolMember:output_type -> tallystick.v1.EnrolMemberResponse
+	80, // 101: tallystick.v1.AdminService.UpdateMember:output_type -> tallystick.v1.UpdateMemberResponse
+	81, // 102: tallystick.v1.AdminService.GetMember:output_type -> tallystick.v1.GetMemberResponse
+	82, // 103: tallystick.v1.AdminService.ListMembers:output_type -> tallystick.v1.ListMembersResponse
+	83, // 104: tallystick.v1.AdminService.ListMemberVersions:output_type -> tallystick.v1.ListMemberVersionsResponse
+	84, // 105: tallystick.v1.AdminService.LinkMember:output_type -> tallystick.v1.LinkMemberResponse
+	85, // 106: tallystick.v1.AdminService.UnlinkMember:output_type -> tallystick.v1.UnlinkMemberResponse
+	86, // 107: tallystick.v1.AdminService.AssignNumber:output_type -> tallystick.v1.AssignNumberResponse
+	87, // 108: tallystick.v1.AdminService.ReleaseNumber:output_type -> tallystick.v1.ReleaseNumberResponse
+	88, // 109: tallystick.v1.AdminService.TerminateMember:output_type -> tallystick.v1.TerminateMemberResponse
+	89, // 110: tallystick.v1.AdminService.MergeMember:output_type -> tallystick.v1.MergeMemberResponse
+	90, // 111: tallystick.v1.AdminService.RateMember:output_type -> tallystick.v1.RateMemberResponse
+	91, // 112: tallystick.v1.AdminService.OverrideTier:output_type -> tallystick.v1.OverrideTierResponse
+	92, // 113: tallystick.v1.AdminService.EndOverride:output_type -> tallystick.v1.EndOverrideResponse
+	93, // 114: tallystick.v1.AdminService.SetMetrics:output_type -> tallystick.v1.SetMetricsResponse
+	94, // 115: tallystick.v1.AdminService.ListMetrics:output_type -> tallystick.v1.ListMetricsResponse
+	95, // 116: tallystick.v1.AdminService.FundBudget:output_type -> tallystick.v1.FundBudgetResponse
+	96, // 117: tallystick.v1.AdminService.GrantGoodwill:output_type -> tallystick.v1.GrantGoodwillResponse
+	97, // 118: tallystick.v1.AdminService.GetBudget:output_type -> tallystick.v1.GetBudgetResponse
+	98, // 119: tallystick.v1.AdminService.ListBudget:output_type -> tallystick.v1.ListBudgetResponse
+	77, // [77:120] is the sub-list for method output_type
+	34, // [34:77] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_tallystick_v1_admin_proto_init() }
@@ -3552,7 +3899,7 @@ func file_tallystick_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tallystick_v1_admin_proto_rawDesc), len(file_tallystick_v1_admin_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   49,
+			NumMessages:   54,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -91,6 +91,11 @@ const (
 	// AdminServicePublishSeatsProcedure is the fully-qualified name of the AdminService's PublishSeats
 	// RPC.
 	AdminServicePublishSeatsProcedure = "/tallystick.v1.AdminService/PublishSeats"
+	// AdminServicePublishStockProcedure is the fully-qualified name of the AdminService's PublishStock
+	// RPC.
+	AdminServicePublishStockProcedure = "/tallystick.v1.AdminService/PublishStock"
+	// AdminServiceGetStockProcedure is the fully-qualified name of the AdminService's GetStock RPC.
+	AdminServiceGetStockProcedure = "/tallystick.v1.AdminService/GetStock"
 	// AdminServiceCloseEventProcedure is the fully-qualified name of the AdminService's CloseEvent RPC.
 	AdminServiceCloseEventProcedure = "/tallystick.v1.AdminService/CloseEvent"
 	// AdminServiceEnrolMemberProcedure is the fully-qualified name of the AdminService's EnrolMember
@@ -223,6 +228,15 @@ type AdminServiceClient interface {
 	// Reasons: NOT_FOUND (not_found), INVALID_FIELD, AMOUNT_OUT_OF_RANGE (invalid_argument), IDEMPOTENCY_KEY_REUSED, OUT_OF_STOCK
 	// (failed_precondition).
 	PublishSeats(context.Context, *v1.PublishSeatsRequest) (*v1.PublishSeatsResponse, error)
+	// PublishStock adds rights to a stock of a benefit, or takes unclaimed ones out, beside what the programme's document
+	// publishes; of an event they are seats. The stock has to be declared in the document.
+	// Reasons: NOT_FOUND (not_found), INVALID_FIELD, AMOUNT_OUT_OF_RANGE (invalid_argument), IDEMPOTENCY_KEY_REUSED, OUT_OF_STOCK
+	// (failed_precondition).
+	PublishStock(context.Context, *v1.PublishStockRequest) (*v1.PublishStockResponse, error)
+	// GetStock tells what was ever published of a benefit and what is left of it, of the stock of all and of what is kept for
+	// tiers and segments; nothing of a benefit without a limit.
+	// Reasons: NOT_FOUND (not_found).
+	GetStock(context.Context, *v1.GetStockRequest) (*v1.GetStockResponse, error)
 	// CloseEvent ends what is open of an event that is over: no-shows by the event's policy, and what nobody answered lapses. It
 	// may be called again at any time; a day after the end it is done anyway.
 	// Reasons: NOT_FOUND (not_found), NOT_OPEN with because not_over and opens_at (failed_precondition).
@@ -433,6 +447,19 @@ func NewAdminServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(adminServiceMethods.ByName("PublishSeats")),
 			connect.WithClientOptions(opts...),
 		),
+		publishStock: connect.NewClient[v1.PublishStockRequest, v1.PublishStockResponse](
+			httpClient,
+			baseURL+AdminServicePublishStockProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("PublishStock")),
+			connect.WithClientOptions(opts...),
+		),
+		getStock: connect.NewClient[v1.GetStockRequest, v1.GetStockResponse](
+			httpClient,
+			baseURL+AdminServiceGetStockProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("GetStock")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		closeEvent: connect.NewClient[v1.CloseEventRequest, v1.CloseEventResponse](
 			httpClient,
 			baseURL+AdminServiceCloseEventProcedure,
@@ -590,6 +617,8 @@ type adminServiceClient struct {
 	approveApplication    *connect.Client[v1.ApproveApplicationRequest, v1.ApproveApplicationResponse]
 	declineApplication    *connect.Client[v1.DeclineApplicationRequest, v1.DeclineApplicationResponse]
 	publishSeats          *connect.Client[v1.PublishSeatsRequest, v1.PublishSeatsResponse]
+	publishStock          *connect.Client[v1.PublishStockRequest, v1.PublishStockResponse]
+	getStock              *connect.Client[v1.GetStockRequest, v1.GetStockResponse]
 	closeEvent            *connect.Client[v1.CloseEventRequest, v1.CloseEventResponse]
 	enrolMember           *connect.Client[v1.EnrolMemberRequest, v1.EnrolMemberResponse]
 	updateMember          *connect.Client[v1.UpdateMemberRequest, v1.UpdateMemberResponse]
@@ -787,6 +816,24 @@ func (c *adminServiceClient) DeclineApplication(ctx context.Context, req *v1.Dec
 // PublishSeats calls tallystick.v1.AdminService.PublishSeats.
 func (c *adminServiceClient) PublishSeats(ctx context.Context, req *v1.PublishSeatsRequest) (*v1.PublishSeatsResponse, error) {
 	response, err := c.publishSeats.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// PublishStock calls tallystick.v1.AdminService.PublishStock.
+func (c *adminServiceClient) PublishStock(ctx context.Context, req *v1.PublishStockRequest) (*v1.PublishStockResponse, error) {
+	response, err := c.publishStock.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetStock calls tallystick.v1.AdminService.GetStock.
+func (c *adminServiceClient) GetStock(ctx context.Context, req *v1.GetStockRequest) (*v1.GetStockResponse, error) {
+	response, err := c.getStock.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -1057,6 +1104,15 @@ type AdminServiceHandler interface {
 	// Reasons: NOT_FOUND (not_found), INVALID_FIELD, AMOUNT_OUT_OF_RANGE (invalid_argument), IDEMPOTENCY_KEY_REUSED, OUT_OF_STOCK
 	// (failed_precondition).
 	PublishSeats(context.Context, *v1.PublishSeatsRequest) (*v1.PublishSeatsResponse, error)
+	// PublishStock adds rights to a stock of a benefit, or takes unclaimed ones out, beside what the programme's document
+	// publishes; of an event they are seats. The stock has to be declared in the document.
+	// Reasons: NOT_FOUND (not_found), INVALID_FIELD, AMOUNT_OUT_OF_RANGE (invalid_argument), IDEMPOTENCY_KEY_REUSED, OUT_OF_STOCK
+	// (failed_precondition).
+	PublishStock(context.Context, *v1.PublishStockRequest) (*v1.PublishStockResponse, error)
+	// GetStock tells what was ever published of a benefit and what is left of it, of the stock of all and of what is kept for
+	// tiers and segments; nothing of a benefit without a limit.
+	// Reasons: NOT_FOUND (not_found).
+	GetStock(context.Context, *v1.GetStockRequest) (*v1.GetStockResponse, error)
 	// CloseEvent ends what is open of an event that is over: no-shows by the event's policy, and what nobody answered lapses. It
 	// may be called again at any time; a day after the end it is done anyway.
 	// Reasons: NOT_FOUND (not_found), NOT_OPEN with because not_over and opens_at (failed_precondition).
@@ -1263,6 +1319,19 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(adminServiceMethods.ByName("PublishSeats")),
 		connect.WithHandlerOptions(opts...),
 	)
+	adminServicePublishStockHandler := connect.NewUnaryHandlerSimple(
+		AdminServicePublishStockProcedure,
+		svc.PublishStock,
+		connect.WithSchema(adminServiceMethods.ByName("PublishStock")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceGetStockHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceGetStockProcedure,
+		svc.GetStock,
+		connect.WithSchema(adminServiceMethods.ByName("GetStock")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	adminServiceCloseEventHandler := connect.NewUnaryHandlerSimple(
 		AdminServiceCloseEventProcedure,
 		svc.CloseEvent,
@@ -1437,6 +1506,10 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 			adminServiceDeclineApplicationHandler.ServeHTTP(w, r)
 		case AdminServicePublishSeatsProcedure:
 			adminServicePublishSeatsHandler.ServeHTTP(w, r)
+		case AdminServicePublishStockProcedure:
+			adminServicePublishStockHandler.ServeHTTP(w, r)
+		case AdminServiceGetStockProcedure:
+			adminServiceGetStockHandler.ServeHTTP(w, r)
 		case AdminServiceCloseEventProcedure:
 			adminServiceCloseEventHandler.ServeHTTP(w, r)
 		case AdminServiceEnrolMemberProcedure:
@@ -1566,6 +1639,14 @@ func (UnimplementedAdminServiceHandler) DeclineApplication(context.Context, *v1.
 
 func (UnimplementedAdminServiceHandler) PublishSeats(context.Context, *v1.PublishSeatsRequest) (*v1.PublishSeatsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.PublishSeats is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) PublishStock(context.Context, *v1.PublishStockRequest) (*v1.PublishStockResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.PublishStock is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) GetStock(context.Context, *v1.GetStockRequest) (*v1.GetStockResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.AdminService.GetStock is not implemented"))
 }
 
 func (UnimplementedAdminServiceHandler) CloseEvent(context.Context, *v1.CloseEventRequest) (*v1.CloseEventResponse, error) {
