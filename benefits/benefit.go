@@ -72,6 +72,8 @@ type Benefit struct {
 	// tier and of those above it, by tier.
 	Parameters     map[string]string
 	TierParameters map[string]map[string]string
+	// Delivery is nil for what is not delivered.
+	Delivery *DeliveryTerms
 	// Event is nil for what is no event, and for one that has vouchers as an offer has.
 	Event *EventTerms
 }

@@ -47,6 +47,7 @@ type benefitDocument struct {
 	Limits         []string                              `yaml:"limits" doc:"The limits that every claim uses."`
 	Choose         []string                              `yaml:"choose" doc:"The benefits of which a claim gives one."`
 	Entry          *entryDocument                        `yaml:"entry" doc:"Where a benefit of kind lounge lets members in."`
+	Delivery       *deliveryDocument                     `yaml:"delivery" doc:"Who delivers what it gives."`
 	Parameters     map[string]string                     `yaml:"parameters" doc:"What a service says of itself."`
 	TierParameters map[string]map[string]string          `yaml:"tier_parameters" doc:"What a service says of itself to the members of a tier and above, by tier."`
 
@@ -95,6 +96,7 @@ func (s benefitReader) add(d *benefitDocument) {
 	s.readStock(b, d)
 	s.readEntry(b, d.Entry)
 	s.readEvent(b, d.Event)
+	s.readDelivery(b, d.Delivery)
 	s.spot.Failed(s.checkChoice(b))
 	s.spot.Failed(s.checkLimits(b))
 	d.Names.Check(s.spot.At("names"))
@@ -328,6 +330,31 @@ func (s benefitReader) published(unit string, at document.Spot, list map[string]
 			continue
 		}
 		into[name], _ = s.programme.CheckAmount(at, unit, list[name])
+	}
+}
+
+type deliveryDocument struct {
+	By     string `yaml:"by" is:"required" doc:"The partner who delivers it, and honours it."`
+	Refund bool   `yaml:"refund" doc:"Whether the price of what comes back, or is lost, is refunded; otherwise it is delivered again."`
+}
+
+// readDelivery makes sure that somebody delivers, and that the right is still there when it is shipped.
+func (s benefitReader) readDelivery(b *Benefit, d *deliveryDocument) {
+	if d == nil {
+		return
+	}
+	at := s.spot.At("delivery")
+	b.Delivery = &DeliveryTerms{By: d.By, Refund: d.Refund}
+	if b.Event != nil || b.Entry != nil || len(b.Choose) > 0 {
+		at.Wrong("a seat, a visit or a choice is not delivered", "remove it, or give what is chosen a delivery")
+	}
+	if partner := s.agreements[d.By]; partner == nil {
+		at.At("by").Wrong(fmt.Sprintf("there is no partner %q", d.By), document.Suggest(d.By, slices.Sorted(maps.Keys(s.agreements))))
+	} else if _, honours := partner.Honours[b.Code]; !honours {
+		at.At("by").Wrong(fmt.Sprintf("%s does not honour it", d.By), "list it under honours of the partner")
+	}
+	if unit, known := s.programme.Units[b.Code]; known && unit.Expiry != "" {
+		at.Wrong(fmt.Sprintf("its rights expire by %s, also while it is on its way", unit.Expiry), "give the unit no expiry")
 	}
 }
 

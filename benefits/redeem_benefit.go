@@ -26,6 +26,8 @@ type Wanted struct {
 	Choice string
 	// Region is where the member is, as far as the channel knows.
 	Region string
+	// DeliverTo is where to what is delivered goes: a reference that the operator understands, and no address.
+	DeliverTo string
 
 	seats *seats // of what is an event
 }
@@ -193,6 +195,9 @@ func (s *section) claim(p *ledger.Programme, b *Benefit, w Wanted, at *circumsta
 	for _, tier := range s.tiersFor(b, at.now, p.Zone) {
 		r.Needs = append(r.Needs, s.tiers.need(tier))
 	}
+	if err := right.deliver(p.ID, &w, &r); err != nil {
+		return r, err
+	}
 	voucher := partners.PlaceOf(w.Member, right.Code, ledger.TransactionID(p.ID, r.Client, r.Key))
 	if b.Event == nil {
 		r.Companions = append(r.Companions, partners.Facts(p.ID, voucher))
@@ -331,6 +336,9 @@ func (s *section) needs(always []ledger.Need, tiers ...string) []ledger.Need {
 // asked is what a retry is known by.
 func (w *Wanted) asked() string {
 	text := fmt.Sprintf("benefit %q with %q cash %q %q choice %q in %q", w.Benefit, w.With, w.Cash.Unit, w.Cash.Amount.String(), w.Choice, w.Region)
+	if w.DeliverTo != "" {
+		text += fmt.Sprintf(" to %q", w.DeliverTo)
+	}
 	if w.seats != nil {
 		text += fmt.Sprintf(" guests %q", w.seats.guests)
 	}

@@ -74,6 +74,7 @@ func Verify(ctx context.Context, pool *db.Pool, report *ledger.Report) error {
 		{check: ledger.Check{Name: "every change of tier is what was decided"}, verify: verifyTiers},
 		{check: ledger.Check{Name: "what was reported of every member's metrics is numbered without a gap"}, verify: verifyMetrics},
 		{check: ledger.Check{Name: "visits and their reports agree with their transactions"}, verify: verifyVisits},
+		{check: ledger.Check{Name: "deliveries are of claims, and what was posted for them was reported"}, verify: verifyDeliveries},
 		{check: ledger.Check{Name: "every claim pays a price, for a right out of a stock, of the version that it names"}, verify: versions.verifyClaims},
 		{check: ledger.Check{Name: "every activity earned what rules of the version that it names yielded"}, verify: versions.verifyActivities},
 		{check: ledger.Check{Name: "rights and allotments re-add: issued is held, used, expired or in stock, and used is claimed"}, verify: versions.verifyRights},

@@ -15,10 +15,10 @@ import (
 const RuntimeRole = "tallystick_app"
 
 // appendOnly lists the tables whose rows are never updated or deleted: the journal (L2), the rules that made it, and the
-// facts of vouchers, tiers, activities, members, metrics, bookings and visits.
+// facts of vouchers, tiers, activities, members, metrics, bookings, visits and deliveries.
 var appendOnly = []string{
 	"transactions", "legs", "entries", "seals", "programme_versions", "vouchers", "tier_decisions", "activities", "member_versions",
-	"bookings", "check_ins", "visits", "visit_reports", "metric_reports",
+	"bookings", "check_ins", "visits", "visit_reports", "metric_reports", "deliveries", "delivery_reports",
 }
 
 // ErrRoleTooStrong says that a role may do to these tables what no server needs to.

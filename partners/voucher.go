@@ -140,6 +140,15 @@ JOIN entries AS e ON e.account_id = a.id AND e.recorded_at = a.recorded_at AND e
 JOIN legs AS l ON l.transaction_id = e.transaction_id AND l.leg = e.leg
 WHERE v.id = $1 AND v.programme_id = $2`
 
+	sqlVouchers = `
+SELECT v.id, v.code, v.member, v.benefit, t.recorded_at, a.due_at, a.balance, l.to_place
+FROM vouchers AS v
+JOIN transactions AS t ON t.id = v.id
+JOIN accounts AS a ON a.id = v.account_id
+JOIN entries AS e ON e.account_id = a.id AND e.recorded_at = a.recorded_at AND e.seq = a.seq
+JOIN legs AS l ON l.transaction_id = e.transaction_id AND l.leg = e.leg
+WHERE v.id = ANY($1::uuid[]) AND v.programme_id = $2`
+
 	sqlVoucherByCode = `
 SELECT v.id, v.code, v.member, v.benefit, t.recorded_at, a.due_at, a.balance, l.to_place
 FROM vouchers AS v
@@ -158,6 +167,23 @@ func (v *Vouchers) Voucher(ctx context.Context, programme, id uuid.UUID) (Vouche
 	}
 	rows, err := v.pool.Query(ctx, sqlVoucher, id, programme)
 	return oneVoucher(rows, err, state.Now)
+}
+
+// ByID reads those vouchers of a programme that there are.
+func (v *Vouchers) ByID(ctx context.Context, programme uuid.UUID, ids []uuid.UUID) ([]Voucher, error) {
+	state, err := v.ledger.State(ctx, programme)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := v.pool.Query(ctx, sqlVouchers, ids, programme)
+	if err != nil {
+		return nil, fmt.Errorf("partners: read vouchers: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, scanVoucher(state.Now))
+	if err != nil {
+		return nil, fmt.Errorf("partners: read vouchers: %w", err)
+	}
+	return list, nil
 }
 
 // byCode reads the voucher with a code, or answers NOT_FOUND. Whether a partner may know of it is for the agreements.

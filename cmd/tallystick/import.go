@@ -23,6 +23,7 @@ type importCommand struct {
 	Activities importActivitiesCommand `cmd:"" help:"Record the activities of a CSV file: bills, purchases, surveys."`
 	Visits     importVisitsCommand     `cmd:"" help:"Charge the visits to lounges that an operator's CSV file reports."`
 	Metrics    importMetricsCommand    `cmd:"" help:"Record what a CSV file reports of members' metrics: spend, tenure, influence."`
+	Deliveries importDeliveriesCommand `cmd:"" help:"Take what an operator's CSV file reports of deliveries: shipped, delivered, returned, lost."`
 	Tiers      importTiersCommand      `cmd:"" help:"Take over tiers that members hold elsewhere, as export tiers writes them."`
 }
 
@@ -41,6 +42,12 @@ type importVisitsCommand struct {
 	fromFile
 	File     string `arg:"" type:"existingfile" help:"CSV with key (the operator's own id), lounge, at, visit or code, and guests."`
 	Operator string `required:"" help:"The partner who runs the lounges and wrote the file."`
+}
+
+type importDeliveriesCommand struct {
+	fromFile
+	File     string `arg:"" type:"existingfile" help:"CSV with key (the operator's own id), claim and what, and as needed at, carrier and number."`
+	Operator string `required:"" help:"The partner who delivers and wrote the file."`
 }
 
 type importMetricsCommand struct {
@@ -68,6 +75,11 @@ func (c *importMetricsCommand) Run(ctx context.Context, s *streams) error {
 // Run gives each line's tier until its time.
 func (c *importTiersCommand) Run(ctx context.Context, s *streams) error {
 	return c.take(ctx, s, c.File, c.Client, (*benefits.Catalog).ImportTiers)
+}
+
+// Run takes each line's report.
+func (c *importDeliveriesCommand) Run(ctx context.Context, s *streams) error {
+	return c.take(ctx, s, c.File, c.Operator, (*benefits.Catalog).ImportDeliveries)
 }
 
 // Run charges each line's visit.

@@ -23,7 +23,7 @@ type commands struct {
 
 	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to date and make the runtime role."`
 	Apply   applyCommand   `cmd:"" help:"Make a programme document the programme's current version."`
-	Import  importCommand  `cmd:"" help:"Bring in files: activities, metrics, tiers, visits."`
+	Import  importCommand  `cmd:"" help:"Bring in files: activities, deliveries, metrics, tiers, visits."`
 	Export  exportCommand  `cmd:"" help:"Write a programme's document as it was applied, or its members' tiers."`
 	Schema  schemaCommand  `cmd:"" help:"Print the JSON Schema of a programme document, for editors."`
 	Clock   clockCommand   `cmd:"" help:"Show a programme's clock, or move a sandbox's forward."`

@@ -174,6 +174,7 @@ type wanted interface {
 	GetChoice() string
 	GetRegion() string
 	GetChannel() string
+	GetDeliverTo() string
 }
 
 // wantedOf reads what is asked for by a member, and the request to ask for it with.
@@ -182,6 +183,7 @@ func wantedOf(p *auth.Principal, member, key string, m wanted) (w benefits.Wante
 	r.Channel = m.GetChannel()
 	w = benefits.Wanted{
 		Member: member, Benefit: m.GetBenefitId(), With: waysToPay[m.GetPayWith()], Choice: m.GetChoice(), Region: m.GetRegion(),
+		DeliverTo: m.GetDeliverTo(),
 	}
 	if cash := m.GetCash(); cash != nil {
 		w.Cash.Unit, r.Reference = cash.Unit, cash.PaymentReference

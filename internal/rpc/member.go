@@ -3,6 +3,8 @@ package rpc
 import (
 	"context"
 
+	"github.com/google/uuid"
+
 	"tallystick/benefits"
 	"tallystick/internal/auth"
 	"tallystick/ledger"
@@ -114,9 +116,20 @@ func (s *server) ListVouchers(ctx context.Context, m *v1.ListVouchersRequest) (*
 		list = list[:size]
 		next = timeAndID{list[size-1].IssuedAt, list[size-1].ID}.write()
 	}
+	ids := make([]uuid.UUID, len(list))
+	for i, v := range list {
+		ids[i] = v.ID
+	}
+	deliveries, err := s.benefits.Deliveries(ctx, p.Programme, ids)
+	if err != nil {
+		return nil, err
+	}
 	res := &v1.ListVouchersResponse{Vouchers: make([]*v1.Voucher, len(list))}
 	for i, v := range list {
 		res.Vouchers[i] = voucherOf(v)
+		if d := deliveries[v.ID]; d != nil {
+			res.Vouchers[i].Delivery = deliveryOf(d)
+		}
 	}
 	res.NextPageToken, err = s.pages.token(p.Programme, m, next)
 	return res, err

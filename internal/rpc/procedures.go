@@ -96,10 +96,12 @@ var procedures = map[string]procedure{
 	api.MemberServiceDeclineOfferProcedure:     open(auth.Member, auth.System),
 	api.MemberServiceListBookingsProcedure:     open(auth.Member, auth.System),
 
-	api.MerchantServiceCheckInProcedure:      open(auth.Merchant),
-	api.MerchantServiceCheckInVisitProcedure: open(auth.Merchant),
-	api.MerchantServiceCancelVisitProcedure:  open(auth.Merchant),
-	api.MerchantServiceReportVisitProcedure:  open(auth.Merchant),
+	api.MerchantServiceCheckInProcedure:        open(auth.Merchant),
+	api.MerchantServiceCheckInVisitProcedure:   open(auth.Merchant),
+	api.MerchantServiceCancelVisitProcedure:    open(auth.Merchant),
+	api.MerchantServiceReportVisitProcedure:    open(auth.Merchant),
+	api.MerchantServiceListDeliveriesProcedure: open(auth.Merchant),
+	api.MerchantServiceReportDeliveryProcedure: open(auth.Merchant),
 
 	api.AdminServiceInviteMembersProcedure:      open(auth.Operator),
 	api.AdminServiceListApplicationsProcedure:   open(auth.Operator),

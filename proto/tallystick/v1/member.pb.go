@@ -570,7 +570,9 @@ type Voucher struct {
 	// When it was claimed.
 	IssuedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=issued_at,json=issuedAt,proto3" json:"issued_at,omitempty"`
 	// When its time is over.
-	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// Where its delivery stands; absent of what is not delivered, and when the voucher was just issued.
+	Delivery      *Delivery `protobuf:"bytes,7,opt,name=delivery,proto3" json:"delivery,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -643,6 +645,13 @@ func (x *Voucher) GetIssuedAt() *timestamppb.Timestamp {
 func (x *Voucher) GetExpiresAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *Voucher) GetDelivery() *Delivery {
+	if x != nil {
+		return x.Delivery
 	}
 	return nil
 }
@@ -1450,7 +1459,9 @@ type PreviewRedemptionRequest struct {
 	// Where the member is; empty: not known.
 	Region string `protobuf:"bytes,6,opt,name=region,proto3" json:"region,omitempty"`
 	// Where it comes from, such as "app" or "billing".
-	Channel       string `protobuf:"bytes,7,opt,name=channel,proto3" json:"channel,omitempty"`
+	Channel string `protobuf:"bytes,7,opt,name=channel,proto3" json:"channel,omitempty"`
+	// Where to, of what is delivered: a reference that the operator understands, and no address. Empty of everything else.
+	DeliverTo     string `protobuf:"bytes,8,opt,name=deliver_to,json=deliverTo,proto3" json:"deliver_to,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1534,6 +1545,13 @@ func (x *PreviewRedemptionRequest) GetChannel() string {
 	return ""
 }
 
+func (x *PreviewRedemptionRequest) GetDeliverTo() string {
+	if x != nil {
+		return x.DeliverTo
+	}
+	return ""
+}
+
 // PreviewRedemptionResponse answers what redeeming would do.
 type PreviewRedemptionResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1598,7 +1616,9 @@ type RedeemBenefitRequest struct {
 	// The benefit that is chosen, where there is a choice.
 	Choice string `protobuf:"bytes,7,opt,name=choice,proto3" json:"choice,omitempty"`
 	// Where the member is; empty: not known.
-	Region        string `protobuf:"bytes,8,opt,name=region,proto3" json:"region,omitempty"`
+	Region string `protobuf:"bytes,8,opt,name=region,proto3" json:"region,omitempty"`
+	// Where to, of what is delivered: a reference that the operator understands, and no address. Empty of everything else.
+	DeliverTo     string `protobuf:"bytes,9,opt,name=deliver_to,json=deliverTo,proto3" json:"deliver_to,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1685,6 +1705,13 @@ func (x *RedeemBenefitRequest) GetChoice() string {
 func (x *RedeemBenefitRequest) GetRegion() string {
 	if x != nil {
 		return x.Region
+	}
+	return ""
+}
+
+func (x *RedeemBenefitRequest) GetDeliverTo() string {
+	if x != nil {
+		return x.DeliverTo
 	}
 	return ""
 }
@@ -3388,7 +3415,7 @@ var File_tallystick_v1_member_proto protoreflect.FileDescriptor
 
 const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\n" +
-	"\x1atallystick/v1/member.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atallystick/v1/common.proto\x1a\x1atallystick/v1/events.proto\x1a\x1atallystick/v1/ledger.proto\x1a\x1atallystick/v1/lounge.proto\x1a\x18tallystick/v1/tier.proto\"\xc6\x01\n" +
+	"\x1atallystick/v1/member.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atallystick/v1/common.proto\x1a\x1ctallystick/v1/delivery.proto\x1a\x1atallystick/v1/events.proto\x1a\x1atallystick/v1/ledger.proto\x1a\x1atallystick/v1/lounge.proto\x1a\x18tallystick/v1/tier.proto\"\xc6\x01\n" +
 	"\x05Price\x121\n" +
 	"\bpay_with\x18\x01 \x01(\x0e2\x16.tallystick.v1.PayWithR\apayWith\x12\x12\n" +
 	"\x04unit\x18\x02 \x01(\tR\x04unit\x12\x16\n" +
@@ -3433,7 +3460,7 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\n" +
 	"TermsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf3\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa8\x02\n" +
 	"\aVoucher\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -3442,7 +3469,8 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\x05state\x18\x04 \x01(\x0e2\x1b.tallystick.v1.VoucherStateR\x05state\x127\n" +
 	"\tissued_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bissuedAt\x129\n" +
 	"\n" +
-	"expires_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x9a\x01\n" +
+	"expires_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x123\n" +
+	"\bdelivery\x18\a \x01(\v2\x17.tallystick.v1.DeliveryR\bdelivery\"\x9a\x01\n" +
 	"\x04Tier\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x124\n" +
 	"\x05names\x18\x02 \x03(\v2\x1e.tallystick.v1.Tier.NamesEntryR\x05names\x12\x12\n" +
@@ -3514,7 +3542,7 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\x16ListAllotmentsResponse\x128\n" +
 	"\n" +
 	"allotments\x18\x01 \x03(\v2\x18.tallystick.v1.AllotmentR\n" +
-	"allotments\"\xbd\x03\n" +
+	"allotments\"\xfb\x03\n" +
 	"\x18PreviewRedemptionRequest\x127\n" +
 	"\tmember_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\x12H\n" +
 	"\n" +
@@ -3523,9 +3551,11 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\x04cash\x18\x04 \x01(\v2\x13.tallystick.v1.CashR\x04cash\x12B\n" +
 	"\x06choice\x18\x05 \x01(\tB*\xbaH'r%\x18@2!^([A-Za-z0-9][A-Za-z0-9_.:/-]*)?$R\x06choice\x12B\n" +
 	"\x06region\x18\x06 \x01(\tB*\xbaH'r%\x18@2!^([A-Za-z0-9][A-Za-z0-9_.:/-]*)?$R\x06region\x120\n" +
-	"\achannel\x18\a \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\"Y\n" +
+	"\achannel\x18\a \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\x12<\n" +
+	"\n" +
+	"deliver_to\x18\b \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x012\x13^[A-Za-z0-9_.:+-]*$R\tdeliverTo\"Y\n" +
 	"\x19PreviewRedemptionResponse\x12<\n" +
-	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\x82\x04\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xc0\x04\n" +
 	"\x14RedeemBenefitRequest\x12G\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x127\n" +
 	"\tmember_id\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\x12H\n" +
@@ -3535,7 +3565,9 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\achannel\x18\x05 \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\x12'\n" +
 	"\x04cash\x18\x06 \x01(\v2\x13.tallystick.v1.CashR\x04cash\x12B\n" +
 	"\x06choice\x18\a \x01(\tB*\xbaH'r%\x18@2!^([A-Za-z0-9][A-Za-z0-9_.:/-]*)?$R\x06choice\x12B\n" +
-	"\x06region\x18\b \x01(\tB*\xbaH'r%\x18@2!^([A-Za-z0-9][A-Za-z0-9_.:/-]*)?$R\x06region\"\x87\x01\n" +
+	"\x06region\x18\b \x01(\tB*\xbaH'r%\x18@2!^([A-Za-z0-9][A-Za-z0-9_.:/-]*)?$R\x06region\x12<\n" +
+	"\n" +
+	"deliver_to\x18\t \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x012\x13^[A-Za-z0-9_.:+-]*$R\tdeliverTo\"\x87\x01\n" +
 	"\x15RedeemBenefitResponse\x12<\n" +
 	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\x120\n" +
 	"\avoucher\x18\x02 \x01(\v2\x16.tallystick.v1.VoucherR\avoucher\"\x90\x02\n" +
@@ -3770,21 +3802,22 @@ var file_tallystick_v1_member_proto_goTypes = []any{
 	nil,                                // 53: tallystick.v1.GetWalletResponse.DueEntry
 	nil,                                // 54: tallystick.v1.CheckEntitlementResponse.ParametersEntry
 	(*timestamppb.Timestamp)(nil),      // 55: google.protobuf.Timestamp
-	(*Balance)(nil),                    // 56: tallystick.v1.Balance
-	(*Transaction)(nil),                // 57: tallystick.v1.Transaction
-	(*Entry)(nil),                      // 58: tallystick.v1.Entry
-	(*EventTerms)(nil),                 // 59: tallystick.v1.EventTerms
-	(*Booking)(nil),                    // 60: tallystick.v1.Booking
-	(*ListLoungesRequest)(nil),         // 61: tallystick.v1.ListLoungesRequest
-	(*GetLoungeAllotmentRequest)(nil),  // 62: tallystick.v1.GetLoungeAllotmentRequest
-	(*ListVisitsRequest)(nil),          // 63: tallystick.v1.ListVisitsRequest
-	(*GetTierRequest)(nil),             // 64: tallystick.v1.GetTierRequest
-	(*ListTierHistoryRequest)(nil),     // 65: tallystick.v1.ListTierHistoryRequest
-	(*ListLoungesResponse)(nil),        // 66: tallystick.v1.ListLoungesResponse
-	(*GetLoungeAllotmentResponse)(nil), // 67: tallystick.v1.GetLoungeAllotmentResponse
-	(*ListVisitsResponse)(nil),         // 68: tallystick.v1.ListVisitsResponse
-	(*GetTierResponse)(nil),            // 69: tallystick.v1.GetTierResponse
-	(*ListTierHistoryResponse)(nil),    // 70: tallystick.v1.ListTierHistoryResponse
+	(*Delivery)(nil),                   // 56: tallystick.v1.Delivery
+	(*Balance)(nil),                    // 57: tallystick.v1.Balance
+	(*Transaction)(nil),                // 58: tallystick.v1.Transaction
+	(*Entry)(nil),                      // 59: tallystick.v1.Entry
+	(*EventTerms)(nil),                 // 60: tallystick.v1.EventTerms
+	(*Booking)(nil),                    // 61: tallystick.v1.Booking
+	(*ListLoungesRequest)(nil),         // 62: tallystick.v1.ListLoungesRequest
+	(*GetLoungeAllotmentRequest)(nil),  // 63: tallystick.v1.GetLoungeAllotmentRequest
+	(*ListVisitsRequest)(nil),          // 64: tallystick.v1.ListVisitsRequest
+	(*GetTierRequest)(nil),             // 65: tallystick.v1.GetTierRequest
+	(*ListTierHistoryRequest)(nil),     // 66: tallystick.v1.ListTierHistoryRequest
+	(*ListLoungesResponse)(nil),        // 67: tallystick.v1.ListLoungesResponse
+	(*GetLoungeAllotmentResponse)(nil), // 68: tallystick.v1.GetLoungeAllotmentResponse
+	(*ListVisitsResponse)(nil),         // 69: tallystick.v1.ListVisitsResponse
+	(*GetTierResponse)(nil),            // 70: tallystick.v1.GetTierResponse
+	(*ListTierHistoryResponse)(nil),    // 71: tallystick.v1.ListTierHistoryResponse
 }
 var file_tallystick_v1_member_proto_depIdxs = []int32{
 	1,  // 0: tallystick.v1.Price.pay_with:type_name -> tallystick.v1.PayWith
@@ -3799,98 +3832,99 @@ var file_tallystick_v1_member_proto_depIdxs = []int32{
 	2,  // 9: tallystick.v1.Voucher.state:type_name -> tallystick.v1.VoucherState
 	55, // 10: tallystick.v1.Voucher.issued_at:type_name -> google.protobuf.Timestamp
 	55, // 11: tallystick.v1.Voucher.expires_at:type_name -> google.protobuf.Timestamp
-	52, // 12: tallystick.v1.Tier.names:type_name -> tallystick.v1.Tier.NamesEntry
-	8,  // 13: tallystick.v1.GetWalletResponse.tier:type_name -> tallystick.v1.Tier
-	8,  // 14: tallystick.v1.GetWalletResponse.next_tier:type_name -> tallystick.v1.Tier
-	56, // 15: tallystick.v1.GetWalletResponse.balances:type_name -> tallystick.v1.Balance
-	53, // 16: tallystick.v1.GetWalletResponse.due:type_name -> tallystick.v1.GetWalletResponse.DueEntry
-	0,  // 17: tallystick.v1.ListBenefitsRequest.kinds:type_name -> tallystick.v1.BenefitKind
-	6,  // 18: tallystick.v1.ListBenefitsResponse.benefits:type_name -> tallystick.v1.Benefit
-	5,  // 19: tallystick.v1.CheckEntitlementResponse.obstacles:type_name -> tallystick.v1.Obstacle
-	54, // 20: tallystick.v1.CheckEntitlementResponse.parameters:type_name -> tallystick.v1.CheckEntitlementResponse.ParametersEntry
-	55, // 21: tallystick.v1.Allotment.start:type_name -> google.protobuf.Timestamp
-	55, // 22: tallystick.v1.Allotment.end:type_name -> google.protobuf.Timestamp
-	17, // 23: tallystick.v1.Allotment.sources:type_name -> tallystick.v1.AllotmentSource
-	55, // 24: tallystick.v1.AllotmentSource.expires_at:type_name -> google.protobuf.Timestamp
-	16, // 25: tallystick.v1.ListAllotmentsResponse.allotments:type_name -> tallystick.v1.Allotment
-	1,  // 26: tallystick.v1.PreviewRedemptionRequest.pay_with:type_name -> tallystick.v1.PayWith
-	4,  // 27: tallystick.v1.PreviewRedemptionRequest.cash:type_name -> tallystick.v1.Cash
-	57, // 28: tallystick.v1.PreviewRedemptionResponse.transaction:type_name -> tallystick.v1.Transaction
-	1,  // 29: tallystick.v1.RedeemBenefitRequest.pay_with:type_name -> tallystick.v1.PayWith
-	4,  // 30: tallystick.v1.RedeemBenefitRequest.cash:type_name -> tallystick.v1.Cash
-	57, // 31: tallystick.v1.RedeemBenefitResponse.transaction:type_name -> tallystick.v1.Transaction
-	7,  // 32: tallystick.v1.RedeemBenefitResponse.voucher:type_name -> tallystick.v1.Voucher
-	57, // 33: tallystick.v1.CancelRedemptionResponse.transaction:type_name -> tallystick.v1.Transaction
-	7,  // 34: tallystick.v1.ListVouchersResponse.vouchers:type_name -> tallystick.v1.Voucher
-	55, // 35: tallystick.v1.ListStatementRequest.from:type_name -> google.protobuf.Timestamp
-	55, // 36: tallystick.v1.ListStatementRequest.to:type_name -> google.protobuf.Timestamp
-	58, // 37: tallystick.v1.ListStatementResponse.entries:type_name -> tallystick.v1.Entry
-	6,  // 38: tallystick.v1.Event.benefit:type_name -> tallystick.v1.Benefit
-	59, // 39: tallystick.v1.Event.terms:type_name -> tallystick.v1.EventTerms
-	29, // 40: tallystick.v1.ListEventsResponse.events:type_name -> tallystick.v1.Event
-	29, // 41: tallystick.v1.GetEventResponse.event:type_name -> tallystick.v1.Event
-	1,  // 42: tallystick.v1.BookEventRequest.pay_with:type_name -> tallystick.v1.PayWith
-	4,  // 43: tallystick.v1.BookEventRequest.cash:type_name -> tallystick.v1.Cash
-	57, // 44: tallystick.v1.BookEventResponse.transaction:type_name -> tallystick.v1.Transaction
-	60, // 45: tallystick.v1.BookEventResponse.booking:type_name -> tallystick.v1.Booking
-	57, // 46: tallystick.v1.CancelBookingResponse.transaction:type_name -> tallystick.v1.Transaction
-	4,  // 47: tallystick.v1.CancelBookingResponse.kept:type_name -> tallystick.v1.Cash
-	1,  // 48: tallystick.v1.JoinWaitingListRequest.pay_with:type_name -> tallystick.v1.PayWith
-	57, // 49: tallystick.v1.AcceptOfferResponse.transaction:type_name -> tallystick.v1.Transaction
-	60, // 50: tallystick.v1.AcceptOfferResponse.booking:type_name -> tallystick.v1.Booking
-	57, // 51: tallystick.v1.DeclineOfferResponse.transaction:type_name -> tallystick.v1.Transaction
-	60, // 52: tallystick.v1.ListBookingsResponse.bookings:type_name -> tallystick.v1.Booking
-	9,  // 53: tallystick.v1.MemberService.GetWallet:input_type -> tallystick.v1.GetWalletRequest
-	11, // 54: tallystick.v1.MemberService.ListBenefits:input_type -> tallystick.v1.ListBenefitsRequest
-	13, // 55: tallystick.v1.MemberService.CheckEntitlement:input_type -> tallystick.v1.CheckEntitlementRequest
-	15, // 56: tallystick.v1.MemberService.ListAllotments:input_type -> tallystick.v1.ListAllotmentsRequest
-	19, // 57: tallystick.v1.MemberService.PreviewRedemption:input_type -> tallystick.v1.PreviewRedemptionRequest
-	21, // 58: tallystick.v1.MemberService.RedeemBenefit:input_type -> tallystick.v1.RedeemBenefitRequest
-	23, // 59: tallystick.v1.MemberService.CancelRedemption:input_type -> tallystick.v1.CancelRedemptionRequest
-	25, // 60: tallystick.v1.MemberService.ListVouchers:input_type -> tallystick.v1.ListVouchersRequest
-	27, // 61: tallystick.v1.MemberService.ListStatement:input_type -> tallystick.v1.ListStatementRequest
-	61, // 62: tallystick.v1.MemberService.ListLounges:input_type -> tallystick.v1.ListLoungesRequest
-	62, // 63: tallystick.v1.MemberService.GetLoungeAllotment:input_type -> tallystick.v1.GetLoungeAllotmentRequest
-	63, // 64: tallystick.v1.MemberService.ListVisits:input_type -> tallystick.v1.ListVisitsRequest
-	64, // 65: tallystick.v1.MemberService.GetTier:input_type -> tallystick.v1.GetTierRequest
-	65, // 66: tallystick.v1.MemberService.ListTierHistory:input_type -> tallystick.v1.ListTierHistoryRequest
-	30, // 67: tallystick.v1.MemberService.ListEvents:input_type -> tallystick.v1.ListEventsRequest
-	32, // 68: tallystick.v1.MemberService.GetEvent:input_type -> tallystick.v1.GetEventRequest
-	34, // 69: tallystick.v1.MemberService.BookEvent:input_type -> tallystick.v1.BookEventRequest
-	36, // 70: tallystick.v1.MemberService.CancelBooking:input_type -> tallystick.v1.CancelBookingRequest
-	38, // 71: tallystick.v1.MemberService.JoinWaitingList:input_type -> tallystick.v1.JoinWaitingListRequest
-	40, // 72: tallystick.v1.MemberService.LeaveWaitingList:input_type -> tallystick.v1.LeaveWaitingListRequest
-	42, // 73: tallystick.v1.MemberService.AcceptOffer:input_type -> tallystick.v1.AcceptOfferRequest
-	44, // 74: tallystick.v1.MemberService.DeclineOffer:input_type -> tallystick.v1.DeclineOfferRequest
-	46, // 75: tallystick.v1.MemberService.ListBookings:input_type -> tallystick.v1.ListBookingsRequest
-	10, // 76: tallystick.v1.MemberService.GetWallet:output_type -> tallystick.v1.GetWalletResponse
-	12, // 77: tallystick.v1.MemberService.ListBenefits:output_type -> tallystick.v1.ListBenefitsResponse
-	14, // 78: tallystick.v1.MemberService.CheckEntitlement:output_type -> tallystick.v1.CheckEntitlementResponse
-	18, // 79: tallystick.v1.MemberService.ListAllotments:output_type -> tallystick.v1.ListAllotmentsResponse
-	20, // 80: tallystick.v1.MemberService.PreviewRedemption:output_type -> tallystick.v1.PreviewRedemptionResponse
-	22, // 81: tallystick.v1.MemberService.RedeemBenefit:output_type -> tallystick.v1.RedeemBenefitResponse
-	24, // 82: tallystick.v1.MemberService.CancelRedemption:output_type -> tallystick.v1.CancelRedemptionResponse
-	26, // 83: tallystick.v1.MemberService.ListVouchers:output_type -> tallystick.v1.ListVouchersResponse
-	28, // 84: tallystick.v1.MemberService.ListStatement:output_type -> tallystick.v1.ListStatementResponse
-	66, // 85: tallystick.v1.MemberService.ListLounges:output_type -> tallystick.v1.ListLoungesResponse
-	67, // 86: tallystick.v1.MemberService.GetLoungeAllotment:output_type -> tallystick.v1.GetLoungeAllotmentResponse
-	68, // 87: tallystick.v1.MemberService.ListVisits:output_type -> tallystick.v1.ListVisitsResponse
-	69, // 88: tallystick.v1.MemberService.GetTier:output_type -> tallystick.v1.GetTierResponse
-	70, // 89: tallystick.v1.MemberService.ListTierHistory:output_type -> tallystick.v1.ListTierHistoryResponse
-	31, // 90: tallystick.v1.MemberService.ListEvents:output_type -> tallystick.v1.ListEventsResponse
-	33, // 91: tallystick.v1.MemberService.GetEvent:output_type -> tallystick.v1.GetEventResponse
-	35, // 92: tallystick.v1.MemberService.BookEvent:output_type -> tallystick.v1.BookEventResponse
-	37, // 93: tallystick.v1.MemberService.CancelBooking:output_type -> tallystick.v1.CancelBookingResponse
-	39, // 94: tallystick.v1.MemberService.JoinWaitingList:output_type -> tallystick.v1.JoinWaitingListResponse
-	41, // 95: tallystick.v1.MemberService.LeaveWaitingList:output_type -> tallystick.v1.LeaveWaitingListResponse
-	43, // 96: tallystick.v1.MemberService.AcceptOffer:output_type -> tallystick.v1.AcceptOfferResponse
-	45, // 97: tallystick.v1.MemberService.DeclineOffer:output_type -> tallystick.v1.DeclineOfferResponse
-	47, // 98: tallystick.v1.MemberService.ListBookings:output_type -> tallystick.v1.ListBookingsResponse
-	76, // [76:99] is the sub-list for method output_type
-	53, // [53:76] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	56, // 12: tallystick.v1.Voucher.delivery:type_name -> tallystick.v1.Delivery
+	52, // 13: tallystick.v1.Tier.names:type_name -> tallystick.v1.Tier.NamesEntry
+	8,  // 14: tallystick.v1.GetWalletResponse.tier:type_name -> tallystick.v1.Tier
+	8,  // 15: tallystick.v1.GetWalletResponse.next_tier:type_name -> tallystick.v1.Tier
+	57, // 16: tallystick.v1.GetWalletResponse.balances:type_name -> tallystick.v1.Balance
+	53, // 17: tallystick.v1.GetWalletResponse.due:type_name -> tallystick.v1.GetWalletResponse.DueEntry
+	0,  // 18: tallystick.v1.ListBenefitsRequest.kinds:type_name -> tallystick.v1.BenefitKind
+	6,  // 19: tallystick.v1.ListBenefitsResponse.benefits:type_name -> tallystick.v1.Benefit
+	5,  // 20: tallystick.v1.CheckEntitlementResponse.obstacles:type_name -> tallystick.v1.Obstacle
+	54, // 21: tallystick.v1.CheckEntitlementResponse.parameters:type_name -> tallystick.v1.CheckEntitlementResponse.ParametersEntry
+	55, // 22: tallystick.v1.Allotment.start:type_name -> google.protobuf.Timestamp
+	55, // 23: tallystick.v1.Allotment.end:type_name -> google.protobuf.Timestamp
+	17, // 24: tallystick.v1.Allotment.sources:type_name -> tallystick.v1.AllotmentSource
+	55, // 25: tallystick.v1.AllotmentSource.expires_at:type_name -> google.protobuf.Timestamp
+	16, // 26: tallystick.v1.ListAllotmentsResponse.allotments:type_name -> tallystick.v1.Allotment
+	1,  // 27: tallystick.v1.PreviewRedemptionRequest.pay_with:type_name -> tallystick.v1.PayWith
+	4,  // 28: tallystick.v1.PreviewRedemptionRequest.cash:type_name -> tallystick.v1.Cash
+	58, // 29: tallystick.v1.PreviewRedemptionResponse.transaction:type_name -> tallystick.v1.Transaction
+	1,  // 30: tallystick.v1.RedeemBenefitRequest.pay_with:type_name -> tallystick.v1.PayWith
+	4,  // 31: tallystick.v1.RedeemBenefitRequest.cash:type_name -> tallystick.v1.Cash
+	58, // 32: tallystick.v1.RedeemBenefitResponse.transaction:type_name -> tallystick.v1.Transaction
+	7,  // 33: tallystick.v1.RedeemBenefitResponse.voucher:type_name -> tallystick.v1.Voucher
+	58, // 34: tallystick.v1.CancelRedemptionResponse.transaction:type_name -> tallystick.v1.Transaction
+	7,  // 35: tallystick.v1.ListVouchersResponse.vouchers:type_name -> tallystick.v1.Voucher
+	55, // 36: tallystick.v1.ListStatementRequest.from:type_name -> google.protobuf.Timestamp
+	55, // 37: tallystick.v1.ListStatementRequest.to:type_name -> google.protobuf.Timestamp
+	59, // 38: tallystick.v1.ListStatementResponse.entries:type_name -> tallystick.v1.Entry
+	6,  // 39: tallystick.v1.Event.benefit:type_name -> tallystick.v1.Benefit
+	60, // 40: tallystick.v1.Event.terms:type_name -> tallystick.v1.EventTerms
+	29, // 41: tallystick.v1.ListEventsResponse.events:type_name -> tallystick.v1.Event
+	29, // 42: tallystick.v1.GetEventResponse.event:type_name -> tallystick.v1.Event
+	1,  // 43: tallystick.v1.BookEventRequest.pay_with:type_name -> tallystick.v1.PayWith
+	4,  // 44: tallystick.v1.BookEventRequest.cash:type_name -> tallystick.v1.Cash
+	58, // 45: tallystick.v1.BookEventResponse.transaction:type_name -> tallystick.v1.Transaction
+	61, // 46: tallystick.v1.BookEventResponse.booking:type_name -> tallystick.v1.Booking
+	58, // 47: tallystick.v1.CancelBookingResponse.transaction:type_name -> tallystick.v1.Transaction
+	4,  // 48: tallystick.v1.CancelBookingResponse.kept:type_name -> tallystick.v1.Cash
+	1,  // 49: tallystick.v1.JoinWaitingListRequest.pay_with:type_name -> tallystick.v1.PayWith
+	58, // 50: tallystick.v1.AcceptOfferResponse.transaction:type_name -> tallystick.v1.Transaction
+	61, // 51: tallystick.v1.AcceptOfferResponse.booking:type_name -> tallystick.v1.Booking
+	58, // 52: tallystick.v1.DeclineOfferResponse.transaction:type_name -> tallystick.v1.Transaction
+	61, // 53: tallystick.v1.ListBookingsResponse.bookings:type_name -> tallystick.v1.Booking
+	9,  // 54: tallystick.v1.MemberService.GetWallet:input_type -> tallystick.v1.GetWalletRequest
+	11, // 55: tallystick.v1.MemberService.ListBenefits:input_type -> tallystick.v1.ListBenefitsRequest
+	13, // 56: tallystick.v1.MemberService.CheckEntitlement:input_type -> tallystick.v1.CheckEntitlementRequest
+	15, // 57: tallystick.v1.MemberService.ListAllotments:input_type -> tallystick.v1.ListAllotmentsRequest
+	19, // 58: tallystick.v1.MemberService.PreviewRedemption:input_type -> tallystick.v1.PreviewRedemptionRequest
+	21, // 59: tallystick.v1.MemberService.RedeemBenefit:input_type -> tallystick.v1.RedeemBenefitRequest
+	23, // 60: tallystick.v1.MemberService.CancelRedemption:input_type -> tallystick.v1.CancelRedemptionRequest
+	25, // 61: tallystick.v1.MemberService.ListVouchers:input_type -> tallystick.v1.ListVouchersRequest
+	27, // 62: tallystick.v1.MemberService.ListStatement:input_type -> tallystick.v1.ListStatementRequest
+	62, // 63: tallystick.v1.MemberService.ListLounges:input_type -> tallystick.v1.ListLoungesRequest
+	63, // 64: tallystick.v1.MemberService.GetLoungeAllotment:input_type -> tallystick.v1.GetLoungeAllotmentRequest
+	64, // 65: tallystick.v1.MemberService.ListVisits:input_type -> tallystick.v1.ListVisitsRequest
+	65, // 66: tallystick.v1.MemberService.GetTier:input_type -> tallystick.v1.GetTierRequest
+	66, // 67: tallystick.v1.MemberService.ListTierHistory:input_type -> tallystick.v1.ListTierHistoryRequest
+	30, // 68: tallystick.v1.MemberService.ListEvents:input_type -> tallystick.v1.ListEventsRequest
+	32, // 69: tallystick.v1.MemberService.GetEvent:input_type -> tallystick.v1.GetEventRequest
+	34, // 70: tallystick.v1.MemberService.BookEvent:input_type -> tallystick.v1.BookEventRequest
+	36, // 71: tallystick.v1.MemberService.CancelBooking:input_type -> tallystick.v1.CancelBookingRequest
+	38, // 72: tallystick.v1.MemberService.JoinWaitingList:input_type -> tallystick.v1.JoinWaitingListRequest
+	40, // 73: tallystick.v1.MemberService.LeaveWaitingList:input_type -> tallystick.v1.LeaveWaitingListRequest
+	42, // 74: tallystick.v1.MemberService.AcceptOffer:input_type -> tallystick.v1.AcceptOfferRequest
+	44, // 75: tallystick.v1.MemberService.DeclineOffer:input_type -> tallystick.v1.DeclineOfferRequest
+	46, // 76: tallystick.v1.MemberService.ListBookings:input_type -> tallystick.v1.ListBookingsRequest
+	10, // 77: tallystick.v1.MemberService.GetWallet:output_type -> tallystick.v1.GetWalletResponse
+	12, // 78: tallystick.v1.MemberService.ListBenefits:output_type -> tallystick.v1.ListBenefitsResponse
+	14, // 79: tallystick.v1.MemberService.CheckEntitlement:output_type -> tallystick.v1.CheckEntitlementResponse
+	18, // 80: tallystick.v1.MemberService.ListAllotments:output_type -> tallystick.v1.ListAllotmentsResponse
+	20, // 81: tallystick.v1.MemberService.PreviewRedemption:output_type -> tallystick.v1.PreviewRedemptionResponse
+	22, // 82: tallystick.v1.MemberService.RedeemBenefit:output_type -> tallystick.v1.RedeemBenefitResponse
+	24, // 83: tallystick.v1.MemberService.CancelRedemption:output_type -> tallystick.v1.CancelRedemptionResponse
+	26, // 84: tallystick.v1.MemberService.ListVouchers:output_type -> tallystick.v1.ListVouchersResponse
+	28, // 85: tallystick.v1.MemberService.ListStatement:output_type -> tallystick.v1.ListStatementResponse
+	67, // 86: tallystick.v1.MemberService.ListLounges:output_type -> tallystick.v1.ListLoungesResponse
+	68, // 87: tallystick.v1.MemberService.GetLoungeAllotment:output_type -> tallystick.v1.GetLoungeAllotmentResponse
+	69, // 88: tallystick.v1.MemberService.ListVisits:output_type -> tallystick.v1.ListVisitsResponse
+	70, // 89: tallystick.v1.MemberService.GetTier:output_type -> tallystick.v1.GetTierResponse
+	71, // 90: tallystick.v1.MemberService.ListTierHistory:output_type -> tallystick.v1.ListTierHistoryResponse
+	31, // 91: tallystick.v1.MemberService.ListEvents:output_type -> tallystick.v1.ListEventsResponse
+	33, // 92: tallystick.v1.MemberService.GetEvent:output_type -> tallystick.v1.GetEventResponse
+	35, // 93: tallystick.v1.MemberService.BookEvent:output_type -> tallystick.v1.BookEventResponse
+	37, // 94: tallystick.v1.MemberService.CancelBooking:output_type -> tallystick.v1.CancelBookingResponse
+	39, // 95: tallystick.v1.MemberService.JoinWaitingList:output_type -> tallystick.v1.JoinWaitingListResponse
+	41, // 96: tallystick.v1.MemberService.LeaveWaitingList:output_type -> tallystick.v1.LeaveWaitingListResponse
+	43, // 97: tallystick.v1.MemberService.AcceptOffer:output_type -> tallystick.v1.AcceptOfferResponse
+	45, // 98: tallystick.v1.MemberService.DeclineOffer:output_type -> tallystick.v1.DeclineOfferResponse
+	47, // 99: tallystick.v1.MemberService.ListBookings:output_type -> tallystick.v1.ListBookingsResponse
+	77, // [77:100] is the sub-list for method output_type
+	54, // [54:77] is the sub-list for method input_type
+	54, // [54:54] is the sub-list for extension type_name
+	54, // [54:54] is the sub-list for extension extendee
+	0,  // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_tallystick_v1_member_proto_init() }
@@ -3899,6 +3933,7 @@ func file_tallystick_v1_member_proto_init() {
 		return
 	}
 	file_tallystick_v1_common_proto_init()
+	file_tallystick_v1_delivery_proto_init()
 	file_tallystick_v1_events_proto_init()
 	file_tallystick_v1_ledger_proto_init()
 	file_tallystick_v1_lounge_proto_init()

@@ -575,7 +575,7 @@ var File_tallystick_v1_merchant_proto protoreflect.FileDescriptor
 
 const file_tallystick_v1_merchant_proto_rawDesc = "" +
 	"\n" +
-	"\x1ctallystick/v1/merchant.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atallystick/v1/lounge.proto\x1a\x1atallystick/v1/member.proto\"I\n" +
+	"\x1ctallystick/v1/merchant.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctallystick/v1/delivery.proto\x1a\x1atallystick/v1/lounge.proto\x1a\x1atallystick/v1/member.proto\"I\n" +
 	"\x16ValidateVoucherRequest\x12/\n" +
 	"\x04code\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16\x10\x01\x18@2\x10^[0-9A-Za-z -]+$R\x04code\"\xe5\x02\n" +
 	"\x17ValidateVoucherResponse\x12\x1d\n" +
@@ -621,7 +621,7 @@ const file_tallystick_v1_merchant_proto_rawDesc = "" +
 	"\x0fCheckInResponse\x12\x14\n" +
 	"\x05seats\x18\x01 \x01(\x05R\x05seats\x12>\n" +
 	"\rchecked_in_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\vcheckedInAt\x12\x1a\n" +
-	"\breplayed\x18\x03 \x01(\bR\breplayed2\xfd\x04\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed2\xc0\x06\n" +
 	"\x0fMerchantService\x12`\n" +
 	"\x0fValidateVoucher\x12%.tallystick.v1.ValidateVoucherRequest\x1a&.tallystick.v1.ValidateVoucherResponse\x12Z\n" +
 	"\rRedeemVoucher\x12#.tallystick.v1.RedeemVoucherRequest\x1a$.tallystick.v1.RedeemVoucherResponse\x12]\n" +
@@ -629,7 +629,9 @@ const file_tallystick_v1_merchant_proto_rawDesc = "" +
 	"\aCheckIn\x12\x1d.tallystick.v1.CheckInRequest\x1a\x1e.tallystick.v1.CheckInResponse\x12W\n" +
 	"\fCheckInVisit\x12\".tallystick.v1.CheckInVisitRequest\x1a#.tallystick.v1.CheckInVisitResponse\x12T\n" +
 	"\vCancelVisit\x12!.tallystick.v1.CancelVisitRequest\x1a\".tallystick.v1.CancelVisitResponse\x12T\n" +
-	"\vReportVisit\x12!.tallystick.v1.ReportVisitRequest\x1a\".tallystick.v1.ReportVisitResponseB-Z+tallystick/proto/tallystick/v1;tallystickv1b\x06proto3"
+	"\vReportVisit\x12!.tallystick.v1.ReportVisitRequest\x1a\".tallystick.v1.ReportVisitResponse\x12b\n" +
+	"\x0eListDeliveries\x12$.tallystick.v1.ListDeliveriesRequest\x1a%.tallystick.v1.ListDeliveriesResponse\"\x03\x90\x02\x01\x12]\n" +
+	"\x0eReportDelivery\x12$.tallystick.v1.ReportDeliveryRequest\x1a%.tallystick.v1.ReportDeliveryResponseB-Z+tallystick/proto/tallystick/v1;tallystickv1b\x06proto3"
 
 var (
 	file_tallystick_v1_merchant_proto_rawDescOnce sync.Once
@@ -659,9 +661,13 @@ var file_tallystick_v1_merchant_proto_goTypes = []any{
 	(*CheckInVisitRequest)(nil),     // 11: tallystick.v1.CheckInVisitRequest
 	(*CancelVisitRequest)(nil),      // 12: tallystick.v1.CancelVisitRequest
 	(*ReportVisitRequest)(nil),      // 13: tallystick.v1.ReportVisitRequest
-	(*CheckInVisitResponse)(nil),    // 14: tallystick.v1.CheckInVisitResponse
-	(*CancelVisitResponse)(nil),     // 15: tallystick.v1.CancelVisitResponse
-	(*ReportVisitResponse)(nil),     // 16: tallystick.v1.ReportVisitResponse
+	(*ListDeliveriesRequest)(nil),   // 14: tallystick.v1.ListDeliveriesRequest
+	(*ReportDeliveryRequest)(nil),   // 15: tallystick.v1.ReportDeliveryRequest
+	(*CheckInVisitResponse)(nil),    // 16: tallystick.v1.CheckInVisitResponse
+	(*CancelVisitResponse)(nil),     // 17: tallystick.v1.CancelVisitResponse
+	(*ReportVisitResponse)(nil),     // 18: tallystick.v1.ReportVisitResponse
+	(*ListDeliveriesResponse)(nil),  // 19: tallystick.v1.ListDeliveriesResponse
+	(*ReportDeliveryResponse)(nil),  // 20: tallystick.v1.ReportDeliveryResponse
 }
 var file_tallystick_v1_merchant_proto_depIdxs = []int32{
 	8,  // 0: tallystick.v1.ValidateVoucherResponse.benefit_names:type_name -> tallystick.v1.ValidateVoucherResponse.BenefitNamesEntry
@@ -677,15 +683,19 @@ var file_tallystick_v1_merchant_proto_depIdxs = []int32{
 	11, // 10: tallystick.v1.MerchantService.CheckInVisit:input_type -> tallystick.v1.CheckInVisitRequest
 	12, // 11: tallystick.v1.MerchantService.CancelVisit:input_type -> tallystick.v1.CancelVisitRequest
 	13, // 12: tallystick.v1.MerchantService.ReportVisit:input_type -> tallystick.v1.ReportVisitRequest
-	1,  // 13: tallystick.v1.MerchantService.ValidateVoucher:output_type -> tallystick.v1.ValidateVoucherResponse
-	3,  // 14: tallystick.v1.MerchantService.RedeemVoucher:output_type -> tallystick.v1.RedeemVoucherResponse
-	5,  // 15: tallystick.v1.MerchantService.ReverseVoucher:output_type -> tallystick.v1.ReverseVoucherResponse
-	7,  // 16: tallystick.v1.MerchantService.CheckIn:output_type -> tallystick.v1.CheckInResponse
-	14, // 17: tallystick.v1.MerchantService.CheckInVisit:output_type -> tallystick.v1.CheckInVisitResponse
-	15, // 18: tallystick.v1.MerchantService.CancelVisit:output_type -> tallystick.v1.CancelVisitResponse
-	16, // 19: tallystick.v1.MerchantService.ReportVisit:output_type -> tallystick.v1.ReportVisitResponse
-	13, // [13:20] is the sub-list for method output_type
-	6,  // [6:13] is the sub-list for method input_type
+	14, // 13: tallystick.v1.MerchantService.ListDeliveries:input_type -> tallystick.v1.ListDeliveriesRequest
+	15, // 14: tallystick.v1.MerchantService.ReportDelivery:input_type -> tallystick.v1.ReportDeliveryRequest
+	1,  // 15: tallystick.v1.MerchantService.ValidateVoucher:output_type -> tallystick.v1.ValidateVoucherResponse
+	3,  // 16: tallystick.v1.MerchantService.RedeemVoucher:output_type -> tallystick.v1.RedeemVoucherResponse
+	5,  // 17: tallystick.v1.MerchantService.ReverseVoucher:output_type -> tallystick.v1.ReverseVoucherResponse
+	7,  // 18: tallystick.v1.MerchantService.CheckIn:output_type -> tallystick.v1.CheckInResponse
+	16, // 19: tallystick.v1.MerchantService.CheckInVisit:output_type -> tallystick.v1.CheckInVisitResponse
+	17, // 20: tallystick.v1.MerchantService.CancelVisit:output_type -> tallystick.v1.CancelVisitResponse
+	18, // 21: tallystick.v1.MerchantService.ReportVisit:output_type -> tallystick.v1.ReportVisitResponse
+	19, // 22: tallystick.v1.MerchantService.ListDeliveries:output_type -> tallystick.v1.ListDeliveriesResponse
+	20, // 23: tallystick.v1.MerchantService.ReportDelivery:output_type -> tallystick.v1.ReportDeliveryResponse
+	15, // [15:24] is the sub-list for method output_type
+	6,  // [6:15] is the sub-list for method input_type
 	6,  // [6:6] is the sub-list for extension type_name
 	6,  // [6:6] is the sub-list for extension extendee
 	0,  // [0:6] is the sub-list for field type_name
@@ -696,6 +706,7 @@ func file_tallystick_v1_merchant_proto_init() {
 	if File_tallystick_v1_merchant_proto != nil {
 		return
 	}
+	file_tallystick_v1_delivery_proto_init()
 	file_tallystick_v1_lounge_proto_init()
 	file_tallystick_v1_member_proto_init()
 	type x struct{}

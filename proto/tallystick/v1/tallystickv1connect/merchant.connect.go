@@ -53,6 +53,12 @@ const (
 	// MerchantServiceReportVisitProcedure is the fully-qualified name of the MerchantService's
 	// ReportVisit RPC.
 	MerchantServiceReportVisitProcedure = "/tallystick.v1.MerchantService/ReportVisit"
+	// MerchantServiceListDeliveriesProcedure is the fully-qualified name of the MerchantService's
+	// ListDeliveries RPC.
+	MerchantServiceListDeliveriesProcedure = "/tallystick.v1.MerchantService/ListDeliveries"
+	// MerchantServiceReportDeliveryProcedure is the fully-qualified name of the MerchantService's
+	// ReportDelivery RPC.
+	MerchantServiceReportDeliveryProcedure = "/tallystick.v1.MerchantService/ReportDelivery"
 )
 
 // MerchantServiceClient is a client for the tallystick.v1.MerchantService service.
@@ -88,6 +94,15 @@ type MerchantServiceClient interface {
 	// Reasons: CODE_MALFORMED, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), HOLD_CLOSED (failed_precondition: the
 	// visit was canceled), REFERENCE_USED (already_exists: a second record of a visit, or another visit of a record).
 	ReportVisit(context.Context, *v1.ReportVisitRequest) (*v1.ReportVisitResponse, error)
+	// ListDeliveries reads what the merchant has to deliver, or has delivered.
+	ListDeliveries(context.Context, *v1.ListDeliveriesRequest) (*v1.ListDeliveriesResponse, error)
+	// ReportDelivery takes what happened to a delivery. From when it is shipped, the member cannot give it back, and the merchant is
+	// owed for it; what comes back or is lost is owed no more, and the member gets the price back, or the delivery is to be
+	// shipped again, as the benefit's terms say. The record's own id is the idempotency key.
+	// Reasons: INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), REFERENCE_USED (already_exists: another record of this id),
+	// VOUCHER_USED (failed_precondition: the member gave it back before, or has the price back: do not ship it), ALREADY_REVERSED,
+	// MEMBER_FROZEN (failed_precondition: not to be shipped now).
+	ReportDelivery(context.Context, *v1.ReportDeliveryRequest) (*v1.ReportDeliveryResponse, error)
 }
 
 // NewMerchantServiceClient constructs a client for the tallystick.v1.MerchantService service. By
@@ -143,6 +158,19 @@ func NewMerchantServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(merchantServiceMethods.ByName("ReportVisit")),
 			connect.WithClientOptions(opts...),
 		),
+		listDeliveries: connect.NewClient[v1.ListDeliveriesRequest, v1.ListDeliveriesResponse](
+			httpClient,
+			baseURL+MerchantServiceListDeliveriesProcedure,
+			connect.WithSchema(merchantServiceMethods.ByName("ListDeliveries")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		reportDelivery: connect.NewClient[v1.ReportDeliveryRequest, v1.ReportDeliveryResponse](
+			httpClient,
+			baseURL+MerchantServiceReportDeliveryProcedure,
+			connect.WithSchema(merchantServiceMethods.ByName("ReportDelivery")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -155,6 +183,8 @@ type merchantServiceClient struct {
 	checkInVisit    *connect.Client[v1.CheckInVisitRequest, v1.CheckInVisitResponse]
 	cancelVisit     *connect.Client[v1.CancelVisitRequest, v1.CancelVisitResponse]
 	reportVisit     *connect.Client[v1.ReportVisitRequest, v1.ReportVisitResponse]
+	listDeliveries  *connect.Client[v1.ListDeliveriesRequest, v1.ListDeliveriesResponse]
+	reportDelivery  *connect.Client[v1.ReportDeliveryRequest, v1.ReportDeliveryResponse]
 }
 
 // ValidateVoucher calls tallystick.v1.MerchantService.ValidateVoucher.
@@ -220,6 +250,24 @@ func (c *merchantServiceClient) ReportVisit(ctx context.Context, req *v1.ReportV
 	return nil, err
 }
 
+// ListDeliveries calls tallystick.v1.MerchantService.ListDeliveries.
+func (c *merchantServiceClient) ListDeliveries(ctx context.Context, req *v1.ListDeliveriesRequest) (*v1.ListDeliveriesResponse, error) {
+	response, err := c.listDeliveries.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ReportDelivery calls tallystick.v1.MerchantService.ReportDelivery.
+func (c *merchantServiceClient) ReportDelivery(ctx context.Context, req *v1.ReportDeliveryRequest) (*v1.ReportDeliveryResponse, error) {
+	response, err := c.reportDelivery.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // MerchantServiceHandler is an implementation of the tallystick.v1.MerchantService service.
 type MerchantServiceHandler interface {
 	// ValidateVoucher looks at a voucher without using it. Only RedeemVoucher decides.
@@ -253,6 +301,15 @@ type MerchantServiceHandler interface {
 	// Reasons: CODE_MALFORMED, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), HOLD_CLOSED (failed_precondition: the
 	// visit was canceled), REFERENCE_USED (already_exists: a second record of a visit, or another visit of a record).
 	ReportVisit(context.Context, *v1.ReportVisitRequest) (*v1.ReportVisitResponse, error)
+	// ListDeliveries reads what the merchant has to deliver, or has delivered.
+	ListDeliveries(context.Context, *v1.ListDeliveriesRequest) (*v1.ListDeliveriesResponse, error)
+	// ReportDelivery takes what happened to a delivery. From when it is shipped, the member cannot give it back, and the merchant is
+	// owed for it; what comes back or is lost is owed no more, and the member gets the price back, or the delivery is to be
+	// shipped again, as the benefit's terms say. The record's own id is the idempotency key.
+	// Reasons: INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), REFERENCE_USED (already_exists: another record of this id),
+	// VOUCHER_USED (failed_precondition: the member gave it back before, or has the price back: do not ship it), ALREADY_REVERSED,
+	// MEMBER_FROZEN (failed_precondition: not to be shipped now).
+	ReportDelivery(context.Context, *v1.ReportDeliveryRequest) (*v1.ReportDeliveryResponse, error)
 }
 
 // NewMerchantServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -304,6 +361,19 @@ func NewMerchantServiceHandler(svc MerchantServiceHandler, opts ...connect.Handl
 		connect.WithSchema(merchantServiceMethods.ByName("ReportVisit")),
 		connect.WithHandlerOptions(opts...),
 	)
+	merchantServiceListDeliveriesHandler := connect.NewUnaryHandlerSimple(
+		MerchantServiceListDeliveriesProcedure,
+		svc.ListDeliveries,
+		connect.WithSchema(merchantServiceMethods.ByName("ListDeliveries")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	merchantServiceReportDeliveryHandler := connect.NewUnaryHandlerSimple(
+		MerchantServiceReportDeliveryProcedure,
+		svc.ReportDelivery,
+		connect.WithSchema(merchantServiceMethods.ByName("ReportDelivery")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/tallystick.v1.MerchantService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case MerchantServiceValidateVoucherProcedure:
@@ -320,6 +390,10 @@ func NewMerchantServiceHandler(svc MerchantServiceHandler, opts ...connect.Handl
 			merchantServiceCancelVisitHandler.ServeHTTP(w, r)
 		case MerchantServiceReportVisitProcedure:
 			merchantServiceReportVisitHandler.ServeHTTP(w, r)
+		case MerchantServiceListDeliveriesProcedure:
+			merchantServiceListDeliveriesHandler.ServeHTTP(w, r)
+		case MerchantServiceReportDeliveryProcedure:
+			merchantServiceReportDeliveryHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -355,4 +429,12 @@ func (UnimplementedMerchantServiceHandler) CancelVisit(context.Context, *v1.Canc
 
 func (UnimplementedMerchantServiceHandler) ReportVisit(context.Context, *v1.ReportVisitRequest) (*v1.ReportVisitResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MerchantService.ReportVisit is not implemented"))
+}
+
+func (UnimplementedMerchantServiceHandler) ListDeliveries(context.Context, *v1.ListDeliveriesRequest) (*v1.ListDeliveriesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MerchantService.ListDeliveries is not implemented"))
+}
+
+func (UnimplementedMerchantServiceHandler) ReportDelivery(context.Context, *v1.ReportDeliveryRequest) (*v1.ReportDeliveryResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MerchantService.ReportDelivery is not implemented"))
 }
