@@ -32,7 +32,7 @@ const loungeChannel = "lounge"
 
 // CheckInVisit lets a member and guests into a lounge, all or none, in one database transaction: each head that costs
 // something holds what pays for it, until the operator reports the visit or its days are over. A pass is used at once, and
-// money that was agreed to is owed at once; either comes back when the visit does. A retry with the same key gets the same
+// money that was agreed to is owed at once; either comes back when the visit does, or when nobody reports it in time. A retry with the same key gets the same
 // visit. Each head is paid by the first that the books allow: uses of an allotment, then what the member agreed to.
 // Refusals: CODE_MALFORMED, INVALID_FIELD, NOT_FOUND for a lounge that the operator does not run and a pass that it does not
 // honour (none is recorded), IDEMPOTENCY_KEY_REUSED, MEMBER_FROZEN, MEMBER_TERMINATED, NOT_OPEN, VOUCHER_USED,
@@ -224,7 +224,8 @@ func (c *Catalog) admitPass(
 	a := s.admit(t.Programme, b, site, w, voucher.Member, voucher.ID, t.Now, r)
 	first := &a.requests[0]
 	use.Asked, use.Rule, use.Channel = first.Asked, first.Rule, first.Channel
-	use.Denied, use.HoldsUntil, use.Companions = first.Denied, first.HoldsUntil, first.Companions
+	use.Denied, use.HoldsUntil = first.Denied, first.HoldsUntil
+	use.Companions = append(first.Companions, a.visit.due(t.ID, t.Now.Add(a.timeout)))
 	a.requests[0] = use.Under(t.Programme)
 	return a, nil
 }
@@ -252,7 +253,7 @@ func (s *section) admit(
 		} else {
 			one.Companions = append(one.Companions, a.visit.row(p.ID, b.Entry.Days))
 		}
-		a.requests = append(a.requests, s.head(p, member, prices, w.Consent, what, a.timeout, one).Under(p))
+		a.requests = append(a.requests, s.head(p, a, prices, what, now, one).Under(p))
 	}
 	return a
 }
@@ -280,25 +281,26 @@ func sooner(a, b time.Time) time.Time {
 }
 
 // head is the request by which one head is held or paid for, in every way that is to be tried.
-func (s *section) head(
-	p *ledger.Programme, member string, prices []Price, consent []Consent, what string, timeout time.Duration, r ledger.Request,
-) ledger.Request {
+func (s *section) head(p *ledger.Programme, a *admission, prices []Price, what string, now time.Time, r ledger.Request) ledger.Request {
+	member := a.visit.Member
 	hold := ledger.Account{Owner: ledger.Member(member), Place: ledger.Hold, Of: ledger.TransactionID(p.ID, r.Client, r.Key)}
 	var ways []ledger.Request
 	beyond := false
-	for _, price := range agreedOf(prices, consent) {
+	for _, price := range agreedOf(prices, a.visit.Consent) {
 		beyond = beyond || price.With != WithAllotment
 		way := ledger.RedeemLegs(member, price.legs(member, loungeChannel), r)
-		if price.With != WithCash {
+		if price.With == WithCash {
+			way.Companions = append(slices.Clone(r.Companions), a.visit.due(p.ID, now.Add(a.timeout)))
+		} else {
 			hold.Unit = price.Unit
-			way.Kind, way.Timeout, way.Legs[0].To = ledger.KindHold, timeout, hold
+			way.Kind, way.Timeout, way.Legs[0].To = ledger.KindHold, a.timeout, hold
 		}
 		way.Needs = s.needs(r.Needs, price.Tier)
 		ways = append(ways, way)
 	}
 	if !beyond {
 		last := r
-		last.Kind, last.Member, last.Timeout = ledger.KindHold, member, timeout
+		last.Kind, last.Member, last.Timeout = ledger.KindHold, member, a.timeout
 		if last.Denied == nil {
 			last.Denied = refuse(ledger.LimitReached, "because", what, "accepted", costs(prices))
 		}

@@ -12,6 +12,7 @@ import (
 
 	"tallystick/internal/db"
 	"tallystick/ledger"
+	"tallystick/partners"
 )
 
 // VisitRecord is what an operator says of a visit.
@@ -52,6 +53,9 @@ func (c *Catalog) ReportVisit(ctx context.Context, programme uuid.UUID, w VisitR
 		}
 		if v, err = c.Visit(ctx, programme, v.ID); err != nil {
 			return Reported{}, err
+		}
+		if v.canceled {
+			return Reported{}, refuse(ledger.HoldClosed, "because", "the visit was canceled")
 		}
 	}
 	if v.Report == nil || v.Report.Record != w.Record || v.Report.Guests != w.Guests {
@@ -224,7 +228,15 @@ func (c *Catalog) chargeLate(ctx context.Context, p *ledger.Programme, s *sectio
 	for head := range v.paying(v.Report.Guests) {
 		if h := v.Heads[head]; h.State == HeadOpen {
 			r.Key, r.Asked = v.lateKey(head), v.lateKey(head)
-			if ways := s.lateWays(v, head, r); len(ways) > 0 {
+			ways := s.lateWays(v, head, r)
+			if head == 0 && v.Voucher != uuid.Nil {
+				pass, err := c.latePass(ctx, p, v, r)
+				if err != nil {
+					return err
+				}
+				ways = append(pass, ways...)
+			}
+			if len(ways) > 0 {
 				requests = append(requests, inTurn(ways))
 			}
 		}
@@ -245,6 +257,20 @@ func (c *Catalog) chargeLate(ctx context.Context, p *ledger.Programme, s *sectio
 		}
 	}
 	return nil
+}
+
+// latePass uses the pass of a visit again, if it came back and was not used for anything else.
+func (c *Catalog) latePass(ctx context.Context, p *ledger.Programme, v *Visit, r ledger.Request) ([]ledger.Request, error) {
+	voucher, err := c.vouchers.Voucher(ctx, p.ID, v.Voucher)
+	if err != nil || voucher.State != partners.Issued {
+		return nil, err
+	}
+	use, err := c.vouchers.UseOf(p, voucher, v.Operator, r)
+	if err != nil {
+		return nil, ignore(err, ledger.NotFoundReason) // the agreement is over
+	}
+	use.Rule, use.Channel = r.Rule, r.Channel
+	return []ledger.Request{use.Own()}, nil
 }
 
 // lateWays are the ways to pay for a head at its report: what was held for it at the door, then what is to be had now of

@@ -48,7 +48,12 @@ func (c *Catalog) sweepEvent(ctx context.Context, programme uuid.UUID, b *Benefi
 	}
 }
 
-// SweepForever sweeps the events of every programme again and again until ctx ends, and tells of what went wrong. A failure
+// Sweep sweeps the events and visits of a programme.
+func (c *Catalog) Sweep(ctx context.Context, programme uuid.UUID) error {
+	return errors.Join(c.SweepEvents(ctx, programme), c.SweepVisits(ctx, programme))
+}
+
+// SweepForever sweeps the events and visits of every programme again and again until ctx ends, and tells of what went wrong. A failure
 // is met again in the next round.
 func (c *Catalog) SweepForever(ctx context.Context, pause time.Duration, failed func(error)) {
 	timer := time.NewTimer(0)
@@ -69,7 +74,7 @@ func (c *Catalog) SweepForever(ctx context.Context, pause time.Duration, failed 
 func (c *Catalog) sweepAll(ctx context.Context) error {
 	ids, err := c.ledger.Programmes(ctx)
 	for _, id := range ids {
-		err = errors.Join(err, c.SweepEvents(ctx, id))
+		err = errors.Join(err, c.Sweep(ctx, id))
 	}
 	return err
 }

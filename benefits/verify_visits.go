@@ -59,6 +59,7 @@ SELECT t.id::text
 FROM transactions AS t
 LEFT JOIN visits AS v ON v.id::text = split_part(t.idempotency_key, '/', 2) AND v.programme_id = t.programme_id
 LEFT JOIN visit_reports AS r ON r.visit_id = v.id AND r.operator = v.operator AND r.programme_id = v.programme_id
+  AND r.record NOT LIKE 'cancel/%'
 WHERE t.client = 'tallystick' AND t.idempotency_key LIKE 'visit/%' AND t.rejection = '' AND r.visit_id IS NULL
 ORDER BY t.id
 LIMIT $1`

@@ -33,6 +33,7 @@ type Visit struct {
 	Heads  []Head
 	Report *VisitReport // nil before
 
+	canceled    bool // the door took it back before anybody reported it
 	client, key string
 }
 
@@ -60,8 +61,6 @@ type Head struct {
 	Unit        string
 	Amount      decimal.Decimal
 	State       HeadState
-
-	timedOut bool
 }
 
 // HeadState is what became of what a head costs. It is derived, and stored nowhere.
@@ -177,7 +176,11 @@ func scanVisit(row pgx.CollectableRow) (Visit, error) {
 	}
 	v.At = v.At.UTC()
 	v.ReleaseAt = v.At.Add(time.Duration(days) * 24 * time.Hour)
-	if record != nil {
+	switch {
+	case record == nil:
+	case *record == cancelRecord(v.ID):
+		v.canceled = true
+	default:
 		v.Report = &VisitReport{*record, visitedAt.UTC(), *reported}
 	}
 	if err := json.Unmarshal([]byte(consent), &v.Consent); err != nil {
@@ -281,7 +284,7 @@ func (v *Visit) head(p *ledger.Programme, head int, found map[uuid.UUID]paid) He
 		id = v.headID(p.ID, head)
 		one, posted = found[id]
 	}
-	h := Head{Transaction: id, Unit: one.unit, Amount: one.amount, With: withUnit(p.Units[one.unit].Kind), timedOut: one.followed == ledger.KindTimeout}
+	h := Head{Transaction: id, Unit: one.unit, Amount: one.amount, With: withUnit(p.Units[one.unit].Kind)}
 	switch {
 	case !posted:
 		return Head{State: HeadOpen}
@@ -307,11 +310,11 @@ func (v *Visit) became() VisitState {
 	switch {
 	case v.Report != nil:
 		return VisitReported
-	case v.Heads[0].State != HeadReturned:
-		return VisitPending
-	case v.Heads[0].timedOut:
+	case v.canceled:
+		return VisitCanceled
+	case v.Heads[0].State == HeadReturned:
 		return VisitReleased
 	default:
-		return VisitCanceled
+		return VisitPending
 	}
 }

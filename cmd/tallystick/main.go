@@ -30,7 +30,7 @@ type commands struct {
 	Period  periodCommand  `cmd:"" help:"Show the open period, or close everything before a time."`
 	Rerate  rerateCommand  `cmd:"" help:"Rate every member; --dry-run reports who would move."`
 	Rank    rankCommand    `cmd:"" help:"Give members their place among all in a period that is over, for tiers by percentile."`
-	Sweep   sweepCommand   `cmd:"" help:"Post what is due: expired lots, timed-out holds, activations, unused vouchers."`
+	Sweep   sweepCommand   `cmd:"" help:"Post what is due: expired lots, timed-out holds, activations, unused vouchers, events and visits that are over."`
 	Redate  redateCommand  `cmd:"" help:"Give a unit's lots another expiry, for all members: an extension or a mass expiry."`
 	Verify  verifyCommand  `cmd:"" help:"Prove the invariants L1 to L8 from the journal alone."`
 

@@ -10,7 +10,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
 
+	"tallystick/benefits"
 	"tallystick/ledger"
+	"tallystick/partners"
 )
 
 type sweepCommand struct {
@@ -29,6 +31,7 @@ type swept struct {
 	Oldest time.Time       `json:"oldest"`
 }
 
+// Run posts what is due in the books, then what follows for events and visits, which it does not list.
 func (c *sweepCommand) Run(ctx context.Context, s *streams) error {
 	return c.with(ctx, func(d *database, programme uuid.UUID) error {
 		total, err := d.ledger.CountDue(ctx, programme)
@@ -51,6 +54,12 @@ func (c *sweepCommand) Run(ctx context.Context, s *streams) error {
 		}
 		if err := run(ctx, programme, visit); err != nil {
 			return err
+		}
+		if !c.DryRun {
+			catalog := benefits.New(d.ledger, d.posting, partners.New(d.ledger, d.posting))
+			if err := catalog.Sweep(ctx, programme); err != nil {
+				return err
+			}
 		}
 		return c.print(s.out, found)
 	})
