@@ -247,3 +247,32 @@ func (c *Catalog) ListDeliveries(ctx context.Context, programme uuid.UUID, q Del
 	slices.SortFunc(list, func(x, y *Delivery) int { return cmp.Compare(x.Claim.String(), y.Claim.String()) })
 	return list, next, nil
 }
+
+const sqlDeliveryCosts = `
+SELECT l.transaction_id, l.unit, l.amount
+FROM legs AS l
+WHERE l.transaction_id = ANY($1::uuid[]) AND l.to_place = 'payable'`
+
+// DeliveryCosts reads what is owed to the operator for deliveries that are shipped or delivered, by claim.
+func (c *Catalog) DeliveryCosts(ctx context.Context, programme uuid.UUID, list []*Delivery) (map[uuid.UUID]Cash, error) {
+	claims := make(map[uuid.UUID]uuid.UUID, len(list)) // by the use
+	var uses []uuid.UUID
+	for _, d := range list {
+		if d.State == DeliveryShipped || d.State == DeliveryDelivered {
+			use := ledger.TransactionID(programme, systemClient, d.step(d.attempt(), "shipped"))
+			claims[use] = d.Claim
+			uses = append(uses, use)
+		}
+	}
+	rows, err := c.pool.Query(ctx, sqlDeliveryCosts, uses)
+	if err != nil {
+		return nil, fmt.Errorf("benefits: read what is owed: %w", err)
+	}
+	costs := make(map[uuid.UUID]Cash, len(uses))
+	var use uuid.UUID
+	var owed Cash
+	if _, err := pgx.ForEachRow(rows, []any{&use, &owed.Unit, &owed.Amount}, func() error { costs[claims[use]] = owed; return nil }); err != nil {
+		return nil, fmt.Errorf("benefits: read what is owed: %w", err)
+	}
+	return costs, nil
+}

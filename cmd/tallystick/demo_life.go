@@ -114,6 +114,7 @@ func (l *life) chapters() []chapter {
 		{At: on("2026-11-29 10:00"), Text: text("books the golf day, before others may", "优先预订高尔夫体验日"), do: l.bookGolf},
 		{At: on("2026-12-10 20:00"), Text: text("cancels the golf day in time", "按时取消高尔夫体验日"), do: l.cancelGolf},
 		{At: on("2026-12-12 09:00"), Text: text("buys a coffee, and drinks it", "兑换并享用一杯咖啡"), do: l.drinkCoffee},
+		{At: on("2026-12-13 06:00"), Text: text("a lounge abroad; the aggregator loses answers", "境外贵宾厅：聚合商丢失应答"), do: l.flyAbroad},
 		{At: on("2026-12-15 11:00"), Text: text("returns the telephone", "退机，积分追回"), do: l.returnPhone},
 		{At: on("2027-01-01 00:00"), Text: text("the year turns", "新年度开始")},
 		{At: on("2027-06-05 09:00"), Text: text("a bill, with platinum's coefficient", "账单，按白金卡系数积分"), do: l.pay("3000"), bill: "3000"},

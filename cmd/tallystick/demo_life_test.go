@@ -71,17 +71,18 @@ func TestTheLifeOfAVIP(t *testing.T) {
 		"2026-11-29 =20220 =11600 =5 -1=1 platinum",
 		"2026-12-10 =20220 =11600 =5 +1=2 platinum",
 		"2026-12-12 -600=19620 =11600 =5 =2 platinum",
-		"2026-12-15 -4800=14820 =11600 =5 =2 platinum",
-		"2027-01-01 =14820 -11600=0 +1=6 +1=3 platinum", // one golf round is carried over
-		"2027-06-05 +5420=20240 +3000=3000 =6 =3 platinum",
-		"2028-01-01 =20240 -3000=0 =6 =3 platinum",
-		"2028-05-01 =20240 =0 -4=2 =3 gold", // silver is all that 2027 gave; it lands one tier down
-		"2029-01-01 -14820=5420 =0 =2 -3=0 gold",
+		"2026-12-13 -3000=16620 =11600 =5 =2 platinum",
+		"2026-12-15 -4800=11820 =11600 =5 =2 platinum",
+		"2027-01-01 =11820 -11600=0 +1=6 +1=3 platinum", // one golf round is carried over
+		"2027-06-05 +5420=17240 +3000=3000 =6 =3 platinum",
+		"2028-01-01 =17240 -3000=0 =6 =3 platinum",
+		"2028-05-01 =17240 =0 -4=2 =3 gold", // silver is all that 2027 gave; it lands one tier down
+		"2029-01-01 -11820=5420 =0 =2 -3=0 gold",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	for chapter, why := range map[int]string{2: "bill-points 2800 × 1.2 = 3360", 3: "Platinum: growth 11600 of 9600; until 31 March 2028", 5: "phone-points 8000 × 0.6 = 4800", 15: "金卡：上一等级有效期已满，下调一级"} {
+	for chapter, why := range map[int]string{2: "bill-points 2800 × 1.2 = 3360", 3: "Platinum: growth 11600 of 9600; until 31 March 2028", 5: "phone-points 8000 × 0.6 = 4800", 16: "金卡：上一等级有效期已满，下调一级"} {
 		if !slices.ContainsFunc(told.Chapters[chapter].Why, func(s string) bool { return strings.Contains(s, why) }) {
 			t.Errorf("%s: %q does not say %q", told.Chapters[chapter].English, told.Chapters[chapter].Why, why)
 		}
