@@ -18,6 +18,8 @@ type Seats struct {
 	Region        string
 	// Guests has a name for each guest, empty where it is not known.
 	Guests []string
+	// Preview, of a waiting list, only tells whether the member could join it.
+	Preview bool
 }
 
 func (w Seats) wanted(offer bool) Wanted {

@@ -19,6 +19,8 @@ type Scan struct {
 	Event, List, Code, Nonce string
 	// Partner is who runs the gate, by an agreement that honours the event; empty for the programme's own staff.
 	Partner string
+	// Preview tells whether the scan would let in, and uses nothing.
+	Preview bool
 }
 
 // CheckedIn is the answer to a scan.
@@ -77,6 +79,10 @@ func (c *Catalog) CheckIn(ctx context.Context, programme uuid.UUID, scan Scan, r
 		return CheckedIn{}, err
 	}
 	checked.Replayed = nonce != ""
+	if nonce == "" && scan.Preview {
+		checked.At = p.Now
+		return checked, c.wouldEnter(ctx, p.Programme, b, scan, price, r)
+	}
 	if nonce == "" {
 		if checked, nonce, err = c.enter(ctx, p.Programme, b, scan, slot, price, r); err != nil {
 			return CheckedIn{}, err
@@ -85,8 +91,21 @@ func (c *Catalog) CheckIn(ctx context.Context, programme uuid.UUID, scan Scan, r
 	if nonce != scan.Nonce {
 		return CheckedIn{}, refuse(ledger.AlreadyCheckedIn, "at", checked.At.Format(time.RFC3339))
 	}
+	if scan.Preview {
+		return checked, nil
+	}
 	return checked, c.attend(ctx, programme, t, b, checked.At)
 }
+
+// wouldEnter decides whether the ticket could be used now, or was by another list.
+func (c *Catalog) wouldEnter(ctx context.Context, p *ledger.Programme, b Booking, scan Scan, price partners.Price, r ledger.Request) error {
+	key := checkInKey(b)
+	_, err := c.ledger.Preview(ctx, p.ID, useOf(b, scan.Partner, price, c.systems(key, ledger.Request{Actor: r.Actor})))
+	return ignore(err, ledger.IdempotencyKeyReused)
+}
+
+// checkInKey is under which a ticket is used, once, whichever list is the first.
+func checkInKey(b Booking) string { return "check-in/" + b.ID.String() }
 
 // gate is the event that a scan is for, and what its partner is owed for a seat.
 func (c *Catalog) gate(p *ledger.Programme, s *section, scan Scan) (*EventTerms, partners.Price, error) {
@@ -134,7 +153,7 @@ func (c *Catalog) checkIn(ctx context.Context, b Booking, list, slot string) (ch
 
 // enter uses the ticket, unless another list did, and takes the slot, unless another scan did; it returns who has it.
 func (c *Catalog) enter(ctx context.Context, p *ledger.Programme, b Booking, scan Scan, slot string, price partners.Price, r ledger.Request) (CheckedIn, string, error) {
-	key := "check-in/" + b.ID.String()
+	key := checkInKey(b)
 	answer, err := c.ledger.Post(ctx, p.ID, useOf(b, scan.Partner, price, c.systems(key, ledger.Request{Actor: r.Actor})))
 	if _, err = c.done(ctx, p.ID, key, answer, err); err != nil {
 		return CheckedIn{}, "", err

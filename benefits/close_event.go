@@ -25,9 +25,9 @@ type Closing struct {
 // CloseEvent ends what is open of an event that is over: who has a ticket and did not come is a no-show, whose seats are used
 // up and whose price is kept, or everything is given back, as the event's policy is; either is a strike where the event
 // counts them. What nobody answered lapses. Whoever came and has not earned for it, earns. Each booking is closed in a
-// transaction of its own, once: it may be called again at any time.
+// transaction of its own, once: it may be called again at any time. A preview counts what it would close, and posts nothing.
 // Refusals: NOT_FOUND, NOT_OPEN with because not_over and opens_at.
-func (c *Catalog) CloseEvent(ctx context.Context, programme uuid.UUID, event string, r ledger.Request) (Closing, error) {
+func (c *Catalog) CloseEvent(ctx context.Context, programme uuid.UUID, event string, r ledger.Request, preview bool) (Closing, error) {
 	t, s, err := c.current(ctx, programme)
 	if err != nil {
 		return Closing{}, err
@@ -43,9 +43,12 @@ func (c *Catalog) CloseEvent(ctx context.Context, programme uuid.UUID, event str
 	err = c.eachOpen(ctx, programme, event, func(booking Booking) error {
 		if booking.waits() {
 			closing.Lapsed++
+			if preview {
+				return nil
+			}
 			return c.lapse(ctx, programme, booking)
 		}
-		err := c.missed(ctx, t.Programme, b.Event, booking, r)
+		err := c.missed(ctx, t.Programme, b.Event, booking, r, preview)
 		switch {
 		case err == nil:
 			closing.NoShows++
@@ -56,26 +59,26 @@ func (c *Catalog) CloseEvent(ctx context.Context, programme uuid.UUID, event str
 		// It came at the last moment, or was closed by another.
 		return ignore(err, ledger.VoucherUsed, ledger.AlreadyReversed, ledger.VoucherExpired)
 	})
-	if err != nil {
+	if err != nil || preview {
 		return closing, err
 	}
 	return closing, c.attendances(ctx, programme, b)
 }
 
 // missed closes the booking of a party that did not come, with a strike as long as there is one left.
-func (c *Catalog) missed(ctx context.Context, p *ledger.Programme, t *EventTerms, b Booking, r ledger.Request) error {
+func (c *Catalog) missed(ctx context.Context, p *ledger.Programme, t *EventTerms, b Booking, r ledger.Request, preview bool) error {
 	r = c.systems("no-show/"+b.ID.String(), ledger.Request{Actor: r.Actor, Reason: reasonNoShow})
 	list := []ledger.Request{useOf(b, "", partners.Price{}, r)}
 	if t.NoShow == NoShowReleases {
 		list = b.reversal(r)
 	}
 	if t.Strikes != "" {
-		err := c.together(ctx, p.ID, append(list, strike(p, t, b, r)))
+		err := c.together(ctx, p.ID, append(list, strike(p, t, b, r)), preview)
 		if !errors.Is(err, &ledger.Refusal{Reason: ledger.LimitReached}) {
 			return err
 		}
 	}
-	return c.together(ctx, p.ID, list)
+	return c.together(ctx, p.ID, list, preview)
 }
 
 // strike uses one of the strikes of the interval in which the event was.
@@ -87,9 +90,13 @@ func strike(p *ledger.Programme, t *EventTerms, b Booking, r ledger.Request) led
 	return ledger.Use(b.Member, []ledger.Leg{{From: from, To: to, Unit: from.Unit, Amount: decimal.NewFromInt(1)}}, r)
 }
 
-// together posts requests of the programme's own, all or none.
-func (c *Catalog) together(ctx context.Context, programme uuid.UUID, requests []ledger.Request) error {
-	answers, err := c.ledger.PostBatch(ctx, programme, requests, true)
+// together posts requests of the programme's own, all or none, or decides whether it could.
+func (c *Catalog) together(ctx context.Context, programme uuid.UUID, requests []ledger.Request, preview bool) error {
+	post := c.ledger.PostBatch
+	if preview {
+		post = c.ledger.PreviewBatch
+	}
+	answers, err := post(ctx, programme, requests, true)
 	if err != nil {
 		return err
 	}

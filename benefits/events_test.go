@@ -244,7 +244,10 @@ func TestSeatsAreKeptForTiersAndSegments(t *testing.T) {
 	c.mustBook(t, "g", "gus", "golf")
 	c.wantSeats(t, "golf", 0, 0, 5, 0)
 
-	if err := c.InviteMembers(t.Context(), c.Programme, "tasting", []string{"ann", "gus", "ann"}, asks("i")); err != nil {
+	if err := c.InviteMembers(t.Context(), c.Programme, "tasting", []string{"eve"}, asks("i"), true); err != nil { // a preview invites nobody
+		t.Fatal(err)
+	}
+	if err := c.InviteMembers(t.Context(), c.Programme, "tasting", []string{"ann", "gus", "ann"}, asks("i"), false); err != nil {
 		t.Fatal(err)
 	}
 	_, err = c.book(t, "t0", "eve", "tasting")
@@ -400,6 +403,17 @@ func TestATicketComesInOnceOnEachListAndEarnsOnce(t *testing.T) {
 	wantRefusal(t, err, ledger.NotFoundReason)
 	_, err = c.scan(t, b, "roof", "n0", "club")
 	wantRefusal(t, err, ledger.InvalidField)
+	tryGate := func(want ledger.Reason, wantErr bool) {
+		scan := benefits.Scan{Event: b.Event, List: "gate", Code: string(b.Code), Nonce: "try", Partner: "club", Preview: true}
+		tried, err := c.CheckIn(t.Context(), c.Programme, scan, ledger.Request{})
+		if wantErr {
+			wantRefusal(t, err, want)
+		} else if err != nil || tried.Booking.Seats != 2 || tried.Replayed {
+			t.Errorf("a preview: %+v, %v", tried, err)
+		}
+	}
+	tryGate("", false)
+	tryGate("", false) // it used nothing
 	first, err := c.scan(t, b, "gate", "n1", "club")
 	if err != nil || first.Replayed {
 		t.Fatalf("scan: %+v, %v", first, err)
@@ -410,6 +424,7 @@ func TestATicketComesInOnceOnEachListAndEarnsOnce(t *testing.T) {
 	}
 	_, err = c.scan(t, b, "gate", "n2", "club")
 	wantRefusal(t, err, ledger.AlreadyCheckedIn)
+	tryGate(ledger.AlreadyCheckedIn, true)
 	for _, nonce := range []string{"h1", "h2"} {
 		if _, err := c.scan(t, b, "house", nonce, ""); err != nil {
 			t.Errorf("house: %v", err)
@@ -434,18 +449,21 @@ func TestWhoDoesNotComeKeepsAStrike(t *testing.T) {
 	c.mustBook(t, "b1", "ann", "golf")
 	came := c.mustBook(t, "b2", "bob", "golf")
 	waits := c.mustBook(t, "t1", "ann", "talk")
-	_, err := c.CloseEvent(t.Context(), c.Programme, "golf", ledger.Request{Actor: "li"})
+	_, err := c.CloseEvent(t.Context(), c.Programme, "golf", ledger.Request{Actor: "li"}, false)
 	wantRefusal(t, err, ledger.NotOpen)
 	c.moveClock(t, at("2026-04-18 09:30"))
 	if _, err := c.scan(t, came, "gate", "n", ""); err != nil {
 		t.Error(err)
 	}
 	c.moveClock(t, at("2026-04-18 17:00"))
-	closing, err := c.CloseEvent(t.Context(), c.Programme, "golf", ledger.Request{Actor: "li"})
+	if tried, err := c.CloseEvent(t.Context(), c.Programme, "golf", ledger.Request{Actor: "li"}, true); err != nil || tried != (benefits.Closing{NoShows: 1}) {
+		t.Errorf("a preview: %+v, %v", tried, err)
+	}
+	closing, err := c.CloseEvent(t.Context(), c.Programme, "golf", ledger.Request{Actor: "li"}, false)
 	if err != nil || closing.NoShows != 1 {
 		t.Errorf("close: %+v, %v", closing, err)
 	}
-	if again, err := c.CloseEvent(t.Context(), c.Programme, "golf", ledger.Request{Actor: "wu"}); err != nil || again != (benefits.Closing{}) {
+	if again, err := c.CloseEvent(t.Context(), c.Programme, "golf", ledger.Request{Actor: "wu"}, false); err != nil || again != (benefits.Closing{}) {
 		t.Errorf("again: %+v, %v", again, err)
 	}
 	c.wantSeats(t, "golf", 3, 0, 0, 2)

@@ -13,8 +13,8 @@ import (
 const MostInvited = 1000
 
 // InviteMembers lets members book an event that is by invitation. Who is invited stays so, and a retry changes nothing.
-// Nobody is told by it. Refusals: NOT_FOUND, INVALID_FIELD.
-func (c *Catalog) InviteMembers(ctx context.Context, programme uuid.UUID, event string, members []string, r ledger.Request) error {
+// Nobody is told by it. A preview decides the same and records nothing. Refusals: NOT_FOUND, INVALID_FIELD.
+func (c *Catalog) InviteMembers(ctx context.Context, programme uuid.UUID, event string, members []string, r ledger.Request, preview bool) error {
 	t, s, err := c.current(ctx, programme)
 	if err != nil {
 		return err
@@ -39,6 +39,9 @@ func (c *Catalog) InviteMembers(ctx context.Context, programme uuid.UUID, event 
 			seen[member] = true
 			each, entries = append(each, member), append(entries, uuid.New())
 		}
+	}
+	if preview {
+		return nil
 	}
 	return c.list(ctx, programme, event, invitedList, each, entries, t.Now, r, waitingFor{})
 }

@@ -40,6 +40,9 @@ func (c *Catalog) JoinWaitingList(ctx context.Context, programme uuid.UUID, w Se
 	if why, _ := b.Event.denies(at, true); why != nil {
 		return why
 	}
+	if w.Preview {
+		return nil
+	}
 	entry := ledger.TransactionID(programme, r.Client, r.Key)
 	// A retry after its offer was made joins again only if the offer is not its own.
 	if offer, err := c.ledger.Transactions(ctx, programme, []uuid.UUID{offerID(programme, entry)}); err != nil || len(offer) > 0 {

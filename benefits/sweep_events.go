@@ -41,7 +41,7 @@ func (c *Catalog) sweepEvent(ctx context.Context, programme uuid.UUID, b *Benefi
 	case now.Before(b.Event.Starts):
 		return c.Promote(ctx, programme, b.Code)
 	case open && !now.Before(b.Event.Ends.Add(closesAfter)):
-		_, err := c.CloseEvent(ctx, programme, b.Code, ledger.Request{Actor: systemClient})
+		_, err := c.CloseEvent(ctx, programme, b.Code, ledger.Request{Actor: systemClient}, false)
 		return err
 	default:
 		return nil

@@ -189,7 +189,7 @@ func (s *server) JoinWaitingList(ctx context.Context, m *v1.JoinWaitingListReque
 	}
 	r := asked(p, m.IdempotencyKey)
 	r.Channel = m.Channel
-	seats := benefits.Seats{Member: member, Event: m.EventId, With: waysToPay[m.PayWith], Region: m.Region, Guests: m.Guests}
+	seats := benefits.Seats{Member: member, Event: m.EventId, With: waysToPay[m.PayWith], Region: m.Region, Guests: m.Guests, Preview: m.Preview}
 	if err := s.benefits.JoinWaitingList(ctx, p.Programme, seats, r); err != nil {
 		return nil, err
 	}
@@ -301,7 +301,7 @@ func (s *server) CheckIn(ctx context.Context, m *v1.CheckInRequest) (*v1.CheckIn
 	p := caller(ctx)
 	partner, _ := p.Partner()
 	checked, err := s.benefits.CheckIn(ctx, p.Programme, benefits.Scan{
-		Event: m.EventId, List: m.ListId, Code: m.Code, Nonce: m.Nonce, Partner: partner,
+		Event: m.EventId, List: m.ListId, Code: m.Code, Nonce: m.Nonce, Partner: partner, Preview: m.Preview,
 	}, asked(p, ""))
 	if err != nil {
 		return nil, err
@@ -311,7 +311,7 @@ func (s *server) CheckIn(ctx context.Context, m *v1.CheckInRequest) (*v1.CheckIn
 
 func (s *server) InviteMembers(ctx context.Context, m *v1.InviteMembersRequest) (*v1.InviteMembersResponse, error) {
 	p := caller(ctx)
-	return new(v1.InviteMembersResponse), s.benefits.InviteMembers(ctx, p.Programme, m.EventId, m.MemberIds, asked(p, ""))
+	return new(v1.InviteMembersResponse), s.benefits.InviteMembers(ctx, p.Programme, m.EventId, m.MemberIds, asked(p, ""), m.Preview)
 }
 
 // ListApplications reads one row more than the page has, to know whether another follows. Its cursor is a booking's id.
@@ -361,7 +361,7 @@ func (s *server) PublishSeats(ctx context.Context, m *v1.PublishSeatsRequest) (*
 
 func (s *server) CloseEvent(ctx context.Context, m *v1.CloseEventRequest) (*v1.CloseEventResponse, error) {
 	p := caller(ctx)
-	closing, err := s.benefits.CloseEvent(ctx, p.Programme, m.EventId, asked(p, ""))
+	closing, err := s.benefits.CloseEvent(ctx, p.Programme, m.EventId, asked(p, ""), m.Preview)
 	if err != nil {
 		return nil, err
 	}

@@ -28,6 +28,10 @@ func TestASeatIsBookedOfferedAndCheckedIn(t *testing.T) {
 	if err != nil || booked.Booking.State != v1.BookingState_BOOKING_STATE_BOOKED {
 		t.Fatalf("%v, %v", booked, err)
 	}
+	tried, err := members.JoinWaitingList(t.Context(), &v1.JoinWaitingListRequest{IdempotencyKey: "j0", MemberId: "m2", EventId: "seat", Preview: true})
+	if err != nil || tried.WaitingPlace != 0 {
+		t.Fatalf("a preview: %v, %v", tried, err)
+	}
 	joined, err := members.JoinWaitingList(t.Context(), &v1.JoinWaitingListRequest{IdempotencyKey: "j1", MemberId: "m2", EventId: "seat"})
 	if err != nil || joined.WaitingPlace != 1 {
 		t.Fatalf("%v, %v", joined, err)

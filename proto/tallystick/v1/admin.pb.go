@@ -2365,7 +2365,9 @@ type InviteMembersRequest struct {
 	// The event's code.
 	EventId string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	// The members: 1 to 1000 of the programme's references.
-	MemberIds     []string `protobuf:"bytes,2,rep,name=member_ids,json=memberIds,proto3" json:"member_ids,omitempty"`
+	MemberIds []string `protobuf:"bytes,2,rep,name=member_ids,json=memberIds,proto3" json:"member_ids,omitempty"`
+	// Whether to try only: nobody is invited.
+	Preview       bool `protobuf:"varint,3,opt,name=preview,proto3" json:"preview,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2412,6 +2414,13 @@ func (x *InviteMembersRequest) GetMemberIds() []string {
 		return x.MemberIds
 	}
 	return nil
+}
+
+func (x *InviteMembersRequest) GetPreview() bool {
+	if x != nil {
+		return x.Preview
+	}
+	return false
 }
 
 // InviteMembersResponse answers that they are invited.
@@ -3252,7 +3261,9 @@ func (x *Stock) GetLeft() string {
 type CloseEventRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The event's code.
-	EventId       string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	EventId string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// Whether to try only: the answer is what would be closed now, and nothing is.
+	Preview       bool `protobuf:"varint,2,opt,name=preview,proto3" json:"preview,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3292,6 +3303,13 @@ func (x *CloseEventRequest) GetEventId() string {
 		return x.EventId
 	}
 	return ""
+}
+
+func (x *CloseEventRequest) GetPreview() bool {
+	if x != nil {
+		return x.Preview
+	}
+	return false
 }
 
 // CloseEventResponse answers what was closed.
@@ -3511,11 +3529,12 @@ const file_tallystick_v1_admin_proto_rawDesc = "" +
 	"\x06reason\x18\x04 \x01(\tBS\xbaHPrN\x18\x8c\x01(\xb0\x042F^[^\\p{Cc}\\x{061C}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\x12\x18\n" +
 	"\apreview\x18\x05 \x01(\bR\apreview\"W\n" +
 	"\x17RevokeAllotmentResponse\x12<\n" +
-	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xa3\x01\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\"\xbd\x01\n" +
 	"\x14InviteMembersRequest\x12D\n" +
 	"\bevent_id\x18\x01 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\aeventId\x12E\n" +
 	"\n" +
-	"member_ids\x18\x02 \x03(\tB&\xbaH#\x92\x01 \b\x01\x10\xe8\a\"\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\tmemberIds\"\x17\n" +
+	"member_ids\x18\x02 \x03(\tB&\xbaH#\x92\x01 \b\x01\x10\xe8\a\"\x19r\x17\x10\x01\x18@2\x11^[A-Za-z0-9_.-]+$R\tmemberIds\x12\x18\n" +
+	"\apreview\x18\x03 \x01(\bR\apreview\"\x17\n" +
 	"\x15InviteMembersResponse\"\xc0\x01\n" +
 	"\x17ListApplicationsRequest\x12D\n" +
 	"\bevent_id\x18\x01 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\aeventId\x12$\n" +
@@ -3572,9 +3591,10 @@ const file_tallystick_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"segment_id\x18\x02 \x01(\tR\tsegmentId\x12\x1c\n" +
 	"\tpublished\x18\x03 \x01(\tR\tpublished\x12\x12\n" +
-	"\x04left\x18\x04 \x01(\tR\x04left\"Y\n" +
+	"\x04left\x18\x04 \x01(\tR\x04left\"s\n" +
 	"\x11CloseEventRequest\x12D\n" +
-	"\bevent_id\x18\x01 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\aeventId\"_\n" +
+	"\bevent_id\x18\x01 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\aeventId\x12\x18\n" +
+	"\apreview\x18\x02 \x01(\bR\apreview\"_\n" +
 	"\x12CloseEventResponse\x12\x19\n" +
 	"\bno_shows\x18\x01 \x01(\x05R\anoShows\x12\x16\n" +
 	"\x06lapsed\x18\x02 \x01(\x05R\x06lapsed\x12\x16\n" +

@@ -2813,7 +2813,9 @@ type JoinWaitingListRequest struct {
 	// Where it comes from, such as "app" or "billing".
 	Channel string `protobuf:"bytes,6,opt,name=channel,proto3" json:"channel,omitempty"`
 	// Where the member is; empty: not known.
-	Region        string `protobuf:"bytes,7,opt,name=region,proto3" json:"region,omitempty"`
+	Region string `protobuf:"bytes,7,opt,name=region,proto3" json:"region,omitempty"`
+	// Whether to try only: the answer is the place on the list as it is now, nothing is recorded and the key stays free.
+	Preview       bool `protobuf:"varint,8,opt,name=preview,proto3" json:"preview,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2895,6 +2897,13 @@ func (x *JoinWaitingListRequest) GetRegion() string {
 		return x.Region
 	}
 	return ""
+}
+
+func (x *JoinWaitingListRequest) GetPreview() bool {
+	if x != nil {
+		return x.Preview
+	}
+	return false
 }
 
 // JoinWaitingListResponse answers the place.
@@ -3644,7 +3653,7 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\apreview\x18\x05 \x01(\bR\apreview\"~\n" +
 	"\x15CancelBookingResponse\x12<\n" +
 	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\x12'\n" +
-	"\x04kept\x18\x02 \x03(\v2\x13.tallystick.v1.CashR\x04kept\"\x83\x04\n" +
+	"\x04kept\x18\x02 \x03(\v2\x13.tallystick.v1.CashR\x04kept\"\x9d\x04\n" +
 	"\x16JoinWaitingListRequest\x12G\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x127\n" +
 	"\tmember_id\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\x12D\n" +
@@ -3652,7 +3661,8 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\bpay_with\x18\x04 \x01(\x0e2\x16.tallystick.v1.PayWithB\b\xbaH\x05\x82\x01\x02\x10\x01R\apayWith\x12n\n" +
 	"\x06guests\x18\x05 \x03(\tBV\xbaHS\x92\x01P\x10d\"LrJ\x18@2F^[^\\p{Cc}\\x{061C}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06guests\x120\n" +
 	"\achannel\x18\x06 \x01(\tB\x16\xbaH\x13r\x11\x18 2\r^[a-z0-9_-]*$R\achannel\x12B\n" +
-	"\x06region\x18\a \x01(\tB*\xbaH'r%\x18@2!^([A-Za-z0-9][A-Za-z0-9_.:/-]*)?$R\x06region\">\n" +
+	"\x06region\x18\a \x01(\tB*\xbaH'r%\x18@2!^([A-Za-z0-9][A-Za-z0-9_.:/-]*)?$R\x06region\x12\x18\n" +
+	"\apreview\x18\b \x01(\bR\apreview\">\n" +
 	"\x17JoinWaitingListResponse\x12#\n" +
 	"\rwaiting_place\x18\x01 \x01(\x05R\fwaitingPlace\"\x98\x01\n" +
 	"\x17LeaveWaitingListRequest\x127\n" +

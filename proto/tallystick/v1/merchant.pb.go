@@ -444,7 +444,9 @@ type CheckInRequest struct {
 	// The gate.
 	ListId string `protobuf:"bytes,3,opt,name=list_id,json=listId,proto3" json:"list_id,omitempty"`
 	// The ticket's code as it was typed or scanned: case, blanks and hyphens do not matter.
-	Code          string `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`
+	Code string `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`
+	// Whether to try only: the answer is whether the scan would let in now, and nothing is used.
+	Preview       bool `protobuf:"varint,5,opt,name=preview,proto3" json:"preview,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -505,6 +507,13 @@ func (x *CheckInRequest) GetCode() string {
 		return x.Code
 	}
 	return ""
+}
+
+func (x *CheckInRequest) GetPreview() bool {
+	if x != nil {
+		return x.Preview
+	}
+	return false
 }
 
 // CheckInResponse answers a check-in. It names no member.
@@ -612,12 +621,13 @@ const file_tallystick_v1_merchant_proto_rawDesc = "" +
 	"\vreversal_id\x18\x01 \x01(\tR\n" +
 	"reversalId\x12;\n" +
 	"\vrecorded_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"recordedAt\"\x81\x02\n" +
+	"recordedAt\"\x9b\x02\n" +
 	"\x0eCheckInRequest\x124\n" +
 	"\x05nonce\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x05nonce\x12D\n" +
 	"\bevent_id\x18\x02 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\aeventId\x12B\n" +
 	"\alist_id\x18\x03 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\x06listId\x12/\n" +
-	"\x04code\x18\x04 \x01(\tB\x1b\xbaH\x18r\x16\x10\x01\x18@2\x10^[0-9A-Za-z -]+$R\x04code\"\x83\x01\n" +
+	"\x04code\x18\x04 \x01(\tB\x1b\xbaH\x18r\x16\x10\x01\x18@2\x10^[0-9A-Za-z -]+$R\x04code\x12\x18\n" +
+	"\apreview\x18\x05 \x01(\bR\apreview\"\x83\x01\n" +
 	"\x0fCheckInResponse\x12\x14\n" +
 	"\x05seats\x18\x01 \x01(\x05R\x05seats\x12>\n" +
 	"\rchecked_in_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\vcheckedInAt\x12\x1a\n" +
