@@ -1,0 +1,6 @@
+//go:build !torture
+
+package benefits_test
+
+// modelOpsByDefault is how many operations the model of the benefits makes in make test.
+const modelOpsByDefault = 20_000

@@ -1,0 +1,6 @@
+//go:build torture
+
+package benefits_test
+
+// modelOpsByDefault is how many operations the model of the benefits makes in make torture.
+const modelOpsByDefault = 200_000
