@@ -66,6 +66,8 @@ type Benefit struct {
 	Limits []string
 	// Choose are the benefits of which a claim gives one, that the member chooses, instead of a right to this one.
 	Choose []string
+	// Bundle are the benefits of each of which a claim gives a right, all or none, instead of a right to this one.
+	Bundle []string
 	// Entry is where a benefit of kind lounge lets members in; nil for what a voucher alone is good for.
 	Entry *Entry
 	// Parameters are what a service says of itself, such as a queue's class; TierParameters what it is for the members of a

@@ -46,6 +46,7 @@ type benefitDocument struct {
 	KeptFor        map[string]map[string]document.Amount `yaml:"kept_for" doc:"Rights published for the members of a segment only, by segment and the name of the publication."`
 	Limits         []string                              `yaml:"limits" doc:"The limits that every claim uses."`
 	Choose         []string                              `yaml:"choose" doc:"The benefits of which a claim gives one."`
+	Bundle         []string                              `yaml:"bundle" doc:"The benefits of each of which a claim gives a right, all or none."`
 	Entry          *entryDocument                        `yaml:"entry" doc:"Where a benefit of kind lounge lets members in."`
 	Delivery       *deliveryDocument                     `yaml:"delivery" doc:"Who delivers what it gives."`
 	Parameters     map[string]string                     `yaml:"parameters" doc:"What a service says of itself."`
@@ -77,7 +78,7 @@ type benefitReader struct {
 func (s benefitReader) add(d *benefitDocument) {
 	b := &Benefit{
 		Code: d.Code, Kind: d.Kind, State: cmp.Or(d.State, BenefitActive), Names: d.Names, Terms: d.Terms, Limits: d.Limits,
-		Choose: d.Choose, Parameters: d.Parameters, TierParameters: d.TierParameters, Stock: make(map[string]decimal.Decimal), Kept: make(map[string]map[string]decimal.Decimal),
+		Choose: d.Choose, Bundle: d.Bundle, Parameters: d.Parameters, TierParameters: d.TierParameters, Stock: make(map[string]decimal.Decimal), Kept: make(map[string]map[string]decimal.Decimal),
 		KeptFor: make(map[string]map[string]decimal.Decimal),
 	}
 	code := s.spot.At("code")
@@ -98,6 +99,7 @@ func (s benefitReader) add(d *benefitDocument) {
 	s.readEvent(b, d.Event)
 	s.readDelivery(b, d.Delivery)
 	s.spot.Failed(s.checkChoice(b))
+	s.checkBundle(b)
 	s.spot.Failed(s.checkLimits(b))
 	d.Names.Check(s.spot.At("names"))
 	if len(d.Terms) > 0 {
@@ -345,8 +347,8 @@ func (s benefitReader) readDelivery(b *Benefit, d *deliveryDocument) {
 	}
 	at := s.spot.At("delivery")
 	b.Delivery = &DeliveryTerms{By: d.By, Refund: d.Refund}
-	if b.Event != nil || b.Entry != nil || len(b.Choose) > 0 {
-		at.Wrong("a seat, a visit or a choice is not delivered", "remove it, or give what is chosen a delivery")
+	if b.Event != nil || b.Entry != nil || len(b.Choose)+len(b.Bundle) > 0 {
+		at.Wrong("a seat, a visit, a choice or a bundle is not delivered", "remove it, or give what it gives a delivery")
 	}
 	if partner := s.agreements[d.By]; partner == nil {
 		at.At("by").Wrong(fmt.Sprintf("there is no partner %q", d.By), document.Suggest(d.By, slices.Sorted(maps.Keys(s.agreements))))
@@ -372,6 +374,32 @@ func (s benefitReader) checkChoice(b *Benefit) error {
 		}
 	}
 	return nil
+}
+
+// mostBundled is how many rights a claim gives at the most.
+const mostBundled = 8
+
+// checkBundle makes sure that what is bundled is there, has rights of its own, and comes back with the bundle only.
+func (s benefitReader) checkBundle(b *Benefit) {
+	at := s.spot.At("bundle")
+	switch {
+	case len(b.Bundle) == 0:
+		return
+	case len(b.Bundle) == 1 || len(b.Bundle) > mostBundled:
+		at.Wrong(fmt.Sprintf("it bundles %d", len(b.Bundle)), fmt.Sprintf("use 2 to %d", mostBundled))
+	case len(b.Choose) > 0 || b.Event != nil || b.Entry != nil || b.limited():
+		at.Wrong("a bundle has no choice, seats, entry or stock of its own", "remove them; its stock is that of what it bundles")
+	}
+	for i, code := range b.Bundle {
+		switch part := s.benefits[code]; {
+		case part == nil || len(part.Choose)+len(part.Bundle) > 0 || part.Event != nil:
+			s.spot.At("bundle", i).Wrong(fmt.Sprintf("%q is no benefit above this one with a right of its own", code), "name one that is")
+		case slices.Contains(b.Bundle[:i], code):
+			s.spot.At("bundle", i).Wrong(fmt.Sprintf("%q is named twice", code), "name each once")
+		case part.Delivery != nil && part.Delivery.Refund:
+			s.spot.At("bundle", i).Wrong(fmt.Sprintf("%q is refunded by itself when it comes back", code), "bundle what is delivered again instead")
+		}
+	}
 }
 
 // checkLimits makes sure that every limit counts something that a claim moves.

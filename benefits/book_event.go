@@ -41,7 +41,8 @@ type Reservation struct {
 // because invitation, NOT_OPEN with because over once it has begun and with because waiting_list while others who are
 // before this member wait for a seat, LIMIT_REACHED also for guests and strikes.
 func (c *Catalog) BookEvent(ctx context.Context, programme uuid.UUID, w Seats, r ledger.Request) (Reservation, error) {
-	answer, _, err := c.redeem(ctx, programme, w.wanted(false), r)
+	answers, _, err := c.redeem(ctx, programme, w.wanted(false), r)
+	answer := first(answers)
 	if err != nil {
 		return Reservation{Answer: answer}, err
 	}

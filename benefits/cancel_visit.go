@@ -28,7 +28,7 @@ func (c *Catalog) CancelVisit(ctx context.Context, programme uuid.UUID, operator
 	}
 	answers, err := c.ledger.PostBatch(ctx, programme, requests, true)
 	if err == nil {
-		err = decisive(answers)
+		err = ledger.Decisive(answers)
 	}
 	if err != nil {
 		return Visit{}, err
@@ -59,7 +59,7 @@ func (c *Catalog) PreviewCancelVisit(ctx context.Context, programme uuid.UUID, o
 	}
 	answers, err := c.ledger.PreviewBatch(ctx, programme, requests, true)
 	if err == nil {
-		err = decisive(answers)
+		err = ledger.Decisive(answers)
 	}
 	return v, err
 }

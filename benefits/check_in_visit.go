@@ -53,7 +53,7 @@ func (c *Catalog) CheckInVisit(ctx context.Context, programme uuid.UUID, w Check
 	for {
 		answers, err := c.ledger.PostBatch(ctx, programme, a.requests, true)
 		if err == nil {
-			err = decisive(answers)
+			err = ledger.Decisive(answers)
 		}
 		if err == nil {
 			return c.Visit(ctx, programme, id)
@@ -132,18 +132,6 @@ func (c *Catalog) checkedIn(ctx context.Context, programme, id uuid.UUID, w *Che
 		return Visit{}, refuse(ledger.IdempotencyKeyReused)
 	}
 	return v, nil
-}
-
-// decisive is why a batch of all or none was not posted: what was refused itself, not what was beside it.
-func decisive(answers []ledger.Answer) error {
-	var first error
-	for _, answer := range answers {
-		beside := errors.Is(answer.Err, &ledger.Refusal{Reason: ledger.AtomicBatchRejected})
-		if answer.Err != nil && (first == nil || !beside) {
-			first = answer.Err
-		}
-	}
-	return first
 }
 
 // admission is a visit on its way into the books.

@@ -250,7 +250,7 @@ func TestMistakesOfADeliverySayWhatWouldBeRight(t *testing.T) {
 		"{by: egret, refund":       {"{by: egert, refund", `delivery.by: there is no partner "egert"; use egret`},
 		"{by: network}":            {"{by: egret}", "delivery.by: egret does not honour it; list it under honours of the partner"},
 		"- {code: data, kind: r":   {"- {code: data, expiry: m, kind: r", "its rights expire by m, also while it is on its way; give the unit no expiry"},
-		"delivery: {by: network}}": {"delivery: {by: network}, choose: [kettle]}", "a seat, a visit or a choice is not delivered"},
+		"delivery: {by: network}}": {"delivery: {by: network}, choose: [kettle]}", "a seat, a visit, a choice or a bundle is not delivered"},
 	} {
 		text := strings.Replace(strings.Replace(deliveredDocument, old, c.with, 1), "units:", "expiry: {m: {kind: rolling, months: 1}}\nunits:", 1)
 		if _, err := club.ApplyProgramme(t.Context(), ledgertest.Application(text)); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -13,6 +13,9 @@
 // and becomes the first that the books allow at the posting. What is not in the books, such as facts and opening hours, is
 // decided before, and a refusal by it is recorded like any other.
 //
+// Some rights are brought by a partner, and a delivery stands where its right is: in the voucher, used by who ships it, or back. A
+// bundle is a claim for each of its rights, of which the first is paid for, posted all or none.
+//
 // A tier is a unit that a member holds: the lot says by what source and until when, and a change of it is one transaction that
 // a pure function decided on what was measured, said and held. An allotment gives the members of a tier so many
 // uses in a period: a chain of postings that comes to the total of the highest tier held, whoever looks and however often.

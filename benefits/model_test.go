@@ -189,7 +189,7 @@ func TestBenefitsAgreeWithTheirModel(t *testing.T) {
 	const programmes = 8
 	machines := make([]*machine, programmes)
 	for i := range machines {
-		machines[i] = newMachine(t, c, i, rand.New(rand.NewPCG(seed, uint64(i)))) //nolint:gosec // a test's dice
+		machines[i] = newMachine(t, c, i, rand.New(rand.NewPCG(seed, uint64(i))))
 	}
 	var all sync.WaitGroup
 	for _, m := range machines {

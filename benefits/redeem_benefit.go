@@ -36,6 +36,8 @@ type Wanted struct {
 type Claim struct {
 	ledger.Answer
 	Voucher partners.Voucher
+	// Parts are the vouchers of a bundle that come with it.
+	Parts []partners.Voucher
 }
 
 // RedeemBenefit pays for a benefit and issues its voucher, whose id is the transaction's, in one transaction. r gives
@@ -50,24 +52,42 @@ type Claim struct {
 // before, MEMBER_FROZEN, MEMBER_TERMINATED, NOT_ELIGIBLE with because or the tier that is required, NOT_OPEN with
 // because and opens_at, LIMIT_REACHED, OUT_OF_STOCK, INSUFFICIENT_POINTS.
 func (c *Catalog) RedeemBenefit(ctx context.Context, programme uuid.UUID, w Wanted, r ledger.Request) (Claim, error) {
-	answer, sent, err := c.redeem(ctx, programme, w, r)
-	claim := Claim{Answer: answer}
-	if err == nil {
-		claim.Voucher, err = c.vouchers.IssuedBy(ctx, answer, sent)
+	answers, sent, err := c.redeem(ctx, programme, w, r)
+	claim := Claim{Answer: first(answers)}
+	if err != nil {
+		return claim, err
 	}
-	return claim, err
+	if claim.Voucher, err = c.vouchers.IssuedBy(ctx, answers[0], sent[0]); err != nil {
+		return claim, err
+	}
+	for i := range answers[1:] {
+		part, err := c.vouchers.IssuedBy(ctx, answers[1+i], sent[1+i])
+		if err != nil {
+			return claim, err
+		}
+		claim.Parts = append(claim.Parts, part)
+	}
+	return claim, nil
 }
 
-// redeem posts a claim, and before it what it depends on. It returns the request as it was sent last.
-func (c *Catalog) redeem(ctx context.Context, programme uuid.UUID, w Wanted, r ledger.Request) (answer ledger.Answer, sent ledger.Request, err error) {
-	answer, err = c.ledger.PostUnder(ctx, programme, r, func(t ledger.Terms, r ledger.Request) (ledger.Request, error) {
+// first is the answer to the claim itself; those of a bundle's other parts come after it.
+func first(answers []ledger.Answer) ledger.Answer {
+	if len(answers) == 0 {
+		return ledger.Answer{}
+	}
+	return answers[0]
+}
+
+// redeem posts a claim, and before it what it depends on. It returns the requests as they were sent last.
+func (c *Catalog) redeem(ctx context.Context, programme uuid.UUID, w Wanted, r ledger.Request) (answers []ledger.Answer, sent []ledger.Request, err error) {
+	answers, err = c.ledger.PostAllUnder(ctx, programme, r, func(t ledger.Terms, r ledger.Request) ([]ledger.Request, error) {
 		if err := c.touch(ctx, t, w); err != nil {
-			return r, err
+			return nil, err
 		}
 		sent, err = c.claim(ctx, t, w, r)
 		return sent, err
 	})
-	return answer, sent, err
+	return answers, sent, err
 }
 
 // PreviewRedemption decides a redemption, and before it the grants that it would make, by the same code on the same state,
@@ -95,12 +115,12 @@ func (c *Catalog) previewRedemption(ctx context.Context, programme uuid.UUID, w 
 			return nil, err
 		}
 	}
-	answers, err := c.ledger.PreviewBatch(ctx, programme, append(requests, claim), false)
+	answers, err := c.ledger.PreviewBatch(ctx, programme, append(requests, claim...), false)
 	if err != nil {
 		return nil, err
 	}
-	last := answers[len(answers)-1]
-	return last.Transaction, last.Err
+	claimed := answers[len(requests):]
+	return claimed[0].Transaction, ledger.Decisive(claimed)
 }
 
 // touch brings up to date what a redemption depends on: the member's tiers, and the allotments that go with them.
@@ -121,7 +141,7 @@ func (c *Catalog) touch(ctx context.Context, t ledger.Terms, w Wanted) error {
 // tiered reports whether a claim may depend on the member's tier.
 func (b *Benefit) tiered() bool {
 	return b.Tier != "" || len(b.Priority) > 0 || len(b.Kept) > 0 || b.condition != nil ||
-		slices.ContainsFunc(b.Prices, func(p Price) bool { return p.Tier != "" }) || len(b.Choose) > 0
+		slices.ContainsFunc(b.Prices, func(p Price) bool { return p.Tier != "" }) || len(b.Choose)+len(b.Bundle) > 0
 }
 
 func (w *Wanted) mayUseAllotment(b *Benefit) bool {
@@ -129,21 +149,26 @@ func (w *Wanted) mayUseAllotment(b *Benefit) bool {
 }
 
 // claim builds the transaction under one version of the document: the price out of the wallet, the right into the voucher
-// that the transaction opens, in every way that is to be tried.
-func (c *Catalog) claim(ctx context.Context, t ledger.Terms, w Wanted, r ledger.Request) (ledger.Request, error) {
+// that the transaction opens, in every way that is to be tried. Of a bundle there is one more for every further right.
+func (c *Catalog) claim(ctx context.Context, t ledger.Terms, w Wanted, r ledger.Request) ([]ledger.Request, error) {
 	s, err := c.section(t.Programme)
 	if err != nil {
-		return r, err
+		return nil, err
 	}
 	b, err := s.benefit(w.Benefit)
 	if err != nil {
-		return r, err
+		return nil, err
 	}
 	at, err := c.circumstances(ctx, t, s, b, w, r.Channel)
 	if err != nil {
-		return r, err
+		return nil, err
 	}
-	return s.claim(t.Programme, b, w, at, r)
+	claim, err := s.claim(t.Programme, b, w, at, r)
+	if err != nil {
+		return nil, err
+	}
+	parts, err := s.bundled(t.Programme, b, w, at, r)
+	return append([]ledger.Request{claim}, parts...), err
 }
 
 // circumstances reads what the conditions of a benefit are decided by, as far as it has any.
@@ -195,8 +220,10 @@ func (s *section) claim(p *ledger.Programme, b *Benefit, w Wanted, at *circumsta
 	for _, tier := range s.tiersFor(b, at.now, p.Zone) {
 		r.Needs = append(r.Needs, s.tiers.need(tier))
 	}
-	if err := right.deliver(p.ID, &w, &r); err != nil {
-		return r, err
+	if len(b.Bundle) == 0 || right.Delivery != nil {
+		if err := right.deliver(p.ID, &w, &r); err != nil {
+			return r, err
+		}
 	}
 	voucher := partners.PlaceOf(w.Member, right.Code, ledger.TransactionID(p.ID, r.Client, r.Key))
 	if b.Event == nil {
@@ -224,6 +251,8 @@ func (s *section) claim(p *ledger.Programme, b *Benefit, w Wanted, at *circumsta
 // chosen is the benefit that a claim gives a right to.
 func (s *section) chosen(b *Benefit, choice string) (*Benefit, error) {
 	switch {
+	case len(b.Bundle) > 0 && choice == "":
+		return s.benefits[b.Bundle[0]], nil
 	case len(b.Choose) == 0 && choice == "":
 		return b, nil
 	case slices.Contains(b.Choose, choice):

@@ -20,7 +20,7 @@ SELECT t.programme_id, t.rule_version, t.id, t.rule, l.unit, l.amount, l.from_ow
 FROM transactions AS t
 JOIN legs AS l ON l.transaction_id = t.id
 WHERE t.rejection = '' AND l.from_place NOT LIKE 'cap%' AND l.to_place NOT LIKE 'cap%'
-  AND (t.kind = 'redemption' AND t.rule LIKE 'benefit/%' OR t.kind IN ('hold', 'redemption') AND t.rule LIKE 'lounge/%' AND t.client <> 'tallystick')
+  AND (t.kind = 'redemption' AND (t.rule LIKE 'benefit/%' OR t.rule LIKE 'bundle/%') OR t.kind IN ('hold', 'redemption') AND t.rule LIKE 'lounge/%' AND t.client <> 'tallystick')
 ORDER BY t.programme_id, t.rule_version, t.id, l.leg`
 
 // claimed is a claim as the journal has it.
@@ -82,20 +82,19 @@ func (v *versionReader) verifyClaims(ctx context.Context, tx pgx.Tx, count *int6
 
 // misclaimed says what of a claim the document does not allow; nothing when it all follows from it.
 func (s *section) misclaimed(c *claimed) string {
-	of := strings.Split(c.rule, "/")
-	b := s.benefits[of[len(of)-1]]
+	b, part := s.claimedBy(c.rule)
 	if b == nil {
 		return "its version has no such benefit"
 	}
 	var paid []claimedLeg
-	rights, visits := decimal.Zero, of[0] == "lounge" && b.Entry != nil
+	rights, visits := decimal.Zero, strings.HasPrefix(c.rule, "lounge/")
 	for _, leg := range c.legs {
 		switch {
 		case leg.fromPlace == string(ledger.Wallet) && (leg.toPlace == string(ledger.Redeemed) || visits && leg.toPlace == "hold/"+c.id.String()),
 			leg.fromPlace == string(ledger.Receivable) && leg.toPlace == string(ledger.Deferred):
 			paid = append(paid, leg)
 		case leg.toPlace == "voucher/"+c.id.String(), leg.toPlace == "hold/"+c.id.String() && b.Event != nil:
-			if !s.gives(b, leg) {
+			if !s.gives(b, part, leg) {
 				return fmt.Sprintf("its version gives no right to %s out of %s for %s", leg.unit, leg.fromPlace, b.Code)
 			}
 			rights = rights.Add(leg.amount)
@@ -105,6 +104,11 @@ func (s *section) misclaimed(c *claimed) string {
 	}
 	one := decimal.NewFromInt(1)
 	switch {
+	case strings.HasPrefix(c.rule, "bundle/"):
+		if !rights.Equal(one) || len(paid) > 0 {
+			return fmt.Sprintf("it gives %s rights of a bundle, and is paid %d times", rights, len(paid))
+		}
+		return ""
 	case visits:
 		entry := *b
 		entry.Prices = slices.Concat(b.Prices, b.Entry.Guests.Prices)
@@ -125,9 +129,32 @@ func (s *section) misclaimed(c *claimed) string {
 	return ""
 }
 
+// claimedBy finds the benefit that a rule names, and the part of a bundle. Codes may have slashes, so the rule cannot be split.
+func (s *section) claimedBy(rule string) (b *Benefit, part string) {
+	if code, is := strings.CutPrefix(rule, "benefit/"); is {
+		return s.benefits[code], ""
+	}
+	for _, b := range s.benefits {
+		for site := range s.lounges {
+			if b.Entry != nil && rule == "lounge/"+site+"/"+b.Code {
+				return b, ""
+			}
+		}
+		for _, part := range b.Bundle {
+			if rule == bundleRule(b.Code, part) {
+				return b, part
+			}
+		}
+	}
+	return nil, ""
+}
+
 // gives reports whether a right may be had where it was taken.
-func (s *section) gives(b *Benefit, leg claimedLeg) bool {
-	if leg.unit != b.Code && !slices.Contains(b.Choose, leg.unit) {
+func (s *section) gives(b *Benefit, part string, leg claimedLeg) bool {
+	switch {
+	case part != "" && leg.unit != part,
+		part == "" && len(b.Bundle) > 0 && leg.unit != b.Bundle[0],
+		len(b.Bundle) == 0 && leg.unit != b.Code && !slices.Contains(b.Choose, leg.unit):
 		return false
 	}
 	right := s.benefits[leg.unit]

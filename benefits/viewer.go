@@ -2,6 +2,7 @@ package benefits
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -138,51 +139,60 @@ func (v *viewer) capOf(limit string) ledger.Account {
 	return v.programme.Cap(v.programme.Limits[limit], v.member, v.at.now)
 }
 
-// rights are the benefits of which a claim may give a right.
+// rights are the benefits of which a claim may give a right, or gives one each.
 func (v *viewer) rights(b *Benefit) []*Benefit {
-	if len(b.Choose) == 0 {
+	codes := slices.Concat(b.Choose, b.Bundle)
+	if len(codes) == 0 {
 		return []*Benefit{b}
 	}
-	list := make([]*Benefit, len(b.Choose))
-	for i, code := range b.Choose {
+	list := make([]*Benefit, len(codes))
+	for i, code := range codes {
 		list[i] = v.benefits[code]
 	}
 	return list
 }
 
 // stock is what is left for the viewer, and the refusal when nothing is, with the lowest tier for which there is something.
-// Of a choice only the refusal counts: each stock is that of what can be chosen.
+// Of a choice and a bundle only the refusal counts: each stock is that of what can be chosen, or is bundled.
 func (v *viewer) stock(b *Benefit) (left decimal.NullDecimal, gone *ledger.Refusal) {
-	one := decimal.NewFromInt(1)
 	for _, right := range v.rights(b) {
-		if !right.limited() {
-			return left, nil
-		}
-		sum, tier, theirs := decimal.Zero, "", false
-		for _, from := range v.sourcesFor(right, v.at.Segments) { // that of the highest tier is the first
-			balance := v.balances[from.account.ID(v.programme.ID)]
-			switch {
-			case v.has(from.tier):
-				sum, theirs = sum.Add(balance), true
-			case balance.IsPositive():
-				tier = from.tier
-			}
-		}
+		has, no := v.stockOf(right)
 		if right == b {
-			left = decimal.NewNullDecimal(sum)
+			left = has
 		}
-		switch {
-		case !sum.LessThan(one):
-			return left, nil
-		case tier != "" && !theirs:
-			gone = refuse(ledger.NotEligible, "tier", tier)
-		case tier != "":
-			gone = refuse(ledger.OutOfStock, "tier", tier)
-		case gone == nil:
-			gone = refuse(ledger.OutOfStock)
+		if gone = no; (no == nil) == (len(b.Bundle) == 0) { // one that is there is enough, or one that is not is too many
+			return left, gone
 		}
 	}
 	return left, gone
+}
+
+// stockOf is what is left of one right.
+func (v *viewer) stockOf(right *Benefit) (left decimal.NullDecimal, gone *ledger.Refusal) {
+	if !right.limited() {
+		return left, nil
+	}
+	sum, tier, theirs := decimal.Zero, "", false
+	for _, from := range v.sourcesFor(right, v.at.Segments) { // that of the highest tier is the first
+		balance := v.balances[from.account.ID(v.programme.ID)]
+		switch {
+		case v.has(from.tier):
+			sum, theirs = sum.Add(balance), true
+		case balance.IsPositive():
+			tier = from.tier
+		}
+	}
+	left = decimal.NewNullDecimal(sum)
+	switch {
+	case sum.IsPositive():
+		return left, nil
+	case tier != "" && !theirs:
+		return left, refuse(ledger.NotEligible, "tier", tier)
+	case tier != "":
+		return left, refuse(ledger.OutOfStock, "tier", tier)
+	default:
+		return left, refuse(ledger.OutOfStock)
+	}
 }
 
 // parameters are a service's, with those of the viewer's tiers in place of the lower ones'.

@@ -83,7 +83,7 @@ func (s *server) ListBenefits(ctx context.Context, m *v1.ListBenefitsRequest) (*
 
 func benefitOf(l *benefits.Listing, zone *time.Location) *v1.Benefit {
 	b := &v1.Benefit{
-		Id: l.Code, Names: l.Names, Kind: benefitKinds[l.Kind], Terms: l.Terms, Choices: l.Choose,
+		Id: l.Code, Names: l.Names, Kind: benefitKinds[l.Kind], Terms: l.Terms, Choices: l.Choose, Bundle: l.Bundle,
 		Redeemable: len(l.Refusals) == 0, Obstacles: obstaclesOf(l.Refusals, zone),
 	}
 	for i, price := range l.Prices {
@@ -225,7 +225,11 @@ func (s *server) RedeemBenefit(ctx context.Context, m *v1.RedeemBenefitRequest) 
 	if err != nil {
 		return nil, err
 	}
-	return &v1.RedeemBenefitResponse{Transaction: tx, Voucher: voucherOf(claim.Voucher)}, nil
+	res := &v1.RedeemBenefitResponse{Transaction: tx, Voucher: voucherOf(claim.Voucher)}
+	for _, part := range claim.Parts {
+		res.Parts = append(res.Parts, voucherOf(part))
+	}
+	return res, nil
 }
 
 func (s *server) AssignAllotment(ctx context.Context, m *v1.AssignAllotmentRequest) (*v1.AssignAllotmentResponse, error) {

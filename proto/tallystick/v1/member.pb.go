@@ -451,7 +451,9 @@ type Benefit struct {
 	// Everything that stands in the way, in the order in which RedeemBenefit finds it; none when redeemable.
 	Obstacles []*Obstacle `protobuf:"bytes,9,rep,name=obstacles,proto3" json:"obstacles,omitempty"`
 	// The benefits of which a claim gives one.
-	Choices       []string `protobuf:"bytes,10,rep,name=choices,proto3" json:"choices,omitempty"`
+	Choices []string `protobuf:"bytes,10,rep,name=choices,proto3" json:"choices,omitempty"`
+	// The benefits of each of which a claim gives a right.
+	Bundle        []string `protobuf:"bytes,11,rep,name=bundle,proto3" json:"bundle,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -552,6 +554,13 @@ func (x *Benefit) GetObstacles() []*Obstacle {
 func (x *Benefit) GetChoices() []string {
 	if x != nil {
 		return x.Choices
+	}
+	return nil
+}
+
+func (x *Benefit) GetBundle() []string {
+	if x != nil {
+		return x.Bundle
 	}
 	return nil
 }
@@ -1722,7 +1731,9 @@ type RedeemBenefitResponse struct {
 	// The claim.
 	Transaction *Transaction `protobuf:"bytes,1,opt,name=transaction,proto3" json:"transaction,omitempty"`
 	// The voucher as it was issued.
-	Voucher       *Voucher `protobuf:"bytes,2,opt,name=voucher,proto3" json:"voucher,omitempty"`
+	Voucher *Voucher `protobuf:"bytes,2,opt,name=voucher,proto3" json:"voucher,omitempty"`
+	// Of a bundle, the vouchers of its other rights.
+	Parts         []*Voucher `protobuf:"bytes,3,rep,name=parts,proto3" json:"parts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1767,6 +1778,13 @@ func (x *RedeemBenefitResponse) GetTransaction() *Transaction {
 func (x *RedeemBenefitResponse) GetVoucher() *Voucher {
 	if x != nil {
 		return x.Voucher
+	}
+	return nil
+}
+
+func (x *RedeemBenefitResponse) GetParts() []*Voucher {
+	if x != nil {
+		return x.Parts
 	}
 	return nil
 }
@@ -3446,7 +3464,7 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\n" +
 	"HintsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x83\x04\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9b\x04\n" +
 	"\aBenefit\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x127\n" +
 	"\x05names\x18\x02 \x03(\v2!.tallystick.v1.Benefit.NamesEntryR\x05names\x12.\n" +
@@ -3461,7 +3479,8 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\x05terms\x18\b \x03(\v2!.tallystick.v1.Benefit.TermsEntryR\x05terms\x125\n" +
 	"\tobstacles\x18\t \x03(\v2\x17.tallystick.v1.ObstacleR\tobstacles\x12\x18\n" +
 	"\achoices\x18\n" +
-	" \x03(\tR\achoices\x1a8\n" +
+	" \x03(\tR\achoices\x12\x16\n" +
+	"\x06bundle\x18\v \x03(\tR\x06bundle\x1a8\n" +
 	"\n" +
 	"NamesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -3576,10 +3595,11 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\x06choice\x18\a \x01(\tB*\xbaH'r%\x18@2!^([A-Za-z0-9][A-Za-z0-9_.:/-]*)?$R\x06choice\x12B\n" +
 	"\x06region\x18\b \x01(\tB*\xbaH'r%\x18@2!^([A-Za-z0-9][A-Za-z0-9_.:/-]*)?$R\x06region\x12<\n" +
 	"\n" +
-	"deliver_to\x18\t \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x012\x13^[A-Za-z0-9_.:+-]*$R\tdeliverTo\"\x87\x01\n" +
+	"deliver_to\x18\t \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x012\x13^[A-Za-z0-9_.:+-]*$R\tdeliverTo\"\xb5\x01\n" +
 	"\x15RedeemBenefitResponse\x12<\n" +
 	"\vtransaction\x18\x01 \x01(\v2\x1a.tallystick.v1.TransactionR\vtransaction\x120\n" +
-	"\avoucher\x18\x02 \x01(\v2\x16.tallystick.v1.VoucherR\avoucher\"\x90\x02\n" +
+	"\avoucher\x18\x02 \x01(\v2\x16.tallystick.v1.VoucherR\avoucher\x12,\n" +
+	"\x05parts\x18\x03 \x03(\v2\x16.tallystick.v1.VoucherR\x05parts\"\x90\x02\n" +
 	"\x17CancelRedemptionRequest\x12G\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x127\n" +
 	"\tmember_id\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\x12'\n" +
@@ -3864,77 +3884,78 @@ var file_tallystick_v1_member_proto_depIdxs = []int32{
 	4,  // 31: tallystick.v1.RedeemBenefitRequest.cash:type_name -> tallystick.v1.Cash
 	58, // 32: tallystick.v1.RedeemBenefitResponse.transaction:type_name -> tallystick.v1.Transaction
 	7,  // 33: tallystick.v1.RedeemBenefitResponse.voucher:type_name -> tallystick.v1.Voucher
-	58, // 34: tallystick.v1.CancelRedemptionResponse.transaction:type_name -> tallystick.v1.Transaction
-	7,  // 35: tallystick.v1.ListVouchersResponse.vouchers:type_name -> tallystick.v1.Voucher
-	55, // 36: tallystick.v1.ListStatementRequest.from:type_name -> google.protobuf.Timestamp
-	55, // 37: tallystick.v1.ListStatementRequest.to:type_name -> google.protobuf.Timestamp
-	59, // 38: tallystick.v1.ListStatementResponse.entries:type_name -> tallystick.v1.Entry
-	6,  // 39: tallystick.v1.Event.benefit:type_name -> tallystick.v1.Benefit
-	60, // 40: tallystick.v1.Event.terms:type_name -> tallystick.v1.EventTerms
-	29, // 41: tallystick.v1.ListEventsResponse.events:type_name -> tallystick.v1.Event
-	29, // 42: tallystick.v1.GetEventResponse.event:type_name -> tallystick.v1.Event
-	1,  // 43: tallystick.v1.BookEventRequest.pay_with:type_name -> tallystick.v1.PayWith
-	4,  // 44: tallystick.v1.BookEventRequest.cash:type_name -> tallystick.v1.Cash
-	58, // 45: tallystick.v1.BookEventResponse.transaction:type_name -> tallystick.v1.Transaction
-	61, // 46: tallystick.v1.BookEventResponse.booking:type_name -> tallystick.v1.Booking
-	58, // 47: tallystick.v1.CancelBookingResponse.transaction:type_name -> tallystick.v1.Transaction
-	4,  // 48: tallystick.v1.CancelBookingResponse.kept:type_name -> tallystick.v1.Cash
-	1,  // 49: tallystick.v1.JoinWaitingListRequest.pay_with:type_name -> tallystick.v1.PayWith
-	58, // 50: tallystick.v1.AcceptOfferResponse.transaction:type_name -> tallystick.v1.Transaction
-	61, // 51: tallystick.v1.AcceptOfferResponse.booking:type_name -> tallystick.v1.Booking
-	58, // 52: tallystick.v1.DeclineOfferResponse.transaction:type_name -> tallystick.v1.Transaction
-	61, // 53: tallystick.v1.ListBookingsResponse.bookings:type_name -> tallystick.v1.Booking
-	9,  // 54: tallystick.v1.MemberService.GetWallet:input_type -> tallystick.v1.GetWalletRequest
-	11, // 55: tallystick.v1.MemberService.ListBenefits:input_type -> tallystick.v1.ListBenefitsRequest
-	13, // 56: tallystick.v1.MemberService.CheckEntitlement:input_type -> tallystick.v1.CheckEntitlementRequest
-	15, // 57: tallystick.v1.MemberService.ListAllotments:input_type -> tallystick.v1.ListAllotmentsRequest
-	19, // 58: tallystick.v1.MemberService.PreviewRedemption:input_type -> tallystick.v1.PreviewRedemptionRequest
-	21, // 59: tallystick.v1.MemberService.RedeemBenefit:input_type -> tallystick.v1.RedeemBenefitRequest
-	23, // 60: tallystick.v1.MemberService.CancelRedemption:input_type -> tallystick.v1.CancelRedemptionRequest
-	25, // 61: tallystick.v1.MemberService.ListVouchers:input_type -> tallystick.v1.ListVouchersRequest
-	27, // 62: tallystick.v1.MemberService.ListStatement:input_type -> tallystick.v1.ListStatementRequest
-	62, // 63: tallystick.v1.MemberService.ListLounges:input_type -> tallystick.v1.ListLoungesRequest
-	63, // 64: tallystick.v1.MemberService.GetLoungeAllotment:input_type -> tallystick.v1.GetLoungeAllotmentRequest
-	64, // 65: tallystick.v1.MemberService.ListVisits:input_type -> tallystick.v1.ListVisitsRequest
-	65, // 66: tallystick.v1.MemberService.GetTier:input_type -> tallystick.v1.GetTierRequest
-	66, // 67: tallystick.v1.MemberService.ListTierHistory:input_type -> tallystick.v1.ListTierHistoryRequest
-	30, // 68: tallystick.v1.MemberService.ListEvents:input_type -> tallystick.v1.ListEventsRequest
-	32, // 69: tallystick.v1.MemberService.GetEvent:input_type -> tallystick.v1.GetEventRequest
-	34, // 70: tallystick.v1.MemberService.BookEvent:input_type -> tallystick.v1.BookEventRequest
-	36, // 71: tallystick.v1.MemberService.CancelBooking:input_type -> tallystick.v1.CancelBookingRequest
-	38, // 72: tallystick.v1.MemberService.JoinWaitingList:input_type -> tallystick.v1.JoinWaitingListRequest
-	40, // 73: tallystick.v1.MemberService.LeaveWaitingList:input_type -> tallystick.v1.LeaveWaitingListRequest
-	42, // 74: tallystick.v1.MemberService.AcceptOffer:input_type -> tallystick.v1.AcceptOfferRequest
-	44, // 75: tallystick.v1.MemberService.DeclineOffer:input_type -> tallystick.v1.DeclineOfferRequest
-	46, // 76: tallystick.v1.MemberService.ListBookings:input_type -> tallystick.v1.ListBookingsRequest
-	10, // 77: tallystick.v1.MemberService.GetWallet:output_type -> tallystick.v1.GetWalletResponse
-	12, // 78: tallystick.v1.MemberService.ListBenefits:output_type -> tallystick.v1.ListBenefitsResponse
-	14, // 79: tallystick.v1.MemberService.CheckEntitlement:output_type -> tallystick.v1.CheckEntitlementResponse
-	18, // 80: tallystick.v1.MemberService.ListAllotments:output_type -> tallystick.v1.ListAllotmentsResponse
-	20, // 81: tallystick.v1.MemberService.PreviewRedemption:output_type -> tallystick.v1.PreviewRedemptionResponse
-	22, // 82: tallystick.v1.MemberService.RedeemBenefit:output_type -> tallystick.v1.RedeemBenefitResponse
-	24, // 83: tallystick.v1.MemberService.CancelRedemption:output_type -> tallystick.v1.CancelRedemptionResponse
-	26, // 84: tallystick.v1.MemberService.ListVouchers:output_type -> tallystick.v1.ListVouchersResponse
-	28, // 85: tallystick.v1.MemberService.ListStatement:output_type -> tallystick.v1.ListStatementResponse
-	67, // 86: tallystick.v1.MemberService.ListLounges:output_type -> tallystick.v1.ListLoungesResponse
-	68, // 87: tallystick.v1.MemberService.GetLoungeAllotment:output_type -> tallystick.v1.GetLoungeAllotmentResponse
-	69, // 88: tallystick.v1.MemberService.ListVisits:output_type -> tallystick.v1.ListVisitsResponse
-	70, // 89: tallystick.v1.MemberService.GetTier:output_type -> tallystick.v1.GetTierResponse
-	71, // 90: tallystick.v1.MemberService.ListTierHistory:output_type -> tallystick.v1.ListTierHistoryResponse
-	31, // 91: tallystick.v1.MemberService.ListEvents:output_type -> tallystick.v1.ListEventsResponse
-	33, // 92: tallystick.v1.MemberService.GetEvent:output_type -> tallystick.v1.GetEventResponse
-	35, // 93: tallystick.v1.MemberService.BookEvent:output_type -> tallystick.v1.BookEventResponse
-	37, // 94: tallystick.v1.MemberService.CancelBooking:output_type -> tallystick.v1.CancelBookingResponse
-	39, // 95: tallystick.v1.MemberService.JoinWaitingList:output_type -> tallystick.v1.JoinWaitingListResponse
-	41, // 96: tallystick.v1.MemberService.LeaveWaitingList:output_type -> tallystick.v1.LeaveWaitingListResponse
-	43, // 97: tallystick.v1.MemberService.AcceptOffer:output_type -> tallystick.v1.AcceptOfferResponse
-	45, // 98: tallystick.v1.MemberService.DeclineOffer:output_type -> tallystick.v1.DeclineOfferResponse
-	47, // 99: tallystick.v1.MemberService.ListBookings:output_type -> tallystick.v1.ListBookingsResponse
-	77, // [77:100] is the sub-list for method output_type
-	54, // [54:77] is the sub-list for method input_type
-	54, // [54:54] is the sub-list for extension type_name
-	54, // [54:54] is the sub-list for extension extendee
-	0,  // [0:54] is the sub-list for field type_name
+	7,  // 34: tallystick.v1.RedeemBenefitResponse.parts:type_name -> tallystick.v1.Voucher
+	58, // 35: tallystick.v1.CancelRedemptionResponse.transaction:type_name -> tallystick.v1.Transaction
+	7,  // 36: tallystick.v1.ListVouchersResponse.vouchers:type_name -> tallystick.v1.Voucher
+	55, // 37: tallystick.v1.ListStatementRequest.from:type_name -> google.protobuf.Timestamp
+	55, // 38: tallystick.v1.ListStatementRequest.to:type_name -> google.protobuf.Timestamp
+	59, // 39: tallystick.v1.ListStatementResponse.entries:type_name -> tallystick.v1.Entry
+	6,  // 40: tallystick.v1.Event.benefit:type_name -> tallystick.v1.Benefit
+	60, // 41: tallystick.v1.Event.terms:type_name -> tallystick.v1.EventTerms
+	29, // 42: tallystick.v1.ListEventsResponse.events:type_name -> tallystick.v1.Event
+	29, // 43: tallystick.v1.GetEventResponse.event:type_name -> tallystick.v1.Event
+	1,  // 44: tallystick.v1.BookEventRequest.pay_with:type_name -> tallystick.v1.PayWith
+	4,  // 45: tallystick.v1.BookEventRequest.cash:type_name -> tallystick.v1.Cash
+	58, // 46: tallystick.v1.BookEventResponse.transaction:type_name -> tallystick.v1.Transaction
+	61, // 47: tallystick.v1.BookEventResponse.booking:type_name -> tallystick.v1.Booking
+	58, // 48: tallystick.v1.CancelBookingResponse.transaction:type_name -> tallystick.v1.Transaction
+	4,  // 49: tallystick.v1.CancelBookingResponse.kept:type_name -> tallystick.v1.Cash
+	1,  // 50: tallystick.v1.JoinWaitingListRequest.pay_with:type_name -> tallystick.v1.PayWith
+	58, // 51: tallystick.v1.AcceptOfferResponse.transaction:type_name -> tallystick.v1.Transaction
+	61, // 52: tallystick.v1.AcceptOfferResponse.booking:type_name -> tallystick.v1.Booking
+	58, // 53: tallystick.v1.DeclineOfferResponse.transaction:type_name -> tallystick.v1.Transaction
+	61, // 54: tallystick.v1.ListBookingsResponse.bookings:type_name -> tallystick.v1.Booking
+	9,  // 55: tallystick.v1.MemberService.GetWallet:input_type -> tallystick.v1.GetWalletRequest
+	11, // 56: tallystick.v1.MemberService.ListBenefits:input_type -> tallystick.v1.ListBenefitsRequest
+	13, // 57: tallystick.v1.MemberService.CheckEntitlement:input_type -> tallystick.v1.CheckEntitlementRequest
+	15, // 58: tallystick.v1.MemberService.ListAllotments:input_type -> tallystick.v1.ListAllotmentsRequest
+	19, // 59: tallystick.v1.MemberService.PreviewRedemption:input_type -> tallystick.v1.PreviewRedemptionRequest
+	21, // 60: tallystick.v1.MemberService.RedeemBenefit:input_type -> tallystick.v1.RedeemBenefitRequest
+	23, // 61: tallystick.v1.MemberService.CancelRedemption:input_type -> tallystick.v1.CancelRedemptionRequest
+	25, // 62: tallystick.v1.MemberService.ListVouchers:input_type -> tallystick.v1.ListVouchersRequest
+	27, // 63: tallystick.v1.MemberService.ListStatement:input_type -> tallystick.v1.ListStatementRequest
+	62, // 64: tallystick.v1.MemberService.ListLounges:input_type -> tallystick.v1.ListLoungesRequest
+	63, // 65: tallystick.v1.MemberService.GetLoungeAllotment:input_type -> tallystick.v1.GetLoungeAllotmentRequest
+	64, // 66: tallystick.v1.MemberService.ListVisits:input_type -> tallystick.v1.ListVisitsRequest
+	65, // 67: tallystick.v1.MemberService.GetTier:input_type -> tallystick.v1.GetTierRequest
+	66, // 68: tallystick.v1.MemberService.ListTierHistory:input_type -> tallystick.v1.ListTierHistoryRequest
+	30, // 69: tallystick.v1.MemberService.ListEvents:input_type -> tallystick.v1.ListEventsRequest
+	32, // 70: tallystick.v1.MemberService.GetEvent:input_type -> tallystick.v1.GetEventRequest
+	34, // 71: tallystick.v1.MemberService.BookEvent:input_type -> tallystick.v1.BookEventRequest
+	36, // 72: tallystick.v1.MemberService.CancelBooking:input_type -> tallystick.v1.CancelBookingRequest
+	38, // 73: tallystick.v1.MemberService.JoinWaitingList:input_type -> tallystick.v1.JoinWaitingListRequest
+	40, // 74: tallystick.v1.MemberService.LeaveWaitingList:input_type -> tallystick.v1.LeaveWaitingListRequest
+	42, // 75: tallystick.v1.MemberService.AcceptOffer:input_type -> tallystick.v1.AcceptOfferRequest
+	44, // 76: tallystick.v1.MemberService.DeclineOffer:input_type -> tallystick.v1.DeclineOfferRequest
+	46, // 77: tallystick.v1.MemberService.ListBookings:input_type -> tallystick.v1.ListBookingsRequest
+	10, // 78: tallystick.v1.MemberService.GetWallet:output_type -> tallystick.v1.GetWalletResponse
+	12, // 79: tallystick.v1.MemberService.ListBenefits:output_type -> tallystick.v1.ListBenefitsResponse
+	14, // 80: tallystick.v1.MemberService.CheckEntitlement:output_type -> tallystick.v1.CheckEntitlementResponse
+	18, // 81: tallystick.v1.MemberService.ListAllotments:output_type -> tallystick.v1.ListAllotmentsResponse
+	20, // 82: tallystick.v1.MemberService.PreviewRedemption:output_type -> tallystick.v1.PreviewRedemptionResponse
+	22, // 83: tallystick.v1.MemberService.RedeemBenefit:output_type -> tallystick.v1.RedeemBenefitResponse
+	24, // 84: tallystick.v1.MemberService.CancelRedemption:output_type -> tallystick.v1.CancelRedemptionResponse
+	26, // 85: tallystick.v1.MemberService.ListVouchers:output_type -> tallystick.v1.ListVouchersResponse
+	28, // 86: tallystick.v1.MemberService.ListStatement:output_type -> tallystick.v1.ListStatementResponse
+	67, // 87: tallystick.v1.MemberService.ListLounges:output_type -> tallystick.v1.ListLoungesResponse
+	68, // 88: tallystick.v1.MemberService.GetLoungeAllotment:output_type -> tallystick.v1.GetLoungeAllotmentResponse
+	69, // 89: tallystick.v1.MemberService.ListVisits:output_type -> tallystick.v1.ListVisitsResponse
+	70, // 90: tallystick.v1.MemberService.GetTier:output_type -> tallystick.v1.GetTierResponse
+	71, // 91: tallystick.v1.MemberService.ListTierHistory:output_type -> tallystick.v1.ListTierHistoryResponse
+	31, // 92: tallystick.v1.MemberService.ListEvents:output_type -> tallystick.v1.ListEventsResponse
+	33, // 93: tallystick.v1.MemberService.GetEvent:output_type -> tallystick.v1.GetEventResponse
+	35, // 94: tallystick.v1.MemberService.BookEvent:output_type -> tallystick.v1.BookEventResponse
+	37, // 95: tallystick.v1.MemberService.CancelBooking:output_type -> tallystick.v1.CancelBookingResponse
+	39, // 96: tallystick.v1.MemberService.JoinWaitingList:output_type -> tallystick.v1.JoinWaitingListResponse
+	41, // 97: tallystick.v1.MemberService.LeaveWaitingList:output_type -> tallystick.v1.LeaveWaitingListResponse
+	43, // 98: tallystick.v1.MemberService.AcceptOffer:output_type -> tallystick.v1.AcceptOfferResponse
+	45, // 99: tallystick.v1.MemberService.DeclineOffer:output_type -> tallystick.v1.DeclineOfferResponse
+	47, // 100: tallystick.v1.MemberService.ListBookings:output_type -> tallystick.v1.ListBookingsResponse
+	78, // [78:101] is the sub-list for method output_type
+	55, // [55:78] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_tallystick_v1_member_proto_init() }
