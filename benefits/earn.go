@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
 
 	"tallystick/ledger"
@@ -24,6 +25,8 @@ type Activity struct {
 	Fields map[string]any
 	// Channel is through what it came, Reference the caller's own number of it.
 	Channel, Reference string
+
+	importID uuid.UUID // of the file that it came by
 }
 
 // earns is the part of an activity's amount that earns.

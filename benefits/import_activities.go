@@ -164,6 +164,7 @@ func (i *activityImport) postActivities(ctx context.Context, lines []*activityLi
 	for _, l := range lines {
 		r := i.r
 		r.Key = l.key
+		l.item.importID = i.id
 		r, _, err := s.accrual(t.Programme, l.item.Activity, l.item.who, t.Now, r)
 		if refusal := new(ledger.Refusal); errors.As(err, &refusal) {
 			l.problem = problemOf(refusal)

@@ -83,6 +83,11 @@ func TestEachLineOfAFileHasItsVerdict(t *testing.T) {
 	}
 	c.wantWallet(t, "ann", "points 80")
 	c.wantWallet(t, "bob", "points 90")
+	var traced int
+	err = c.Pool.QueryRow(t.Context(), `SELECT count(*) FROM activities AS a JOIN imports AS i ON i.id = a.import_id`).Scan(&traced)
+	if err != nil || traced != 2 {
+		t.Errorf("%d activities name their import, %v", traced, err)
+	}
 }
 
 func TestTheSameFileTwiceHasNoSecondEffect(t *testing.T) {

@@ -154,7 +154,7 @@ var shanghai = time.FixedZone("", 8*3600)
 type machine struct {
 	*testing.T
 	*benefits.Catalog
-	books     *ledgertest.Books
+	ledger    *ledger.Ledger
 	vouchers  *partners.Vouchers
 	programme uuid.UUID
 	model     clubModel
@@ -188,8 +188,9 @@ func TestBenefitsAgreeWithTheirModel(t *testing.T) {
 	}
 	const programmes = 8
 	machines := make([]*machine, programmes)
+	servers := []*ledger.Ledger{c.Ledger, c.Another(t)}
 	for i := range machines {
-		machines[i] = newMachine(t, c, i, rand.New(rand.NewPCG(seed, uint64(i))))
+		machines[i] = newMachine(t, c, servers[i%2], i, rand.New(rand.NewPCG(seed, uint64(i))))
 	}
 	var all sync.WaitGroup
 	for _, m := range machines {
@@ -210,25 +211,32 @@ func TestBenefitsAgreeWithTheirModel(t *testing.T) {
 			seen[what] += n
 		}
 	}
-	for _, what := range []string{
-		"bill", "bill cut", "return", "tea", "tea refused", "golf", "golf refused", "replay", "use", "reverse", "cancel", "cancel refused",
+	outcomes := []string{
+		"bill", "bill cut", "return", "publish", "tea", "tea refused", "golf", "golf refused", "replay", "use", "reverse", "cancel", "cancel refused",
 		"enter", "enter refused", "report", "late report", "cancel visit", "released", "clock", "year",
-	} {
-		if seen[what] == 0 && *modelOps >= modelOpsByDefault {
+	}
+	if *modelOps < 20_000 {
+		outcomes = nil // too few to see the rarest
+	}
+	for _, what := range outcomes {
+		if seen[what] == 0 {
 			t.Errorf("in %d operations there was no %q: %v", *modelOps, what, seen)
 		}
 	}
 	t.Logf("seed %d: %v", seed, seen)
 }
 
-func newMachine(t *testing.T, c club, i int, random *rand.Rand) *machine {
+func newMachine(t *testing.T, c club, l *ledger.Ledger, i int, random *rand.Rand) *machine {
 	t.Helper()
 	text := strings.Replace(modelDocument, "programme: model", fmt.Sprint("programme: model-", i), 1)
 	applied, err := c.ApplyProgramme(t.Context(), ledgertest.Application(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &machine{T: t, Catalog: c.Catalog, books: c.Books, vouchers: c.vouchers, programme: applied.ID, random: random, seen: make(map[string]int)}
+	vouchers := partners.New(l, c.Pool)
+	m := &machine{
+		T: t, Catalog: benefits.New(l, c.Pool, vouchers), ledger: l, vouchers: vouchers, programme: applied.ID, random: random, seen: make(map[string]int),
+	}
 	m.model = clubModel{stock: 60, members: make(map[string]*memberModel)}
 	for n := range 4 {
 		m.model.members[fmt.Sprint("m", n)] = &memberModel{earned: make(map[string]int64), teas: make(map[string]int64)}
@@ -238,12 +246,12 @@ func newMachine(t *testing.T, c club, i int, random *rand.Rand) *machine {
 }
 
 func (m *machine) moveTo(to time.Time) {
-	if _, err := m.books.Ledger.Post(m.Context(), m.programme, ledger.SetClock(to, m.request())); err != nil {
+	if _, err := m.ledger.Post(m.Context(), m.programme, ledger.SetClock(to, m.request())); err != nil {
 		m.Error(err)
 		return
 	}
 	m.model.now = to
-	if err := m.books.Ledger.Sweep(m.Context(), m.programme, func(ledger.Due) {}); err != nil {
+	if err := m.ledger.Sweep(m.Context(), m.programme, func(ledger.Due) {}); err != nil {
 		m.Error(err)
 	}
 	if err := m.Sweep(m.Context(), m.programme); err != nil {
@@ -272,21 +280,21 @@ func (m *machine) step() {
 		m.bill()
 	case n < 26:
 		m.giveBack()
-	case n < 48:
+	case n < 50:
 		m.claim()
-	case n < 53:
+	case n < 56:
 		m.replay()
-	case n < 62:
+	case n < 66:
 		m.till()
-	case n < 70:
+	case n < 74:
 		m.cancel()
-	case n < 82:
+	case n < 86:
 		m.enter()
-	case n < 92:
+	case n < 96:
 		m.leave()
 	default:
 		days := 1
-		if m.random.IntN(6) == 0 {
+		if m.random.IntN(4) == 0 {
 			days = 40
 		}
 		m.moveTo(m.model.now.AddDate(0, 0, days))
@@ -295,7 +303,7 @@ func (m *machine) step() {
 	if m.model.now.In(shanghai).Year() != before {
 		m.saw("year")
 	}
-	if m.random.IntN(8) == 0 {
+	if m.random.IntN(32) == 0 {
 		m.compare()
 	}
 }
@@ -329,7 +337,7 @@ func (m *machine) giveBack() {
 		}
 		r, err := m.Return(m.Context(), m.programme, b.id, decimal.Zero, m.request())
 		if err == nil {
-			_, err = m.books.Ledger.Post(m.Context(), m.programme, r)
+			_, err = m.ledger.Post(m.Context(), m.programme, r)
 		}
 		if err != nil {
 			m.Errorf("return of %d: %v", b.growth, err)
@@ -345,6 +353,13 @@ func (m *machine) giveBack() {
 
 func (m *machine) claim() {
 	name, who := m.pick()
+	if m.model.stock == 0 && m.random.IntN(4) == 0 {
+		if _, err := m.PublishStock(m.Context(), m.programme, benefits.Publishing{Benefit: "tea", Rights: 20}, m.request()); err != nil {
+			m.Errorf("publish: %v", err)
+		}
+		m.model.stock = 20
+		m.saw("publish")
+	}
 	c := &claimModel{member: name, benefit: "tea", with: benefits.WithAny, year: who.year, day: m.model.day(), state: "issued"}
 	switch m.random.IntN(4) {
 	case 0:

@@ -1,6 +1,6 @@
-//go:build !torture
+//go:build !torture && !race
 
 package benefits_test
 
 // modelOpsByDefault is how many operations the model of the benefits makes in make test.
-const modelOpsByDefault = 20_000
+const modelOpsByDefault = 100_000

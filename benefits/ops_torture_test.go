@@ -3,4 +3,4 @@
 package benefits_test
 
 // modelOpsByDefault is how many operations the model of the benefits makes in make torture.
-const modelOpsByDefault = 200_000
+const modelOpsByDefault = 300_000

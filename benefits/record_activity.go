@@ -173,11 +173,11 @@ func (a *Activity) fields() string {
 }
 
 const sqlInsertActivities = `
-INSERT INTO activities (transaction_id, programme_id, member, kind, amount, gifted, paid_in_points, fields, tier, yields)
-SELECT u.transaction_id, u.programme_id, u.member, u.kind, u.amount, u.gifted, u.paid_in_points, u.fields, u.tier, u.yields
+INSERT INTO activities (transaction_id, programme_id, member, kind, amount, gifted, paid_in_points, fields, tier, yields, import_id)
+SELECT u.transaction_id, u.programme_id, u.member, u.kind, u.amount, u.gifted, u.paid_in_points, u.fields, u.tier, u.yields, u.import_id
 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::decimal[], $6::decimal[], $7::decimal[], $8::text[],
-    $9::text[], $10::text[])
-  AS u (transaction_id, programme_id, member, kind, amount, gifted, paid_in_points, fields, tier, yields)`
+    $9::text[], $10::text[], $11::uuid[])
+  AS u (transaction_id, programme_id, member, kind, amount, gifted, paid_in_points, fields, tier, yields, import_id)`
 
 var activities = &ledger.CompanionTable{
 	Name:   "activities",
@@ -187,7 +187,7 @@ var activities = &ledger.CompanionTable{
 			ledger.Column[uuid.UUID](rows, 0), ledger.Column[uuid.UUID](rows, 1), ledger.Column[string](rows, 2),
 			ledger.Column[string](rows, 3), ledger.Column[decimal.Decimal](rows, 4), ledger.Column[decimal.Decimal](rows, 5),
 			ledger.Column[decimal.Decimal](rows, 6), ledger.Column[string](rows, 7), ledger.Column[string](rows, 8),
-			ledger.Column[string](rows, 9),
+			ledger.Column[string](rows, 9), ledger.Column[uuid.UUID](rows, 10),
 		}
 	},
 }
@@ -210,7 +210,7 @@ func (a *Activity) row(programme uuid.UUID, who Earner, yields []Yield) ledger.C
 		panic(fmt.Sprintf("benefits: yields as JSON: %v", err)) // they are texts
 	}
 	return ledger.Companion{Table: activities, Row: []any{
-		programme, a.Member, a.Kind, a.Amount, a.Gifted, a.PaidInPoints, a.fields(), who.Tier, string(text),
+		programme, a.Member, a.Kind, a.Amount, a.Gifted, a.PaidInPoints, a.fields(), who.Tier, string(text), a.importID,
 	}}
 }
 

@@ -2,7 +2,6 @@ package benefits
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -170,12 +169,7 @@ func (c *Catalog) takeBack(ctx context.Context, programme uuid.UUID, d *Delivery
 	if err != nil {
 		return err
 	}
-	for _, answer := range answers {
-		if answer.Err != nil && !errors.Is(answer.Err, &ledger.Refusal{Reason: ledger.AtomicBatchRejected}) {
-			return answer.Err
-		}
-	}
-	return nil
+	return ignore(ledger.Decisive(answers), ledger.IdempotencyKeyReused) // another report ended this attempt before
 }
 
 // stockOf is where the right of a claim was taken from, if that can be empty.
