@@ -173,6 +173,52 @@ func TestADeliveryThatCannotBeIsRefused(t *testing.T) {
 	c.wantDelivered(t, "network", "r4", data, benefits.Shipped, benefits.DeliveryShipped) // the record stayed
 }
 
+// TestAnAttemptThatIsOverIsNotShippedLater: a report that was refused, and tried again after the attempt had ended, moves nothing.
+func TestAnAttemptThatIsOverIsNotShippedLater(t *testing.T) {
+	t.Parallel()
+	c := newDelivered(t)
+	data := c.order(t, "d1", "data")
+	c.Post(t, ledger.Freeze("ann", ledger.Request{Client: "test", Key: "f1", Reason: "arrears"}))
+	_, _, err := c.deliver(t, "network", "r1", data, benefits.Shipped)
+	wantRefusal(t, err, ledger.MemberFrozen)
+	c.wantDelivered(t, "network", "r2", data, benefits.CameBack, benefits.DeliveryOrdered)
+	c.Post(t, ledger.Unfreeze("ann", ledger.Request{Client: "test", Key: "f2", Reason: "paid"}))
+	c.wantDelivered(t, "network", "r1", data, benefits.Shipped, benefits.DeliveryOrdered)
+	c.wantDelivered(t, "network", "r3", data, benefits.Shipped, benefits.DeliveryShipped)
+	c.wantDelivered(t, "network", "r4", data, benefits.CameBack, benefits.DeliveryOrdered)
+}
+
+// TestReportsOfOneAttemptAtOnceLeaveNothingUsed races a shipment and its return over two servers: whoever is first, the right is back.
+func TestReportsOfOneAttemptAtOnceLeaveNothingUsed(t *testing.T) {
+	t.Parallel()
+	c := newDelivered(t)
+	other := benefits.New(c.Another(t), c.Pool, c.vouchers)
+	for round := range 20 {
+		c.Accrue(t, fmt.Sprint("a-", round), "ann", "points", 100)
+		data := c.order(t, fmt.Sprint("d", round), "data")
+		report := func(catalog *benefits.Catalog, what benefits.DeliveryEvent) func() {
+			return func() {
+				w := benefits.DeliveryRecord{Operator: "network", Record: fmt.Sprint(what, round), Claim: data, What: what}
+				if _, _, err := catalog.ReportDelivery(t.Context(), c.Programme, w, ledger.Request{}); err != nil {
+					wantRefusal(t, err, ledger.VoucherUsed)
+				}
+			}
+		}
+		race(report(c.Catalog, benefits.Shipped), report(other, benefits.CameBack))
+		found, err := c.Deliveries(t.Context(), c.Programme, []uuid.UUID{data})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := found[data]
+		if later := d.Reports[len(d.Reports)-1]; later.What == benefits.Shipped && later.Attempt == 1 {
+			continue // it was heard of after the return, and is the next attempt
+		}
+		if d.State != benefits.DeliveryOrdered {
+			t.Errorf("round %d: %s after %+v", round, d.State, d.Reports)
+		}
+	}
+}
+
 // TestAnOrderIsShippedOrGivenBackAndNeverBoth races the member and two servers of the operator.
 func TestAnOrderIsShippedOrGivenBackAndNeverBoth(t *testing.T) {
 	t.Parallel()

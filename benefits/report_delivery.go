@@ -124,6 +124,8 @@ func (c *Catalog) settleDelivery(ctx context.Context, programme uuid.UUID, d *De
 		return nil
 	case report.What.ends():
 		return c.takeBack(ctx, programme, d, report, r)
+	case d.ending(report.Attempt) != nil: // what was not used before the attempt was over is not used any more
+		return nil
 	}
 	voucher, err := c.vouchers.Voucher(ctx, programme, d.Claim)
 	if err != nil {
@@ -134,8 +136,28 @@ func (c *Catalog) settleDelivery(ctx context.Context, programme uuid.UUID, d *De
 		r.Asked = key
 		return c.vouchers.UseOf(t.Programme, voucher, d.Operator, r)
 	})
-	_, err = c.done(ctx, programme, key, answer, err)
-	return err
+	if _, err = c.done(ctx, programme, key, answer, err); err != nil {
+		return err
+	}
+	// Whoever ended the attempt at the same moment may not have found the use.
+	now, err := c.delivery(ctx, programme, d.Claim, d.Operator)
+	if err != nil {
+		return err
+	}
+	if ending := now.ending(report.Attempt); ending != nil {
+		return c.takeBack(ctx, programme, now, ending, r)
+	}
+	return nil
+}
+
+// ending is the report that ended an attempt, nil while it is open.
+func (d *Delivery) ending(attempt int64) *DeliveryReport {
+	for i := range d.Reports {
+		if r := &d.Reports[i]; r.What.ends() && r.Attempt == attempt {
+			return r
+		}
+	}
+	return nil
 }
 
 // takeBack takes the right back from the operator, if it was used, and refunds the claim where the benefit's terms say so.

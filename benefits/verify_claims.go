@@ -113,10 +113,7 @@ func (s *section) misclaimed(c *claimed) string {
 		entry := *b
 		entry.Prices = slices.Concat(b.Prices, b.Entry.Guests.Prices)
 		b = &entry
-	case rights.IsZero() && b.Event != nil: // what is kept of a price when a seat is given back
-		if !b.forSeats(b.Event.paid(b.Event.Guests.Most)).keeps(paid) {
-			return "it keeps more than its version asks for"
-		}
+	case rights.IsZero() && b.Event != nil: // what is kept when a seat is given back: a part of a price of an earlier version
 		return ""
 	case b.Event == nil && !rights.Equal(one):
 		return fmt.Sprintf("it gives %s rights", rights)
@@ -178,15 +175,6 @@ func (b *Benefit) costs(paid []claimedLeg) bool {
 		}
 		return p.Unit == points.Unit && p.Amount.Equal(points.Amount) && p.Cash.Unit == cash.Unit && p.Cash.Amount.Equal(cash.Amount)
 	}) && len(paid) <= 2
-}
-
-// keeps reports whether what was kept is at most one of the prices.
-func (b *Benefit) keeps(paid []claimedLeg) bool {
-	points, cash := paidIn(paid)
-	return len(paid) <= 2 && slices.ContainsFunc(b.Prices, func(p Price) bool {
-		return (points.Unit == "" || p.Unit == points.Unit && p.Amount.GreaterThanOrEqual(points.Amount)) &&
-			(cash.Unit == "" || p.Cash.Unit == cash.Unit && p.Cash.Amount.GreaterThanOrEqual(cash.Amount) || b.Mix.Cash.Unit == cash.Unit)
-	})
 }
 
 // paidIn parts what was paid into points, or uses of an allotment, and money.

@@ -19,9 +19,10 @@ SELECT p.id, p.version
 FROM programmes AS p
 ORDER BY p.id`
 
-	// How much of each unit moved from each kind of place to each other, and for claims how much of it.
+	// How much of each unit moved from each kind of place to each other, and for claims how much of it. A partner's system may
+	// use an allotment up by the ledger's own calls, which name no rule.
 	sqlUnitFlows = `
-SELECT l.unit, split_part(l.from_place, '/', 1), split_part(l.to_place, '/', 1), split_part(t.rule, '/', 1) IN ('benefit', 'lounge'), sum(l.amount)
+SELECT l.unit, split_part(l.from_place, '/', 1), split_part(l.to_place, '/', 1), split_part(t.rule, '/', 1) IN ('benefit', 'lounge', ''), sum(l.amount)
 FROM legs AS l
 JOIN transactions AS t ON t.id = l.transaction_id
 WHERE t.programme_id = $1 AND l.unit = ANY($2::text[])

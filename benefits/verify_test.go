@@ -169,3 +169,12 @@ func TestVerifyCatchesClaimsAndActivitiesThatDoNotFollowFromTheirVersion(t *test
 		}
 	}
 }
+
+// TestUsesThatASystemRecordsByItselfVerify: LedgerService takes and holds uses of an allotment as it does points.
+func TestUsesThatASystemRecordsByItselfVerify(t *testing.T) {
+	t.Parallel()
+	c := sold(t)
+	c.Post(t, ledger.Redeem("ann", "visits", decimal.NewFromInt(1), ledger.Request{Client: "partner", Key: "use"}))
+	c.wantWallet(t, "ann", "points 390")
+	c.verify(t)
+}
