@@ -171,7 +171,7 @@ func TestAllotmentsOfTwoServersComeToTheTotal(t *testing.T) {
 	t.Parallel()
 	c := newClub(t)
 	other := c.Another(t)
-	two := benefits.New(other, c.Pool, partners.New(other, c.Pool))
+	two := benefits.New(other, c.Pool, partners.New(other, c.Pool, c.Keys))
 	var claims atomic.Int64
 	for round := range 10 {
 		member := fmt.Sprint("m", round)

@@ -9,7 +9,6 @@ import (
 	"github.com/shopspring/decimal"
 
 	"tallystick/ledger"
-	"tallystick/partners"
 )
 
 // Answering says yes or no to a booking that waits: the programme to an application, the member to an offer. Yes and no, and
@@ -30,7 +29,7 @@ func (c *Catalog) Approve(ctx context.Context, programme uuid.UUID, a Answering,
 		return Reservation{}, err
 	}
 	answer, err := c.ledger.PostUnder(ctx, programme, c.systems(ticketKey(b.ID), r), func(t ledger.Terms, r ledger.Request) (ledger.Request, error) {
-		return approval(t, b, r)
+		return c.approval(t, b, r)
 	})
 	if answer, err = c.done(ctx, programme, ticketKey(b.ID), answer, err); err != nil {
 		return Reservation{Answer: answer}, err
@@ -50,7 +49,7 @@ func (c *Catalog) PreviewApprove(ctx context.Context, programme uuid.UUID, a Ans
 	if err != nil {
 		return nil, err
 	}
-	if r, err = approval(t, b, c.systems(ticketKey(b.ID), r)); err != nil {
+	if r, err = c.approval(t, b, c.systems(ticketKey(b.ID), r)); err != nil {
 		return nil, err
 	}
 	return c.ledger.Preview(ctx, programme, r)
@@ -87,7 +86,7 @@ func (c *Catalog) asked(ctx context.Context, programme uuid.UUID, a Answering) (
 }
 
 // approval makes the ticket. Once it is made, time does not matter.
-func approval(t ledger.Terms, b Booking, r ledger.Request) (ledger.Request, error) {
+func (c *Catalog) approval(t ledger.Terms, b Booking, r ledger.Request) (ledger.Request, error) {
 	if b.waits() {
 		if !t.Now.Before(b.AnswerBy) {
 			return r, refuse(ledger.HoldExpired, "due_at", b.AnswerBy.Format(time.RFC3339Nano))
@@ -95,10 +94,9 @@ func approval(t ledger.Terms, b Booking, r ledger.Request) (ledger.Request, erro
 		r.HoldsUntil = b.AnswerBy
 	}
 	r.Rule, r.Asked = "benefit/"+b.Event, "ticket of "+b.ID.String()
-	r.Companions = append(r.Companions, partners.Facts(t.ID, b.has()))
-	return ledger.Use(b.Member, []ledger.Leg{{
+	return c.vouchers.Issuing(t.ID, ledger.Use(b.Member, []ledger.Leg{{
 		From: b.holds(), To: b.has(), Unit: b.Event, Amount: decimal.NewFromInt(b.Seats),
-	}}, r), nil
+	}}, r)), nil
 }
 
 // Decline answers no: the seats go back to the stock, where the next of the waiting list is offered them, and what was paid

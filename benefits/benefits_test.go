@@ -70,7 +70,7 @@ func newClub(t *testing.T) club {
 func newClubOf(t *testing.T, document string) club {
 	t.Helper()
 	books := ledgertest.New(t, document)
-	vouchers := partners.New(books.Ledger, books.Pool)
+	vouchers := partners.New(books.Ledger, books.Pool, books.Keys)
 	c := club{books, benefits.New(books.Ledger, books.Pool, vouchers), vouchers}
 	c.apply(t, document)
 	c.moveClock(t, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
@@ -155,7 +155,7 @@ func TestRedemptionPaysAndIssuesInOneTransaction(t *testing.T) {
 		t.Errorf("claim: %+v", claim.Transaction)
 	}
 	want := partners.Voucher{
-		ID: claim.Transaction.ID, Code: claim.Voucher.Code, Member: "ann", Benefit: "tea", State: partners.Issued,
+		ID: claim.Transaction.ID, Code: claim.Voucher.Code, Key: c.Keys.Current(), Member: "ann", Benefit: "tea", State: partners.Issued,
 		IssuedAt:  time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC),
 		ExpiresAt: time.Date(2026, 6, 30, 16, 0, 0, 0, time.UTC),
 	}

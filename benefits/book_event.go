@@ -7,7 +7,6 @@ import (
 	"github.com/google/uuid"
 
 	"tallystick/ledger"
-	"tallystick/partners"
 )
 
 // Seats is what a member asks for: a seat at an event, and one for each guest.
@@ -41,7 +40,7 @@ type Reservation struct {
 // because invitation, NOT_OPEN with because over once it has begun and with because waiting_list while others who are
 // before this member wait for a seat, LIMIT_REACHED also for guests and strikes.
 func (c *Catalog) BookEvent(ctx context.Context, programme uuid.UUID, w Seats, r ledger.Request) (Reservation, error) {
-	answers, _, err := c.redeem(ctx, programme, w.wanted(false), r)
+	answers, err := c.redeem(ctx, programme, w.wanted(false), r)
 	answer := first(answers)
 	if err != nil {
 		return Reservation{Answer: answer}, err
@@ -115,8 +114,6 @@ func (s *section) seat(p *ledger.Programme, b *Benefit, w Wanted, at *circumstan
 		booking.ticket = ledger.TransactionID(p.ID, systemClient, ticketKey(booking.ID))
 		booking.AnswerBy = t.answerBy(at.now, w.seats.offer)
 		r.DueAt = booking.AnswerBy
-	} else {
-		r.Companions = append(r.Companions, partners.Facts(p.ID, ticket))
 	}
 	r.Companions = append(r.Companions, booking.row(p.ID))
 	return place

@@ -133,7 +133,7 @@ func namesOf(guests []string) string {
 
 // What became of a booking is told by the places of its seats: what they hold, and where the last of it went and why.
 const bookingColumns = `
-SELECT b.id, b.member, b.event, b.seats, b.guests, b.how, b.answer_by, b.ticket_id, t.recorded_at, coalesce(v.code, ''),
+SELECT b.id, b.member, b.event, b.seats, b.guests, b.how, b.answer_by, b.ticket_id, t.recorded_at, coalesce(v.key_id, ''),
        s.balance, coalesce(k.balance, 0), l.to_place, e.kind, last.reason
 FROM bookings AS b
 JOIN transactions AS t ON t.id = b.id
@@ -148,16 +148,16 @@ const sqlReadBooking = bookingColumns + `
 WHERE b.id = $1 AND b.programme_id = $2`
 
 const sqlReadTicket = bookingColumns + `
-WHERE v.code = $1 AND b.programme_id = $2`
+WHERE v.id = $1 AND b.programme_id = $2`
 
-func scanBooking(row pgx.CollectableRow) (Booking, error) {
+func (c *Catalog) scanBooking(row pgx.CollectableRow) (Booking, error) {
 	var b Booking
 	var guests string
 	var by *time.Time
 	var waiting, ticket decimal.Decimal
-	var wentTo, reason string
+	var wentTo, reason, key string
 	var kind ledger.Kind
-	err := row.Scan(&b.ID, &b.Member, &b.Event, &b.Seats, &guests, &b.How, &by, &b.ticket, &b.AskedAt, &b.Code, &waiting, &ticket,
+	err := row.Scan(&b.ID, &b.Member, &b.Event, &b.Seats, &guests, &b.How, &by, &b.ticket, &b.AskedAt, &key, &waiting, &ticket,
 		&wentTo, &kind, &reason)
 	if err != nil {
 		return b, err
@@ -167,6 +167,11 @@ func scanBooking(row pgx.CollectableRow) (Booking, error) {
 		b.AnswerBy = by.UTC()
 	}
 	b.State = b.stateOf(waiting.IsPositive(), ticket.IsPositive(), wentTo, reason)
+	if key != "" {
+		if b.Code, err = c.vouchers.CodeOf(b.ticket, key); err != nil {
+			return b, err
+		}
+	}
 	return b, json.Unmarshal([]byte(guests), &b.Guests)
 }
 
@@ -197,18 +202,18 @@ func (b *Booking) stateOf(waiting, ticket bool, wentTo, reason string) BookingSt
 // booking reads one, or answers NOT_FOUND. A member may be given, whose it has to be.
 func (c *Catalog) booking(ctx context.Context, programme uuid.UUID, member string, id uuid.UUID) (Booking, error) {
 	rows, err := c.pool.Query(ctx, sqlReadBooking, id, programme)
-	b, err := oneBooking(rows, err)
+	b, err := c.oneBooking(rows, err)
 	if err == nil && member != "" && b.Member != member {
 		return Booking{}, refuse(ledger.NotFoundReason)
 	}
 	return b, err
 }
 
-func oneBooking(rows pgx.Rows, err error) (Booking, error) {
+func (c *Catalog) oneBooking(rows pgx.Rows, err error) (Booking, error) {
 	if err != nil {
 		return Booking{}, fmt.Errorf("benefits: read booking: %w", err)
 	}
-	b, err := pgx.CollectOneRow(rows, scanBooking)
+	b, err := pgx.CollectOneRow(rows, c.scanBooking)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return Booking{}, refuse(ledger.NotFoundReason)

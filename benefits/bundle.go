@@ -33,7 +33,6 @@ func (s *section) bundled(p *ledger.Programme, b *Benefit, w Wanted, at *circums
 			}
 		}
 		voucher := partners.PlaceOf(w.Member, code, ledger.TransactionID(p.ID, one.Client, one.Key))
-		one.Companions = append(one.Companions, partners.Facts(p.ID, voucher))
 		var ways []ledger.Request
 		for _, from := range s.sourcesFor(part, at.Segments) {
 			right := ledger.Leg{From: from.account, To: voucher, Unit: code, Amount: decimal.NewFromInt(1)}

@@ -47,7 +47,7 @@ func (c *Catalog) cancellation(ctx context.Context, programme uuid.UUID, member 
 	if v.Member != member {
 		return nil, refuse(ledger.NotFoundReason)
 	}
-	if _, err := c.ticket(ctx, programme, v.Code); err == nil {
+	if _, err := c.ticket(ctx, programme, v.ID); err == nil {
 		return nil, invalid("voucher_id", "it is a ticket: cancel the booking")
 	} else if !errors.Is(err, &ledger.Refusal{Reason: ledger.NotFoundReason}) {
 		return nil, err

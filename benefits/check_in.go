@@ -59,11 +59,11 @@ func (c *Catalog) CheckIn(ctx context.Context, programme uuid.UUID, scan Scan, r
 	if err != nil {
 		return CheckedIn{}, err
 	}
-	code, err := partners.ParseCode(scan.Code)
+	shown, err := c.vouchers.Shown(ctx, programme, scan.Code)
 	if err != nil {
 		return CheckedIn{}, err
 	}
-	b, err := c.ticket(ctx, programme, code)
+	b, err := c.ticket(ctx, programme, shown.ID)
 	if err == nil && b.Event != scan.Event {
 		err = refuse(ledger.NotFoundReason)
 	}
@@ -79,6 +79,9 @@ func (c *Catalog) CheckIn(ctx context.Context, programme uuid.UUID, scan Scan, r
 		return CheckedIn{}, err
 	}
 	checked.Replayed = nonce != ""
+	if nonce == "" && shown.Late {
+		return CheckedIn{}, refuse(ledger.TokenExpired)
+	}
 	if nonce == "" && scan.Preview {
 		checked.At = p.Now
 		return checked, c.wouldEnter(ctx, p.Programme, b, scan, price, r)
@@ -133,10 +136,10 @@ func (c *Catalog) gate(p *ledger.Programme, s *section, scan Scan) (*EventTerms,
 	return b.Event, price, nil
 }
 
-// ticket finds the booking whose ticket has a code.
-func (c *Catalog) ticket(ctx context.Context, programme uuid.UUID, code partners.Code) (Booking, error) {
-	rows, err := c.pool.Query(ctx, sqlReadTicket, string(code), programme)
-	return oneBooking(rows, err)
+// ticket finds the booking whose ticket a voucher is.
+func (c *Catalog) ticket(ctx context.Context, programme, voucher uuid.UUID) (Booking, error) {
+	rows, err := c.pool.Query(ctx, sqlReadTicket, voucher, programme)
+	return c.oneBooking(rows, err)
 }
 
 // checkIn reads who has a slot of a list; no nonce when nobody has.

@@ -120,7 +120,7 @@ func (c *Catalog) checkedIn(ctx context.Context, programme, id uuid.UUID, w *Che
 	}
 	pass := uuid.Nil
 	if w.Code != "" {
-		voucher, err := c.vouchers.ByCode(ctx, programme, w.Code)
+		voucher, err := c.vouchers.Shown(ctx, programme, w.Code)
 		if err != nil {
 			return Visit{}, err
 		}
@@ -197,7 +197,7 @@ func (s *section) lettingIn(site *LoungeSite, benefit string) (*Benefit, error) 
 func (c *Catalog) admitPass(
 	ctx context.Context, t ledger.Terms, s *section, site *LoungeSite, w *CheckIn, r ledger.Request,
 ) (*admission, error) {
-	voucher, err := c.vouchers.ByCode(ctx, t.ID, w.Code)
+	voucher, err := c.vouchers.Shown(ctx, t.ID, w.Code)
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +212,9 @@ func (c *Catalog) admitPass(
 	a := s.admit(t.Programme, b, site, w, voucher.Member, voucher.ID, t.Now, r)
 	first := &a.requests[0]
 	use.Asked, use.Rule, use.Channel = first.Asked, first.Rule, first.Channel
-	use.Denied, use.HoldsUntil = first.Denied, first.HoldsUntil
+	if use.HoldsUntil = first.HoldsUntil; use.Denied == nil {
+		use.Denied = first.Denied
+	}
 	use.Companions = append(first.Companions, a.visit.due(t.ID, t.Now.Add(a.timeout)))
 	a.requests[0] = use.Under(t.Programme)
 	return a, nil

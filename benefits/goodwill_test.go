@@ -143,7 +143,7 @@ func TestAPreviewOfGoodwillLeavesTheBudget(t *testing.T) {
 func TestExactlyTheBudgetIsGrantedHoweverManyGrantAtOnce(t *testing.T) {
 	t.Parallel()
 	c := newDesks(t)
-	other := benefits.New(c.Another(t), c.Pool, partners.New(c.Ledger, c.Pool))
+	other := benefits.New(c.Another(t), c.Pool, partners.New(c.Ledger, c.Pool, c.Keys))
 	if err := c.fund(t, "f1", "li", 100); err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func TestExactlyTheBudgetIsGrantedHoweverManyGrantAtOnce(t *testing.T) {
 func TestExactlyTheMonthsGoodwillIsGrantedHoweverManyGrantAtOnce(t *testing.T) {
 	t.Parallel()
 	c := newDesks(t)
-	other := benefits.New(c.Another(t), c.Pool, partners.New(c.Ledger, c.Pool))
+	other := benefits.New(c.Another(t), c.Pool, partners.New(c.Ledger, c.Pool, c.Keys))
 	var calls []func()
 	var granted atomic.Int64
 	for i := range 20 {

@@ -73,7 +73,7 @@ func (c *Catalog) bookings(ctx context.Context, sql string, args ...any) ([]Book
 	if err != nil {
 		return nil, fmt.Errorf("benefits: list bookings: %w", err)
 	}
-	list, err := pgx.CollectRows(rows, scanBooking)
+	list, err := pgx.CollectRows(rows, c.scanBooking)
 	if err != nil {
 		return nil, fmt.Errorf("benefits: list bookings: %w", err)
 	}

@@ -233,7 +233,7 @@ func newMachine(t *testing.T, c club, l *ledger.Ledger, i int, random *rand.Rand
 	if err != nil {
 		t.Fatal(err)
 	}
-	vouchers := partners.New(l, c.Pool)
+	vouchers := partners.New(l, c.Pool, c.Keys)
 	m := &machine{
 		T: t, Catalog: benefits.New(l, c.Pool, vouchers), ledger: l, vouchers: vouchers, programme: applied.ID, random: random, seen: make(map[string]int),
 	}

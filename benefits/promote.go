@@ -70,7 +70,7 @@ func (c *Catalog) offer(ctx context.Context, programme uuid.UUID, event string, 
 	r := ledger.Request{
 		Client: systemClient, Key: offerKey(w.entry), Actor: systemClient, Channel: w.channel, Reason: reasonOffered,
 	}
-	_, _, err := c.redeem(ctx, programme, wanted.wanted(true), r.Own())
+	_, err := c.redeem(ctx, programme, wanted.wanted(true), r.Own())
 	if refusal := new(ledger.Refusal); errors.As(err, &refusal) {
 		return nil // passed over; what the programme asks of itself is not recorded
 	}

@@ -243,7 +243,7 @@ func TestExactlyABudgetIsGrantedByTwoServers(t *testing.T) {
 	t.Parallel()
 	c := newEarningClub(t)
 	other := c.Another(t)
-	catalogs := []*benefits.Catalog{c.Catalog, benefits.New(other, c.Pool, partners.New(other, c.Pool))}
+	catalogs := []*benefits.Catalog{c.Catalog, benefits.New(other, c.Pool, partners.New(other, c.Pool, c.Keys))}
 	var all sync.WaitGroup
 	for n := range 32 {
 		all.Go(func() {

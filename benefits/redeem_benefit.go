@@ -52,16 +52,16 @@ type Claim struct {
 // before, MEMBER_FROZEN, MEMBER_TERMINATED, NOT_ELIGIBLE with because or the tier that is required, NOT_OPEN with
 // because and opens_at, LIMIT_REACHED, OUT_OF_STOCK, INSUFFICIENT_POINTS.
 func (c *Catalog) RedeemBenefit(ctx context.Context, programme uuid.UUID, w Wanted, r ledger.Request) (Claim, error) {
-	answers, sent, err := c.redeem(ctx, programme, w, r)
+	answers, err := c.redeem(ctx, programme, w, r)
 	claim := Claim{Answer: first(answers)}
 	if err != nil {
 		return claim, err
 	}
-	if claim.Voucher, err = c.vouchers.IssuedBy(ctx, answers[0], sent[0]); err != nil {
+	if claim.Voucher, err = c.vouchers.IssuedBy(ctx, answers[0]); err != nil {
 		return claim, err
 	}
 	for i := range answers[1:] {
-		part, err := c.vouchers.IssuedBy(ctx, answers[1+i], sent[1+i])
+		part, err := c.vouchers.IssuedBy(ctx, answers[1+i])
 		if err != nil {
 			return claim, err
 		}
@@ -78,16 +78,14 @@ func first(answers []ledger.Answer) ledger.Answer {
 	return answers[0]
 }
 
-// redeem posts a claim, and before it what it depends on. It returns the requests as they were sent last.
-func (c *Catalog) redeem(ctx context.Context, programme uuid.UUID, w Wanted, r ledger.Request) (answers []ledger.Answer, sent []ledger.Request, err error) {
-	answers, err = c.ledger.PostAllUnder(ctx, programme, r, func(t ledger.Terms, r ledger.Request) ([]ledger.Request, error) {
+// redeem posts a claim, and before it what it depends on.
+func (c *Catalog) redeem(ctx context.Context, programme uuid.UUID, w Wanted, r ledger.Request) ([]ledger.Answer, error) {
+	return c.ledger.PostAllUnder(ctx, programme, r, func(t ledger.Terms, r ledger.Request) ([]ledger.Request, error) {
 		if err := c.touch(ctx, t, w); err != nil {
 			return nil, err
 		}
-		sent, err = c.claim(ctx, t, w, r)
-		return sent, err
+		return c.claim(ctx, t, w, r)
 	})
-	return answers, sent, err
 }
 
 // PreviewRedemption decides a redemption, and before it the grants that it would make, by the same code on the same state,
@@ -168,7 +166,11 @@ func (c *Catalog) claim(ctx context.Context, t ledger.Terms, w Wanted, r ledger.
 		return nil, err
 	}
 	parts, err := s.bundled(t.Programme, b, w, at, r)
-	return append([]ledger.Request{claim}, parts...), err
+	list := append([]ledger.Request{claim}, parts...)
+	for i := range list {
+		list[i] = c.vouchers.Issuing(t.ID, list[i])
+	}
+	return list, err
 }
 
 // circumstances reads what the conditions of a benefit are decided by, as far as it has any.
@@ -226,9 +228,7 @@ func (s *section) claim(p *ledger.Programme, b *Benefit, w Wanted, at *circumsta
 		}
 	}
 	voucher := partners.PlaceOf(w.Member, right.Code, ledger.TransactionID(p.ID, r.Client, r.Key))
-	if b.Event == nil {
-		r.Companions = append(r.Companions, partners.Facts(p.ID, voucher))
-	} else {
+	if b.Event != nil {
 		voucher = s.seat(p, b, w, at, voucher, &r)
 	}
 

@@ -118,7 +118,7 @@ func (c *Catalog) namedBy(ctx context.Context, programme uuid.UUID, w *VisitReco
 	if w.Code == "" {
 		return c.Visit(ctx, programme, w.Visit)
 	}
-	voucher, err := c.vouchers.ByCode(ctx, programme, w.Code)
+	voucher, err := c.vouchers.Shown(ctx, programme, w.Code)
 	if err != nil {
 		return Visit{}, err
 	}

@@ -66,6 +66,8 @@ const (
 	AsOfTooRecent        Reason = "AS_OF_TOO_RECENT"
 	NotEligible          Reason = "NOT_ELIGIBLE"
 	CodeMalformed        Reason = "CODE_MALFORMED"
+	CodeChecksum         Reason = "CODE_CHECKSUM"
+	TokenExpired         Reason = "TOKEN_EXPIRED"
 	VoucherCanceled      Reason = "VOUCHER_CANCELED"
 	MemberTerminated     Reason = "MEMBER_TERMINATED"
 	NothingToMerge       Reason = "NOTHING_TO_MERGE"
@@ -86,7 +88,7 @@ const (
 var Reasons = map[Reason]Class{
 	InvalidField: Malformed, UnknownUnit: Malformed, AmountOutOfRange: Malformed, FlowNotAllowed: Malformed,
 	SameAccount: Malformed, EffectiveInFuture: Malformed, TimeNotInFuture: Malformed, ReasonRequired: Malformed,
-	UnknownPolicy: Malformed, CodeMalformed: Malformed, NotFoundReason: NotFound,
+	UnknownPolicy: Malformed, CodeMalformed: Malformed, CodeChecksum: Malformed, NotFoundReason: NotFound,
 	InsufficientPoints: Precondition, OutOfStock: Precondition, BudgetExhausted: Precondition,
 	PrepaidExhausted: Precondition, DebtLimitReached: Precondition, BalanceCapReached: Precondition,
 	MemberFrozen: Precondition, PeriodClosed: Precondition, BackDatingLimit: Precondition, HoldClosed: Precondition,
@@ -101,7 +103,7 @@ var Reasons = map[Reason]Class{
 	TierMoved:     Precondition,
 	AsOfTooRecent: Precondition, VoucherCanceled: Precondition, NothingEarned: Precondition,
 	LimitReached: Precondition, RuleFailed: Precondition, NotOpen: Precondition, ReferenceUsed: Conflict,
-	ProgrammeChanged: Precondition, AlreadyCheckedIn: Precondition,
+	ProgrammeChanged: Precondition, AlreadyCheckedIn: Precondition, TokenExpired: Precondition,
 }
 
 // Refusal is a "no" with its reason. Its text may be shown to a caller: it names no SQL, host or other member.

@@ -18,7 +18,7 @@ type Cursor struct {
 }
 
 const sqlMemberVouchers = `
-SELECT v.id, v.code, v.member, v.benefit, t.recorded_at, a.due_at, a.balance, l.to_place
+SELECT v.id, v.key_id, v.member, v.benefit, t.recorded_at, a.due_at, a.balance, l.to_place
 FROM vouchers AS v
 JOIN transactions AS t ON t.id = v.id
 JOIN accounts AS a ON a.id = v.account_id
@@ -42,7 +42,7 @@ func (v *Vouchers) ListVouchers(ctx context.Context, programme uuid.UUID, member
 	if err != nil {
 		return nil, fmt.Errorf("partners: list vouchers: %w", err)
 	}
-	list, err := pgx.CollectRows(rows, scanVoucher(state.Now))
+	list, err := pgx.CollectRows(rows, v.scan(state.Now))
 	if err != nil {
 		return nil, fmt.Errorf("partners: list vouchers: %w", err)
 	}

@@ -51,7 +51,7 @@ type market struct {
 func newMarket(t *testing.T) market {
 	t.Helper()
 	books := ledgertest.New(t, document)
-	return market{Books: books, Vouchers: partners.New(books.Ledger, books.Pool)}
+	return market{Books: books, Vouchers: partners.New(books.Ledger, books.Pool, books.Keys)}
 }
 
 // issue gives a member a voucher for a benefit and returns its id.
@@ -65,10 +65,10 @@ func (m market) issueAs(t *testing.T, key, member, benefit string) uuid.UUID {
 	t.Helper()
 	id := ledger.TransactionID(m.Programme, "test", key)
 	place := partners.PlaceOf(member, benefit, id)
-	m.Post(t, ledger.RedeemLegs(member, []ledger.Leg{{
+	m.Post(t, m.Issuing(m.Programme, ledger.RedeemLegs(member, []ledger.Leg{{
 		From: ledger.Account{Unit: benefit, Owner: ledger.ProgrammeOwner, Place: ledger.Issuance}, To: place,
 		Unit: benefit, Amount: decimal.NewFromInt(1),
-	}}, ledger.Request{Client: "test", Key: key, Companions: []ledger.Companion{partners.Facts(m.Programme, place)}}))
+	}}, ledger.Request{Client: "test", Key: key})))
 	return id
 }
 
@@ -80,6 +80,16 @@ func (m market) code(t *testing.T, voucher uuid.UUID) string {
 		t.Fatal(err)
 	}
 	return string(v.Code)
+}
+
+// RotatingAt is what the member's screen shows at a time.
+func (m market) RotatingAt(t *testing.T, voucher uuid.UUID, at time.Time) string {
+	t.Helper()
+	v, err := m.Voucher(t.Context(), m.Programme, voucher)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.Vouchers.RotatingAt(v, at)
 }
 
 func (m market) redeem(t *testing.T, key, partner, code string) (partners.Use, error) {
@@ -175,7 +185,7 @@ func TestVoucherIsUsedOnce(t *testing.T) {
 func TestManyTillsUseOneVoucherOnce(t *testing.T) {
 	t.Parallel()
 	m := newMarket(t)
-	other := partners.New(m.Another(t), m.Pool)
+	other := partners.New(m.Another(t), m.Pool, m.Keys)
 	for round := range 5 {
 		code := m.code(t, m.issue(t, "ann", "lounge"))
 		var wg sync.WaitGroup
@@ -219,9 +229,8 @@ func TestBenefitWithoutPriceOwesNothing(t *testing.T) {
 func TestForeignAndUnknownVouchersLookTheSame(t *testing.T) {
 	t.Parallel()
 	m := newMarket(t)
-	voucher := m.issue(t, "ann", "lounge")
-	foreign := m.code(t, voucher)
-	for _, code := range []string{foreign, strings.Repeat("0", 16), strings.ReplaceAll(voucher.String(), "-", "")[:16]} {
+	foreign := m.code(t, m.issue(t, "ann", "lounge"))
+	for _, code := range []string{foreign, strings.Repeat("0", 16)} {
 		_, validateErr := m.ValidateVoucher(t.Context(), m.Programme, "leaf", code)
 		_, redeemErr := m.redeem(t, "u-"+code, "leaf", code)
 		_, nobodyErr := m.redeem(t, "n-"+code, "nobody", code)
@@ -361,7 +370,7 @@ func TestAUseReversedAfterTheVouchersTimeLeavesItExpired(t *testing.T) {
 	for name, grace := range map[string]string{"without a grace": "", "under a refund grace": "refund_grace: 10d\n"} {
 		t.Run(name, func(t *testing.T) {
 			books := ledgertest.New(t, grace+document)
-			m := market{Books: books, Vouchers: partners.New(books.Ledger, books.Pool)}
+			m := market{Books: books, Vouchers: partners.New(books.Ledger, books.Pool, books.Keys)}
 			voucher := m.issue(t, "m1", "lounge")
 			use := m.mustRedeem(t, "u1", "harbour", voucher)
 			m.moveClock(t, time.Now().AddDate(1, 0, 0))

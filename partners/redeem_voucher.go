@@ -19,10 +19,10 @@ type Use struct {
 // RedeemVoucher uses a voucher at one of the partner's outlets, once, in one transaction: the right becomes the
 // partner's, and the price of the agreement is owed. r gives client, key and actor; a retry with the same key gets the
 // first answer, whatever became of the agreement meanwhile.
-// Refusals: CODE_MALFORMED, INVALID_FIELD (outlet), NOT_FOUND for vouchers that the partner does not honour,
+// Refusals: CODE_MALFORMED, CODE_CHECKSUM, TOKEN_EXPIRED, INVALID_FIELD (outlet), NOT_FOUND for vouchers that the partner does not honour,
 // VOUCHER_USED (also when it was given back), VOUCHER_EXPIRED, MEMBER_FROZEN.
 func (v *Vouchers) RedeemVoucher(ctx context.Context, programme uuid.UUID, partner, outlet, code string, r ledger.Request) (Use, error) {
-	voucher, err := v.typed(ctx, programme, code)
+	voucher, err := v.Shown(ctx, programme, code)
 	if err != nil {
 		return Use{}, err
 	}
@@ -34,7 +34,7 @@ func (v *Vouchers) RedeemVoucher(ctx context.Context, programme uuid.UUID, partn
 
 // PreviewUse decides a RedeemVoucher by the same code on the same state, and records nothing.
 func (v *Vouchers) PreviewUse(ctx context.Context, programme uuid.UUID, partner, outlet, code string, r ledger.Request) (Use, error) {
-	voucher, err := v.typed(ctx, programme, code)
+	voucher, err := v.Shown(ctx, programme, code)
 	if err != nil {
 		return Use{}, err
 	}
@@ -53,21 +53,6 @@ func (v *Vouchers) PreviewUse(ctx context.Context, programme uuid.UUID, partner,
 // partner does not honour.
 func (v *Vouchers) UseOf(p *ledger.Programme, voucher Voucher, partner string, r ledger.Request) (ledger.Request, error) {
 	return v.use(p, voucher, partner, "", r)
-}
-
-// ByCode reads the voucher with a code as it was typed. Refusals: CODE_MALFORMED, NOT_FOUND. Whether a partner may know of
-// it is for who asks.
-func (v *Vouchers) ByCode(ctx context.Context, programme uuid.UUID, code string) (Voucher, error) {
-	return v.typed(ctx, programme, code)
-}
-
-// typed reads the voucher with a code as it was typed. Whether a partner may know of it is for the agreements.
-func (v *Vouchers) typed(ctx context.Context, programme uuid.UUID, code string) (Voucher, error) {
-	parsed, err := ParseCode(code)
-	if err != nil {
-		return Voucher{}, err
-	}
-	return v.byCode(ctx, programme, parsed)
 }
 
 func receipt(voucher Voucher, answer ledger.Answer, err error) (Use, error) {
@@ -104,12 +89,19 @@ func (v *Vouchers) use(p *ledger.Programme, voucher Voucher, partner, outlet str
 			Unit: price.Unit, Amount: price.Amount,
 		})
 	}
+	if voucher.Late {
+		r.Denied = tooLate()
+		r = r.Own() // the next scan may come with the same key
+	}
 	r.Rule = "partner/" + partner
 	if outlet != "" {
 		r.Channel = "outlet/" + outlet
 	}
 	return ledger.Use(voucher.Member, legs, r), nil
 }
+
+// tooLate refuses what begins by a rotating code whose time is over.
+func tooLate() *ledger.Refusal { return &ledger.Refusal{Reason: ledger.TokenExpired} }
 
 // payableBy reads from a use what is owed for it.
 func payableBy(use *ledger.Transaction) Price {

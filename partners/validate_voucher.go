@@ -18,7 +18,7 @@ type Validation struct {
 
 // ValidateVoucher looks at a voucher without using it: it tries the use by the code that decides it and records nothing.
 // A voucher that does not exist and one that the partner does not honour get the same NOT_FOUND.
-// Refusals: CODE_MALFORMED, NOT_FOUND. In the answer: VOUCHER_USED, VOUCHER_EXPIRED, VOUCHER_CANCELED, MEMBER_FROZEN.
+// Refusals: CODE_MALFORMED, CODE_CHECKSUM, NOT_FOUND. In the answer: TOKEN_EXPIRED, VOUCHER_USED, VOUCHER_EXPIRED, VOUCHER_CANCELED, MEMBER_FROZEN.
 func (v *Vouchers) ValidateVoucher(ctx context.Context, programme uuid.UUID, partner, code string) (Validation, error) {
 	p, err := v.ledger.Programme(ctx, programme)
 	if err != nil {
@@ -27,6 +27,9 @@ func (v *Vouchers) ValidateVoucher(ctx context.Context, programme uuid.UUID, par
 	voucher, err := v.shownTo(ctx, p, partner, code)
 	if err != nil {
 		return Validation{}, err
+	}
+	if voucher.Late {
+		return Validation{voucher, tooLate()}, nil
 	}
 	switch voucher.State {
 	case Redeemed:
@@ -51,7 +54,7 @@ func (v *Vouchers) ValidateVoucher(ctx context.Context, programme uuid.UUID, par
 
 // shownTo reads the voucher with the code, for a partner that honours it.
 func (v *Vouchers) shownTo(ctx context.Context, p *ledger.Programme, partner, code string) (Voucher, error) {
-	voucher, err := v.typed(ctx, p.ID, code)
+	voucher, err := v.Shown(ctx, p.ID, code)
 	if err != nil {
 		return Voucher{}, err
 	}

@@ -34,8 +34,8 @@ func TestVerifyCatchesEveryVoucherThatTheBooksDoNotExplain(t *testing.T) {
 			t.Fatalf("%s: %v, %v", sql, tag, err)
 		}
 	}
-	copied := `INSERT INTO vouchers (id, programme_id, account_id, member, benefit, code)
-		SELECT v.id, v.programme_id, v.account_id, v.member, v.benefit, v.code FROM kept AS v`
+	copied := `INSERT INTO vouchers (id, programme_id, account_id, member, benefit, key_id, code_mac)
+		SELECT v.id, v.programme_id, v.account_id, v.member, v.benefit, v.key_id, v.code_mac FROM kept AS v`
 	for name, change := range map[string]struct {
 		sql  string
 		args []any
@@ -48,7 +48,7 @@ func TestVerifyCatchesEveryVoucherThatTheBooksDoNotExplain(t *testing.T) {
 		"another claim":     {`UPDATE vouchers SET id = $2 WHERE id = $1`, []any{first, uuid.Max}, "vouchers " + uuid.Max.String()},
 		"no row":            {`DELETE FROM vouchers WHERE id = $1`, []any{second}, "transactions " + second.String()},
 	} {
-		if _, err := owner.Exec(t.Context(), `CREATE TABLE kept AS SELECT id, programme_id, account_id, member, benefit, code FROM vouchers`); err != nil {
+		if _, err := owner.Exec(t.Context(), `CREATE TABLE kept AS SELECT id, programme_id, account_id, member, benefit, key_id, code_mac FROM vouchers`); err != nil {
 			t.Fatal(err)
 		}
 		exec(change.sql, change.args...)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"tallystick/internal/db"
+	"tallystick/internal/keyring"
 	"tallystick/ledger"
 )
 
@@ -19,11 +21,15 @@ import (
 type Vouchers struct {
 	ledger     *ledger.Ledger
 	pool       *db.Pool
+	keys       *keyring.Ring
 	agreements sync.Map // *ledger.Programme → Agreements
 }
 
-// New returns the vouchers kept in pool, whose books are l's.
-func New(l *ledger.Ledger, pool *db.Pool) *Vouchers { return &Vouchers{ledger: l, pool: pool} }
+// New returns the vouchers kept in pool, whose books are l's and whose codes are made with keys. Every server of a database
+// has the same keys; without any, vouchers can be read and used by their ids, and have no codes.
+func New(l *ledger.Ledger, pool *db.Pool, keys *keyring.Ring) *Vouchers {
+	return &Vouchers{ledger: l, pool: pool, keys: keys}
+}
 
 // Agreements returns the partners of one version of a programme.
 func (v *Vouchers) Agreements(p *ledger.Programme) (Agreements, error) {
@@ -58,6 +64,11 @@ type Voucher struct {
 	State     State
 	IssuedAt  time.Time
 	ExpiresAt time.Time // ledger.Never if it does not expire
+	// Late says that it was found by a rotating code whose time is over. Nothing may begin by it; what began in time, and is
+	// asked for again, is answered as it was.
+	Late bool
+	// Key is the id of the key that its code follows from.
+	Key string
 }
 
 // PlaceOf is the place in the books that is a voucher.
@@ -65,29 +76,32 @@ func PlaceOf(member, benefit string, id uuid.UUID) ledger.Account {
 	return ledger.Account{Unit: benefit, Owner: ledger.Member(member), Place: ledger.Voucher, Of: id}
 }
 
-// Facts is the row that goes with the claim of the voucher at place, with a code of its own: see [ledger.Companion]. What
-// a retry makes is not saved, so the code is the one of the row and of nothing else.
-func Facts(programme uuid.UUID, place ledger.Account) ledger.Companion {
-	member, _ := place.Owner.MemberRef()
-	return ledger.Companion{Table: facts, Row: []any{programme, place.ID(programme), member, place.Unit, string(newCode())}}
+// Issuing adds to a request, and to the other ways of it, the row of the voucher that it opens, with the MAC of its code. There is
+// one at most, however many legs fill it.
+func (v *Vouchers) Issuing(programme uuid.UUID, r ledger.Request) ledger.Request {
+	opens := func(leg ledger.Leg) bool { return leg.To.Place == ledger.Voucher }
+	if i := slices.IndexFunc(r.Legs, opens); i >= 0 {
+		r.Companions = append(slices.Clone(r.Companions), v.facts(programme, r.Legs[i].To))
+	}
+	if r.Otherwise != nil {
+		other := v.Issuing(programme, *r.Otherwise)
+		r.Otherwise = &other
+	}
+	return r
 }
 
-// codeOf is the code that a request gives the voucher that it claims.
-func codeOf(claim ledger.Request) (code Code, made bool) {
-	for _, row := range claim.Companions {
-		if row.Table == facts {
-			text, is := row.Row[len(row.Row)-1].(string)
-			return Code(text), is
-		}
-	}
-	return "", false
+func (v *Vouchers) facts(programme uuid.UUID, place ledger.Account) ledger.Companion {
+	member, _ := place.Owner.MemberRef()
+	key := v.keys.Current()
+	mac := codeMAC(v.keys, key, programme, codeFor(v.keys, key, place.Of))
+	return ledger.Companion{Table: facts, Row: []any{programme, place.ID(programme), member, place.Unit, key, mac}}
 }
 
 const sqlInsertVouchers = `
-INSERT INTO vouchers (id, programme_id, account_id, member, benefit, code)
-SELECT u.id, u.programme_id, u.account_id, u.member, u.benefit, u.code
-FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[])
-  AS u (id, programme_id, account_id, member, benefit, code)`
+INSERT INTO vouchers (id, programme_id, account_id, member, benefit, key_id, code_mac)
+SELECT u.id, u.programme_id, u.account_id, u.member, u.benefit, u.key_id, u.code_mac
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[])
+  AS u (id, programme_id, account_id, member, benefit, key_id, code_mac)`
 
 var facts = &ledger.CompanionTable{
 	Name:   "vouchers",
@@ -96,18 +110,28 @@ var facts = &ledger.CompanionTable{
 		return []any{
 			ledger.Column[uuid.UUID](rows, 0), ledger.Column[uuid.UUID](rows, 1), ledger.Column[uuid.UUID](rows, 2),
 			ledger.Column[string](rows, 3), ledger.Column[string](rows, 4), ledger.Column[string](rows, 5),
+			ledger.Column[[]byte](rows, 6),
 		}
 	},
 }
 
-const sqlReadCode = `
-SELECT v.code
+// CodeOf is the code of a voucher that was issued with a key. An error says that the key is not among those of this server,
+// which is a fault of its configuration.
+func (v *Vouchers) CodeOf(voucher uuid.UUID, key string) (Code, error) {
+	code := codeFor(v.keys, key, voucher)
+	if code == "" && v.keys != nil {
+		return "", fmt.Errorf("partners: the key %s of voucher %s is not in the file of keys", key, voucher)
+	}
+	return code, nil
+}
+
+const sqlReadKey = `
+SELECT v.key_id
 FROM vouchers AS v
 WHERE v.id = $1 AND v.programme_id = $2`
 
-// IssuedBy is the voucher as a claim issued it, the same for every retry: what the claim recorded, and the code of its
-// row, which is the one that was sent unless the claim was recorded before. It answers NOT_FOUND for what claimed no voucher.
-func (v *Vouchers) IssuedBy(ctx context.Context, answer ledger.Answer, sent ledger.Request) (Voucher, error) {
+// IssuedBy is the voucher as a claim issued it, the same for every retry. It answers NOT_FOUND for what claimed no voucher.
+func (v *Vouchers) IssuedBy(ctx context.Context, answer ledger.Answer) (Voucher, error) {
 	claim := answer.Transaction
 	for _, leg := range claim.Legs {
 		to := leg.To
@@ -118,21 +142,22 @@ func (v *Vouchers) IssuedBy(ctx context.Context, answer ledger.Answer, sent ledg
 			ID: claim.ID, Member: claim.Member, Benefit: leg.Unit, State: Issued,
 			IssuedAt: claim.RecordedAt, ExpiresAt: to.Draws[0].ExpiresAt,
 		}
-		if code, made := codeOf(sent); made && !answer.Replayed {
-			issued.Code = code
-			return issued, nil
+		issued.Key = v.keys.Current()
+		if answer.Replayed { // it may have been issued before a rotation
+			if err := v.pool.QueryRow(ctx, sqlReadKey, claim.ID, claim.Programme).Scan(&issued.Key); err != nil {
+				return Voucher{}, fmt.Errorf("partners: read key of voucher: %w", err)
+			}
 		}
-		if err := v.pool.QueryRow(ctx, sqlReadCode, claim.ID, claim.Programme).Scan(&issued.Code); err != nil {
-			return Voucher{}, fmt.Errorf("partners: read code: %w", err)
-		}
-		return issued, nil
+		var err error
+		issued.Code, err = v.CodeOf(issued.ID, issued.Key)
+		return issued, err
 	}
 	return Voucher{}, notFound()
 }
 
 const (
 	sqlVoucher = `
-SELECT v.id, v.code, v.member, v.benefit, t.recorded_at, a.due_at, a.balance, l.to_place
+SELECT v.id, v.key_id, v.member, v.benefit, t.recorded_at, a.due_at, a.balance, l.to_place
 FROM vouchers AS v
 JOIN transactions AS t ON t.id = v.id
 JOIN accounts AS a ON a.id = v.account_id
@@ -141,7 +166,7 @@ JOIN legs AS l ON l.transaction_id = e.transaction_id AND l.leg = e.leg
 WHERE v.id = $1 AND v.programme_id = $2`
 
 	sqlVouchers = `
-SELECT v.id, v.code, v.member, v.benefit, t.recorded_at, a.due_at, a.balance, l.to_place
+SELECT v.id, v.key_id, v.member, v.benefit, t.recorded_at, a.due_at, a.balance, l.to_place
 FROM vouchers AS v
 JOIN transactions AS t ON t.id = v.id
 JOIN accounts AS a ON a.id = v.account_id
@@ -149,14 +174,14 @@ JOIN entries AS e ON e.account_id = a.id AND e.recorded_at = a.recorded_at AND e
 JOIN legs AS l ON l.transaction_id = e.transaction_id AND l.leg = e.leg
 WHERE v.id = ANY($1::uuid[]) AND v.programme_id = $2`
 
-	sqlVoucherByCode = `
-SELECT v.id, v.code, v.member, v.benefit, t.recorded_at, a.due_at, a.balance, l.to_place
+	sqlVoucherByMAC = `
+SELECT v.id, v.key_id, v.member, v.benefit, t.recorded_at, a.due_at, a.balance, l.to_place
 FROM vouchers AS v
 JOIN transactions AS t ON t.id = v.id
 JOIN accounts AS a ON a.id = v.account_id
 JOIN entries AS e ON e.account_id = a.id AND e.recorded_at = a.recorded_at AND e.seq = a.seq
 JOIN legs AS l ON l.transaction_id = e.transaction_id AND l.leg = e.leg
-WHERE v.code = $1 AND v.programme_id = $2`
+WHERE v.code_mac = ANY($1::bytea[]) AND v.programme_id = $2`
 )
 
 // Voucher reads a voucher of the programme, or answers NOT_FOUND.
@@ -166,7 +191,7 @@ func (v *Vouchers) Voucher(ctx context.Context, programme, id uuid.UUID) (Vouche
 		return Voucher{}, err
 	}
 	rows, err := v.pool.Query(ctx, sqlVoucher, id, programme)
-	return oneVoucher(rows, err, state.Now)
+	return v.one(rows, err, state.Now)
 }
 
 // ByID reads those vouchers of a programme that there are.
@@ -179,28 +204,42 @@ func (v *Vouchers) ByID(ctx context.Context, programme uuid.UUID, ids []uuid.UUI
 	if err != nil {
 		return nil, fmt.Errorf("partners: read vouchers: %w", err)
 	}
-	list, err := pgx.CollectRows(rows, scanVoucher(state.Now))
+	list, err := pgx.CollectRows(rows, v.scan(state.Now))
 	if err != nil {
 		return nil, fmt.Errorf("partners: read vouchers: %w", err)
 	}
 	return list, nil
 }
 
-// byCode reads the voucher with a code, or answers NOT_FOUND. Whether a partner may know of it is for the agreements.
-func (v *Vouchers) byCode(ctx context.Context, programme uuid.UUID, code Code) (Voucher, error) {
+// Shown reads the voucher that was typed or scanned, by its code or a rotating code. Refusals: CODE_MALFORMED, CODE_CHECKSUM,
+// NOT_FOUND. Whether a partner may know of it, and whether it is too late, is for who asks.
+func (v *Vouchers) Shown(ctx context.Context, programme uuid.UUID, shown string) (Voucher, error) {
+	if isRotating(shown) {
+		id, late, err := parseRotating(v.keys, shown, now())
+		if err != nil {
+			return Voucher{}, err
+		}
+		voucher, err := v.Voucher(ctx, programme, id)
+		voucher.Late = late
+		return voucher, err
+	}
+	code, err := ParseCode(shown)
+	if err != nil {
+		return Voucher{}, err
+	}
 	state, err := v.ledger.State(ctx, programme)
 	if err != nil {
 		return Voucher{}, err
 	}
-	rows, err := v.pool.Query(ctx, sqlVoucherByCode, string(code), programme)
-	return oneVoucher(rows, err, state.Now)
+	rows, err := v.pool.Query(ctx, sqlVoucherByMAC, codeMACs(v.keys, programme, code), programme)
+	return v.one(rows, err, state.Now)
 }
 
-func oneVoucher(rows pgx.Rows, err error, now time.Time) (Voucher, error) {
+func (v *Vouchers) one(rows pgx.Rows, err error, now time.Time) (Voucher, error) {
 	if err != nil {
 		return Voucher{}, fmt.Errorf("partners: read voucher: %w", err)
 	}
-	voucher, err := pgx.CollectOneRow(rows, scanVoucher(now))
+	voucher, err := pgx.CollectOneRow(rows, v.scan(now))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Voucher{}, notFound()
 	}
@@ -212,16 +251,37 @@ func oneVoucher(rows pgx.Rows, err error, now time.Time) (Voucher, error) {
 
 func notFound() *ledger.Refusal { return &ledger.Refusal{Reason: ledger.NotFoundReason} }
 
-func scanVoucher(now time.Time) pgx.RowToFunc[Voucher] {
+func (v *Vouchers) scan(now time.Time) pgx.RowToFunc[Voucher] {
 	return func(row pgx.CollectableRow) (Voucher, error) {
-		var v Voucher
+		var one Voucher
 		var balance decimal.Decimal
 		var wentTo ledger.Place
-		err := row.Scan(&v.ID, &v.Code, &v.Member, &v.Benefit, &v.IssuedAt, &v.ExpiresAt, &balance, &wentTo)
-		v.IssuedAt, v.ExpiresAt = v.IssuedAt.UTC(), v.ExpiresAt.UTC()
-		v.State = stateOf(balance, wentTo, v.ExpiresAt, now)
-		return v, err
+		err := row.Scan(&one.ID, &one.Key, &one.Member, &one.Benefit, &one.IssuedAt, &one.ExpiresAt, &balance, &wentTo)
+		if err != nil {
+			return one, err
+		}
+		one.IssuedAt, one.ExpiresAt = one.IssuedAt.UTC(), one.ExpiresAt.UTC()
+		one.State = stateOf(balance, wentTo, one.ExpiresAt, now)
+		one.Code, err = v.CodeOf(one.ID, one.Key)
+		return one, err
 	}
+}
+
+// shownAhead is how many rotating codes are given out at a time: the screen stays good for that long without a network.
+const shownAhead = 8
+
+// Rotating are the codes to be shown from now on, one after the other, for two minutes. There are none for a voucher that
+// cannot be used any more.
+func (v *Vouchers) Rotating(voucher Voucher) []Rotating {
+	if voucher.State != Issued {
+		return nil
+	}
+	first := now()
+	list := make([]Rotating, shownAhead)
+	for i := range list {
+		list[i] = rotatingFor(v.keys, voucher.Key, voucher.ID, first.Add(time.Duration(i)*RotatingStep))
+	}
+	return list
 }
 
 // stateOf derives a voucher's state from what its place holds, or where the last of it went.

@@ -36,7 +36,7 @@ func (c *applyCommand) Run(ctx context.Context, s *streams) error {
 		if err != nil {
 			return err
 		}
-		catalog := benefits.New(d.ledger, pool, partners.New(d.ledger, pool))
+		catalog := benefits.New(d.ledger, pool, partners.New(d.ledger, pool, nil))
 		applied, err := catalog.ApplyProgramme(ctx, ledger.Application{
 			Document: text, By: "cli/" + cmp.Or(c.By, loggedIn()), After: c.After, Preview: c.DryRun,
 		})

@@ -44,7 +44,7 @@ func (c *exportTiersCommand) Run(ctx context.Context, s *streams) error {
 		if err := rows.Write([]string{"key", "member", "group", "tier", "source", "from", "until", "reason"}); err != nil {
 			return err
 		}
-		catalog := benefits.New(d.ledger, d.reports, partners.New(d.ledger, d.reports))
+		catalog := benefits.New(d.ledger, d.reports, partners.New(d.ledger, d.reports, nil))
 		return catalog.ExportTiers(ctx, programme, func(t benefits.TierRow) error {
 			return rows.Write([]string{
 				t.Decision.String(), t.Member, t.Group, t.Tier, string(t.Source),

@@ -15,6 +15,7 @@ import (
 
 	"tallystick/benefits"
 	"tallystick/internal/db"
+	"tallystick/internal/keyring"
 	"tallystick/ledger"
 	"tallystick/partners"
 )
@@ -40,6 +41,7 @@ type importActivitiesCommand struct {
 
 type importVisitsCommand struct {
 	fromFile
+	withKeys
 	File     string `arg:"" type:"existingfile" help:"CSV with key (the operator's own id), lounge, at, visit or code, and guests."`
 	Operator string `required:"" help:"The partner who runs the lounges and wrote the file."`
 }
@@ -64,27 +66,31 @@ var errLinesRejected = errors.New("not every line is in the books")
 
 // Run records what the programme's rules give for each line.
 func (c *importActivitiesCommand) Run(ctx context.Context, s *streams) error {
-	return c.take(ctx, s, c.File, c.Client, (*benefits.Catalog).ImportActivities)
+	return c.take(ctx, s, c.File, c.Client, nil, (*benefits.Catalog).ImportActivities)
 }
 
 // Run records each line's report.
 func (c *importMetricsCommand) Run(ctx context.Context, s *streams) error {
-	return c.take(ctx, s, c.File, c.Client, (*benefits.Catalog).ImportMetrics)
+	return c.take(ctx, s, c.File, c.Client, nil, (*benefits.Catalog).ImportMetrics)
 }
 
 // Run gives each line's tier until its time.
 func (c *importTiersCommand) Run(ctx context.Context, s *streams) error {
-	return c.take(ctx, s, c.File, c.Client, (*benefits.Catalog).ImportTiers)
+	return c.take(ctx, s, c.File, c.Client, nil, (*benefits.Catalog).ImportTiers)
 }
 
 // Run takes each line's report.
 func (c *importDeliveriesCommand) Run(ctx context.Context, s *streams) error {
-	return c.take(ctx, s, c.File, c.Operator, (*benefits.Catalog).ImportDeliveries)
+	return c.take(ctx, s, c.File, c.Operator, nil, (*benefits.Catalog).ImportDeliveries)
 }
 
 // Run charges each line's visit.
 func (c *importVisitsCommand) Run(ctx context.Context, s *streams) error {
-	return c.take(ctx, s, c.File, c.Operator, (*benefits.Catalog).ImportVisits)
+	keys, err := c.ring(c.Dir) // a line may name a pass by its code
+	if err != nil {
+		return err
+	}
+	return c.take(ctx, s, c.File, c.Operator, keys, (*benefits.Catalog).ImportVisits)
 }
 
 // fromFile is what every import does.
@@ -96,7 +102,7 @@ type fromFile struct {
 type importing func(*benefits.Catalog, context.Context, uuid.UUID, benefits.SourceFile, ledger.Request) (benefits.Import, error)
 
 // take imports a file. Why a line is not accepted is written beside it, with its column and reason.
-func (c *fromFile) take(ctx context.Context, s *streams, path, client string, into importing) error {
+func (c *fromFile) take(ctx context.Context, s *streams, path, client string, keys *keyring.Ring, into importing) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
@@ -114,7 +120,7 @@ func (c *fromFile) take(ctx context.Context, s *streams, path, client string, in
 		if err != nil {
 			return err
 		}
-		catalog := benefits.New(d.ledger, pool, partners.New(d.ledger, pool))
+		catalog := benefits.New(d.ledger, pool, partners.New(d.ledger, pool, keys))
 		r := byOperator("", "")
 		r.Client = client
 		done, err = into(catalog, ctx, programme, benefits.SourceFile{

@@ -20,6 +20,7 @@ type commands struct {
 
 	Serve serveCommand `cmd:"" help:"Serve the API on an existing database."`
 	Token tokenCommand `cmd:"" help:"Issue and revoke API keys."`
+	Keys  keysCommand  `cmd:"" help:"Make and rotate the installation's secrets, which codes and receipts are made with."`
 
 	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to date and make the runtime role."`
 	Apply   applyCommand   `cmd:"" help:"Make a programme document the programme's current version."`

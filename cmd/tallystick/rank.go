@@ -24,7 +24,7 @@ func (c *rankCommand) Run(ctx context.Context, s *streams) error {
 		if err != nil {
 			return err
 		}
-		catalog := benefits.New(d.ledger, pool, partners.New(d.ledger, pool))
+		catalog := benefits.New(d.ledger, pool, partners.New(d.ledger, pool, nil))
 		ranked, err := catalog.RankMembers(ctx, programme, c.Group, c.Period, newProgress(s.err, "members").set)
 		if err != nil {
 			return err

@@ -50,7 +50,7 @@ func (c *rerateCommand) Run(ctx context.Context, s *streams) error {
 		if err != nil {
 			return err
 		}
-		catalog := benefits.New(d.ledger, pool, partners.New(d.ledger, pool))
+		catalog := benefits.New(d.ledger, pool, partners.New(d.ledger, pool, nil))
 		done, err = catalog.RerateAll(ctx, programme, benefits.Rerating{
 			Key: c.Key, DryRun: c.DryRun, Tell: newProgress(s.err, "members").set,
 			Moved: func(m benefits.TierMove) {

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"golang.org/x/time/rate"
 
 	"tallystick/internal/auth"
 	"tallystick/internal/db"
+	"tallystick/internal/keyring"
 	"tallystick/internal/rpc"
 	"tallystick/ledger"
 	"tallystick/migrations"
@@ -21,7 +21,7 @@ type serveCommand struct {
 	DatabaseURL   string             `name:"database-url" env:"DATABASE_URL" required:"" help:"The database; its role must not be able to change the journal." placeholder:"URL"`
 	Listen        string             `help:"Address to listen on; TLS is the proxy's." default:"127.0.0.1:8080"`
 	Environment   string             `help:"Which keys are accepted: it is part of each, as token issued it." default:"dev"`
-	PageKeyFile   string             `help:"File with the key of page tokens, the same for all servers behind one address." type:"existingfile" placeholder:"FILE"`
+	KeyFile       string             `env:"TALLYSTICK_KEY_FILE" required:"" help:"File of the installation's secrets, the same for every server and job; tallystick keys new makes it." type:"existingfile" placeholder:"FILE"`
 	MaxInFlight   int                `help:"Calls served at a time; more are refused." default:"512"`
 	Rate          map[string]float64 `help:"Calls a second that a credential of a role may make, such as member=20; the other roles keep theirs." placeholder:"ROLE=CALLS"`
 	Unlimited     []string           `help:"Clients without a rate limit." placeholder:"CLIENT"`
@@ -87,16 +87,7 @@ func (c *serveCommand) config(log *slog.Logger) (servingConfig, error) {
 		}
 		config.rates[auth.Role(role)] = rate.Limit(calls)
 	}
-	if c.PageKeyFile == "" {
-		return config, nil
-	}
-	key, err := os.ReadFile(c.PageKeyFile)
-	if err != nil {
-		return config, fmt.Errorf("page key: %w", err)
-	}
-	if len(key) < 32 {
-		return config, fmt.Errorf("page key: %s holds %d bytes, and 32 is the least", c.PageKeyFile, len(key))
-	}
-	config.pageKey = key
-	return config, nil
+	var err error
+	config.secrets, err = keyring.Read(c.KeyFile)
+	return config, err
 }

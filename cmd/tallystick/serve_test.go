@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -25,7 +26,7 @@ func served(t *testing.T, url string, args ...string) (address string, stop func
 	reader, writer := io.Pipe()
 	exit := make(chan int, 1)
 	go func() {
-		exit <- execute(ctx, append([]string{"serve", "--database-url", url, "--listen", "127.0.0.1:0"}, args...), &streams{out: writer, err: io.Discard})
+		exit <- execute(ctx, append([]string{"serve", "--database-url", url, "--listen", "127.0.0.1:0", "--key-file", newKeyFile(t)}, args...), &streams{out: writer, err: io.Discard})
 		_ = writer.Close()
 	}()
 	line := make([]byte, 256)
@@ -35,6 +36,16 @@ func served(t *testing.T, url string, args ...string) (address string, stop func
 	}
 	_, address, _ = strings.Cut(strings.TrimSpace(string(line[:n])), "serves ")
 	return address, func() int { cancel(); return <-exit }
+}
+
+// newKeyFile makes secrets as the tool does.
+func newKeyFile(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "keys")
+	if code := execute(t.Context(), []string{"keys", "new", file}, &streams{out: io.Discard, err: io.Discard}); code != 0 {
+		t.Fatalf("keys new: %d", code)
+	}
+	return file
 }
 
 func call(t *testing.T, address, token, procedure, body string) (int, string) {
@@ -161,7 +172,7 @@ func TestServeRefusesARateThatIsNone(t *testing.T) {
 	url := devdb.NewDatabase(t).URL
 	for _, rate := range []string{"nobody=1", "member=0", "member=-1"} {
 		var remarks bytes.Buffer
-		code := execute(t.Context(), []string{"serve", "--database-url", url, "--rate", rate}, &streams{out: io.Discard, err: &remarks})
+		code := execute(t.Context(), []string{"serve", "--database-url", url, "--key-file", newKeyFile(t), "--rate", rate}, &streams{out: io.Discard, err: &remarks})
 		if code != 1 || !strings.Contains(remarks.String(), "rate:") {
 			t.Errorf("%s: %d %s", rate, code, remarks.String())
 		}
@@ -176,21 +187,21 @@ func TestServeRefusesAnOlderSchemaAndAStrongerRole(t *testing.T) {
 		"no such place": {"postgres://nobody@127.0.0.1:1/none", "unavailable"},
 	} {
 		var remarks bytes.Buffer
-		code := execute(t.Context(), []string{"serve", "--database-url", c.url}, &streams{out: io.Discard, err: &remarks})
+		code := execute(t.Context(), []string{"serve", "--database-url", c.url, "--key-file", newKeyFile(t)}, &streams{out: io.Discard, err: &remarks})
 		if code != 1 || !strings.Contains(remarks.String(), c.says) {
 			t.Errorf("%s: %d %s", name, code, remarks.String())
 		}
 	}
 }
 
-func TestServeRefusesAShortPageKey(t *testing.T) {
+func TestServeRefusesAFileWithoutKeys(t *testing.T) {
 	file := t.TempDir() + "/key"
 	if err := os.WriteFile(file, []byte("short"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var remarks bytes.Buffer
-	args := []string{"serve", "--database-url", devdb.NewDatabase(t).URL, "--page-key-file", file}
-	if code := execute(t.Context(), args, &streams{out: io.Discard, err: &remarks}); code != 1 || !strings.Contains(remarks.String(), "32 is the least") {
+	args := []string{"serve", "--database-url", devdb.NewDatabase(t).URL, "--key-file", file}
+	if code := execute(t.Context(), args, &streams{out: io.Discard, err: &remarks}); code != 1 || !strings.Contains(remarks.String(), "line 1") {
 		t.Errorf("%d %s", code, remarks.String())
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"tallystick/benefits"
 	"tallystick/internal/auth"
 	"tallystick/internal/db"
+	"tallystick/internal/keyring"
 	"tallystick/internal/outbox"
 	"tallystick/internal/rpc"
 	"tallystick/ledger"
@@ -42,7 +43,7 @@ type servingConfig struct {
 	addr        string
 	metricsAddr string // empty shows /metrics beside the API
 	environment string
-	pageKey     []byte
+	secrets     *keyring.Ring
 	maxInFlight int
 	rates       rpc.Rates
 	unlimited   []string // clients without a rate
@@ -71,7 +72,7 @@ func startServing(ctx context.Context, l *ledger.Ledger, p pools, c servingConfi
 		return nil, err
 	}
 	s := &serving{
-		vouchers: partners.New(l, p.calls), keys: auth.NewKeys(p.calls, c.environment), served: make(chan error, 2), traces: traces,
+		vouchers: partners.New(l, p.calls, c.secrets), keys: auth.NewKeys(p.calls, c.environment), served: make(chan error, 2), traces: traces,
 	}
 	s.catalog = benefits.New(l, p.calls, s.vouchers)
 	hooks := outbox.Config{AllowLoopback: c.loopback, Log: c.log}
@@ -83,7 +84,7 @@ func startServing(ctx context.Context, l *ledger.Ledger, p pools, c servingConfi
 		SweepLag: func(ctx context.Context) (time.Duration, error) { return sweepLag(ctx, l) }, Outbox: webhooks.Lag,
 	}, registry, traces)
 	handler, err := rpc.New(rpc.Config{
-		Ledger: l, Benefits: s.catalog, Vouchers: s.vouchers, Webhooks: webhooks, Keys: s.keys, PageKey: c.pageKey,
+		Ledger: l, Benefits: s.catalog, Vouchers: s.vouchers, Webhooks: webhooks, Keys: s.keys, PageKey: c.secrets.Derive(c.secrets.Current(), "page tokens"),
 		MaxInFlight: c.maxInFlight, Rates: c.rates, ExemptClients: c.unlimited, Checks: readiness(l, p.calls, webhooks),
 		Log: c.log, Registry: registry, MetricsApart: c.metricsAddr != "", Traces: traces,
 	})

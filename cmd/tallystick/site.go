@@ -11,6 +11,7 @@ import (
 	"tallystick/internal/auth"
 	"tallystick/internal/db"
 	"tallystick/internal/devdb"
+	"tallystick/internal/keyring"
 	"tallystick/ledger"
 )
 
@@ -38,12 +39,23 @@ func openSite(ctx context.Context, local devdb.Config, c servingConfig) (*site, 
 	if err != nil {
 		return nil, errors.Join(err, d.close())
 	}
+	if c.secrets, err = secretsOf(local); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
 	c.environment = "dev" // as token issues them, so that its keys fit
 	s, err := startServing(ctx, d.ledger, pools{posting: d.posting, calls: pool, reports: d.reports}, c)
 	if err != nil {
 		return nil, errors.Join(err, d.close())
 	}
 	return &site{database: d, serving: s}, nil
+}
+
+// secretsOf are those of a local database: a throw-away one has secrets that nobody keeps.
+func secretsOf(local devdb.Config) (*keyring.Ring, error) {
+	if local.Dir == "" {
+		return keyring.New(), nil
+	}
+	return localKeys(local.Dir)
 }
 
 // close lets calls that are under way finish, and stops everything that the site started.

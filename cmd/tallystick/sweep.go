@@ -17,6 +17,7 @@ import (
 
 type sweepCommand struct {
 	onProgramme
+	withKeys
 	DryRun bool `help:"Show what a sweep would post, and post nothing."`
 	List   bool `help:"With --dry-run, list every single thing that is due."`
 	JSON   bool `name:"json" help:"Print one JSON object."`
@@ -56,7 +57,11 @@ func (c *sweepCommand) Run(ctx context.Context, s *streams) error {
 			return err
 		}
 		if !c.DryRun {
-			catalog := benefits.New(d.ledger, d.posting, partners.New(d.ledger, d.posting))
+			keys, err := c.ring(c.Dir)
+			if err != nil {
+				return err
+			}
+			catalog := benefits.New(d.ledger, d.posting, partners.New(d.ledger, d.posting, keys))
 			if err := catalog.Sweep(ctx, programme); err != nil {
 				return err
 			}

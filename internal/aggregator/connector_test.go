@@ -46,7 +46,7 @@ type site struct {
 func newSite(t *testing.T, faults aggregator.Faults) site {
 	t.Helper()
 	books := ledgertest.New(t, document)
-	catalog := benefits.New(books.Ledger, books.Pool, partners.New(books.Ledger, books.Pool))
+	catalog := benefits.New(books.Ledger, books.Pool, partners.New(books.Ledger, books.Pool, books.Keys))
 	if _, err := catalog.ApplyProgramme(t.Context(), ledgertest.Application(document)); err != nil {
 		t.Fatal(err)
 	}

@@ -98,7 +98,7 @@ func (b *bench) openClub(ctx context.Context) (*club, error) {
 	if b.club != nil {
 		return b.club, nil
 	}
-	c := &club{Catalog: benefits.New(b.ledger, b.posting, partners.New(b.ledger, b.posting)), rights: max(b.Claimants/10, 1)}
+	c := &club{Catalog: benefits.New(b.ledger, b.posting, partners.New(b.ledger, b.posting, b.keys)), rights: max(b.Claimants/10, 1)}
 	applied, err := c.ApplyProgramme(ctx, ledger.Application{Document: clubDocument(c.rights), By: "bench"})
 	if err != nil {
 		return nil, err

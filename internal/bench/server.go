@@ -24,7 +24,7 @@ type server struct {
 func (b *bench) serve() (*server, error) {
 	//nolint:noctx // it outlives the measurements, and is told to end by a signal
 	command := exec.Command(b.Program, "serve", "--database-url", b.database.RuntimeURL(""), "--listen", "127.0.0.1:0",
-		"--environment", environment, "--unlimited", clientName, "--sweep", "0s")
+		"--environment", environment, "--key-file", b.keyFile(), "--unlimited", clientName, "--sweep", "0s")
 	s := &server{exited: make(chan error, 1)}
 	command.Stderr = &s.log
 	command.SysProcAttr = &syscall.SysProcAttr{

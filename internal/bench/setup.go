@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,6 +15,7 @@ import (
 	"tallystick/internal/auth"
 	"tallystick/internal/db"
 	"tallystick/internal/devdb"
+	"tallystick/internal/keyring"
 	"tallystick/ledger"
 	"tallystick/migrations"
 )
@@ -56,6 +59,8 @@ type bench struct {
 	pages    []string // page tokens of the statement that is read
 	sweeping *sweepRun
 	club     *club
+	secrets  string // the folder of the file of keys, which the server has as well
+	keys     *keyring.Ring
 }
 
 func start(ctx context.Context, o Options) (b *bench, err error) {
@@ -103,6 +108,12 @@ func (b *bench) begin(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if b.secrets, err = os.MkdirTemp("", "tallystick-bench-"); err != nil {
+		return err
+	}
+	if b.keys, err = keyring.ReadOrMake(b.keyFile()); err != nil {
+		return err
+	}
 	b.printSettings(ctx)
 	b.server, err = b.serve()
 	return err
@@ -124,8 +135,13 @@ func (b *bench) stop(why error) error {
 	if b.database != nil {
 		why = errors.Join(why, b.database.Stop())
 	}
+	if b.secrets != "" {
+		why = errors.Join(why, os.RemoveAll(b.secrets))
+	}
 	return why
 }
+
+func (b *bench) keyFile() string { return filepath.Join(b.secrets, "keys") }
 
 func member(i int) string { return fmt.Sprintf("%07d", i) }
 

@@ -55,7 +55,7 @@ benefits:
 func TestWhatMembersAreToldOfArrivesOnceWithItsCause(t *testing.T) {
 	t.Parallel()
 	b := ledgertest.New(t, clubDocument)
-	catalog := benefits.New(b.Ledger, b.Pool, partners.New(b.Ledger, b.Pool))
+	catalog := benefits.New(b.Ledger, b.Pool, partners.New(b.Ledger, b.Pool, b.Keys))
 	if _, err := catalog.ApplyProgramme(t.Context(), ledgertest.Application(clubDocument)); err != nil {
 		t.Fatal(err)
 	}

@@ -40,6 +40,7 @@ func TestReadsAndOnlyReadsCanBeGets(t *testing.T) {
 		for _, verb := range []string{"Get", "List", "Explain", "Preview", "Estimate", "CheckEntitlement"} {
 			read = read || strings.HasPrefix(string(m.Name()), verb)
 		}
+		read = read && m.Name() != "GetVoucherCode" // which no cache is to keep
 		options, _ := m.Options().(*descriptorpb.MethodOptions)
 		if got := options.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS; got != read {
 			t.Errorf("%s: no side effects: %v, want %v", m.FullName(), got, read)

@@ -51,7 +51,7 @@ func allMethods() []method {
 var samples = map[string]string{
 	"most": "5", "record_id": "r-1", "period": "2026", "metric": "spend", "value": "1",
 	"idempotency_key": "fuzz-1", "nonce": "scan-1", "event_id": "seat", "member_id": "m1", "from_member_id": "m1", "to_member_id": "m2", "unit": "points",
-	"amount": "5", "reason": "why", "benefit_id": "pass", "code": "0123456789ABCDEF",
+	"amount": "5", "reason": "why", "benefit_id": "pass", "code": "0000000000000000",
 	"url": "https://93.184.216.34/", "reference": "order-1", "channel": "app", "fund": "programme", "outlet": "gate-4",
 	"document": document, "kind": "bill", "name": "plan", "text": "p588", "gifted": "1", "paid_in_points": "1",
 	"into_member_id": "m2", "staff_id": "li", "of": "office", "number": "13800000001", "region": "china", "segments": "vip", "clear_attributes": "arpu",

@@ -135,6 +135,26 @@ func (s *server) ListVouchers(ctx context.Context, m *v1.ListVouchersRequest) (*
 	return res, err
 }
 
+func (s *server) GetVoucherCode(ctx context.Context, m *v1.GetVoucherCodeRequest) (*v1.GetVoucherCodeResponse, error) {
+	p := caller(ctx)
+	member, err := memberOf(p, m.MemberId)
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.vouchers.Voucher(ctx, p.Programme, parseID(m.VoucherId))
+	if err != nil {
+		return nil, err
+	}
+	if v.Member != member {
+		return nil, &ledger.Refusal{Reason: ledger.NotFoundReason}
+	}
+	res := &v1.GetVoucherCodeResponse{Code: string(v.Code)}
+	for _, r := range s.vouchers.Rotating(v) {
+		res.RotatingCodes = append(res.RotatingCodes, &v1.RotatingCode{Token: r.Token, From: timeOf(r.From), Until: timeOf(r.Until)})
+	}
+	return res, nil
+}
+
 func (s *server) ListStatement(ctx context.Context, m *v1.ListStatementRequest) (*v1.ListStatementResponse, error) {
 	member, err := memberOf(caller(ctx), m.MemberId)
 	if err != nil {

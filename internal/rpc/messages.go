@@ -48,6 +48,8 @@ var sentences = map[string]sentence{
 	string(ledger.VoucherExpired):       {"The voucher's time is over.", "该券已过期。"},
 	string(ledger.VoucherCanceled):      {"The voucher was given back.", "该券已退回。"},
 	string(ledger.TierMoved):            {"The tier changed meanwhile; look again.", "等级已发生变化，请重新查看。"},
+	string(ledger.CodeChecksum):         {"The code was mistyped: please check it.", "券码输入有误，请核对。"},
+	string(ledger.TokenExpired):         {"The QR code has expired: please show the current one.", "二维码已过期，请出示当前二维码。"},
 	string(ledger.CodeMalformed):        {"This is not a voucher's code.", "券码格式不正确。"},
 	string(ledger.ReferenceUsed):        {"The business reference was used before.", "该业务单号已使用。"},
 	string(ledger.NotSandbox):           {"Only a sandbox's clock can be moved.", "只有沙盒的时钟可以调整。"},

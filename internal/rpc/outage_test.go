@@ -97,7 +97,7 @@ func (w *world) servedBy(pool *db.Pool) {
 	w.t.Helper()
 	books := ledger.New(pool, pool)
 	w.t.Cleanup(books.Close)
-	vouchers := partners.New(books, pool)
+	vouchers := partners.New(books, pool, w.secrets)
 	w.url = serve(w.t, w.config(func(cfg *rpc.Config) {
 		cfg.Ledger, cfg.Vouchers, cfg.Benefits = books, vouchers, benefits.New(books, pool, vouchers)
 		cfg.Keys, cfg.Webhooks = auth.NewKeys(pool, "test"), outbox.NewEndpoints(pool, outbox.Config{})

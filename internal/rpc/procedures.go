@@ -78,6 +78,7 @@ var procedures = map[string]procedure{
 	api.MemberServiceCancelRedemptionProcedure:  open(auth.Member, auth.System),
 	api.MemberServiceListVouchersProcedure:      open(auth.Member, auth.System),
 	api.MemberServiceListStatementProcedure:     open(auth.Member, auth.System),
+	api.MemberServiceGetVoucherCodeProcedure:    open(auth.Member, auth.System),
 
 	api.MemberServiceListLoungesProcedure:        open(auth.Member, auth.System),
 	api.MemberServiceGetLoungeAllotmentProcedure: open(auth.Member, auth.System),

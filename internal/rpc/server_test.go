@@ -18,6 +18,7 @@ import (
 	"tallystick/internal/auth"
 	"tallystick/internal/db"
 	"tallystick/internal/devdb"
+	"tallystick/internal/keyring"
 	"tallystick/internal/outbox"
 	"tallystick/internal/rpc"
 	"tallystick/ledger"
@@ -101,6 +102,7 @@ type world struct {
 	vouchers  *partners.Vouchers
 	catalog   *benefits.Catalog
 	keys      *auth.Keys
+	secrets   *keyring.Ring
 	programme uuid.UUID
 	url       string
 	tokens    map[auth.Role]string
@@ -111,12 +113,12 @@ type world struct {
 func newWorld(t testing.TB, change func(*rpc.Config)) *world {
 	t.Helper()
 	database := devdb.NewDatabase(t)
-	w := &world{t: t, tokens: make(map[auth.Role]string), log: &logBuffer{}}
+	w := &world{t: t, secrets: keyring.New(), tokens: make(map[auth.Role]string), log: &logBuffer{}}
 	w.pool = devdb.Open(t, database.URL, db.Options{ByIndex: true})
 	w.owner = devdb.Open(t, database.OwnerURL, db.Options{})
 	w.ledger = ledger.New(w.pool, w.owner)
 	t.Cleanup(w.ledger.Close)
-	w.vouchers = partners.New(w.ledger, w.pool)
+	w.vouchers = partners.New(w.ledger, w.pool, w.secrets)
 	w.catalog = benefits.New(w.ledger, w.pool, w.vouchers)
 	w.keys = auth.NewKeys(w.pool, "test")
 	cfg := w.config(change)

@@ -111,7 +111,7 @@ func (r *rig) wantBooks(t *testing.T, h *heard) {
 			t.Errorf("trial balance: %s of %s", total, unit)
 		}
 	}
-	r.wantVouchers(t, h, partners.New(l, pool), trial)
+	r.wantVouchers(t, h, partners.New(l, pool, r.keys), trial)
 	verify(t, pool)
 }
 

@@ -21,6 +21,7 @@ import (
 	"tallystick/internal/auth"
 	"tallystick/internal/db"
 	"tallystick/internal/devdb"
+	"tallystick/internal/keyring"
 	"tallystick/ledger"
 	"tallystick/ledger/ledgertest"
 	"tallystick/migrations"
@@ -80,6 +81,8 @@ partners:
 type rig struct {
 	database  *devdb.Server
 	binary    string
+	keyFile   string
+	keys      *keyring.Ring
 	servers   [2]*server
 	programme uuid.UUID
 	as        map[string]*http.Client // by the member or the partner that calls, or system
@@ -102,12 +105,15 @@ func newRig(t *testing.T) *rig {
 		t.Skip("SKIPPED: the server of DATABASE_URL is not ours to kill")
 	}
 	runtime.LockOSThread()
-	r := &rig{binary: filepath.Join(t.TempDir(), "tallystick")}
+	r := &rig{binary: filepath.Join(t.TempDir(), "tallystick"), keyFile: filepath.Join(t.TempDir(), "keys")}
+	var err error
+	if r.keys, err = keyring.ReadOrMake(r.keyFile); err != nil {
+		t.Fatal(err)
+	}
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", r.binary, "tallystick/cmd/tallystick")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	var err error
 	if r.database, err = devdb.Start(t.Context(), devdb.Config{Durable: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +141,7 @@ func (r *rig) prepare(t *testing.T) {
 	pool := devdb.Open(t, r.database.RuntimeURL(""), db.Options{ByIndex: true})
 	l := ledger.New(pool, pool)
 	defer l.Close()
-	p, err := benefits.New(l, pool, partners.New(l, pool)).ApplyProgramme(t.Context(), ledgertest.Application(document))
+	p, err := benefits.New(l, pool, partners.New(l, pool, r.keys)).ApplyProgramme(t.Context(), ledgertest.Application(document))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +188,7 @@ func (r *rig) start(t *testing.T, s *server) {
 		s.log = log
 		t.Cleanup(func() { _ = log.Close() })
 	}
-	s.process = exec.Command(r.binary, "serve", "--listen", "127.0.0.1:0", "--environment", "torture",
+	s.process = exec.Command(r.binary, "serve", "--listen", "127.0.0.1:0", "--environment", "torture", "--key-file", r.keyFile,
 		"--unlimited", "torture", "--sweep", "1s", "--database-url", r.database.RuntimeURL(""))
 	s.process.Env = append(os.Environ(), "DATABASE_URL=")
 	s.process.SysProcAttr, s.process.Stderr = withUs, s.log

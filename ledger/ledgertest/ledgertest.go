@@ -11,6 +11,7 @@ import (
 
 	"tallystick/internal/db"
 	"tallystick/internal/devdb"
+	"tallystick/internal/keyring"
 	"tallystick/ledger"
 )
 
@@ -37,12 +38,13 @@ type Books struct {
 	Programme uuid.UUID
 	Database  devdb.Database
 	Pool      *db.Pool // as the runtime role
+	Keys      *keyring.Ring
 }
 
 // New returns books on a fresh database with the given programme document.
 func New(t testing.TB, document string) *Books {
 	t.Helper()
-	b := &Books{Database: devdb.NewDatabase(t)}
+	b := &Books{Database: devdb.NewDatabase(t), Keys: keyring.New()}
 	b.Pool = devdb.Open(t, b.Database.URL, db.Options{ByIndex: true})
 	b.Ledger = b.Another(t)
 	p, err := b.Ledger.ApplyProgramme(context.Background(), Application(document))

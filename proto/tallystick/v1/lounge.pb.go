@@ -1717,12 +1717,12 @@ const file_tallystick_v1_lounge_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8d\x01\n" +
 	"\aConsent\x12=\n" +
 	"\x04unit\x18\x01 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\x04unit\x12C\n" +
-	"\x04most\x18\x02 \x01(\tB/\xbaH,r*\x18 2&^(0|[1-9][0-9]{0,15})(\\.[0-9]{1,12})?$R\x04most\"\xd2\x03\n" +
+	"\x04most\x18\x02 \x01(\tB/\xbaH,r*\x18 2&^(0|[1-9][0-9]{0,15})(\\.[0-9]{1,12})?$R\x04most\"\xd5\x03\n" +
 	"\x13CheckInVisitRequest\x12G\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x12\x18\n" +
 	"\apreview\x18\x02 \x01(\bR\apreview\x12F\n" +
-	"\tlounge_id\x18\x03 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\bloungeId\x12-\n" +
-	"\x04code\x18\x04 \x01(\tB\x19\xbaH\x16r\x14\x18@2\x10^[0-9A-Za-z -]*$R\x04code\x127\n" +
+	"\tlounge_id\x18\x03 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\bloungeId\x120\n" +
+	"\x04code\x18\x04 \x01(\tB\x1c\xbaH\x19r\x17\x18\x80\x012\x12^[0-9A-Za-z ._-]*$R\x04code\x127\n" +
 	"\tmember_id\x18\x05 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\x12I\n" +
 	"\n" +
 	"benefit_id\x18\x06 \x01(\tB*\xbaH'r%\x18@2!^([A-Za-z0-9][A-Za-z0-9_.:/-]*)?$R\tbenefitId\x12!\n" +
@@ -1735,11 +1735,11 @@ const file_tallystick_v1_lounge_proto_rawDesc = "" +
 	"\apreview\x18\x02 \x01(\bR\apreview\x12#\n" +
 	"\bvisit_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\avisitId\"A\n" +
 	"\x13CancelVisitResponse\x12*\n" +
-	"\x05visit\x18\x01 \x01(\v2\x14.tallystick.v1.VisitR\x05visit\"\xa2\x03\n" +
+	"\x05visit\x18\x01 \x01(\v2\x14.tallystick.v1.VisitR\x05visit\"\xa5\x03\n" +
 	"\x12ReportVisitRequest\x12;\n" +
 	"\trecord_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\brecordId\x12e\n" +
-	"\bvisit_id\x18\x02 \x01(\tBJ\xbaHGrE\x18$2A^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?$R\avisitId\x12-\n" +
-	"\x04code\x18\x03 \x01(\tB\x19\xbaH\x16r\x14\x18@2\x10^[0-9A-Za-z -]*$R\x04code\x12F\n" +
+	"\bvisit_id\x18\x02 \x01(\tBJ\xbaHGrE\x18$2A^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?$R\avisitId\x120\n" +
+	"\x04code\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x18\x80\x012\x12^[0-9A-Za-z ._-]*$R\x04code\x12F\n" +
 	"\tlounge_id\x18\x04 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\bloungeId\x12N\n" +
 	"\n" +
 	"visited_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x13\xbaH\x10\xc8\x01\x01\xb2\x01\n" +

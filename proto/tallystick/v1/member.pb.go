@@ -665,6 +665,180 @@ func (x *Voucher) GetDelivery() *Delivery {
 	return nil
 }
 
+// GetVoucherCodeRequest asks for the code of a voucher.
+type GetVoucherCodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The voucher.
+	VoucherId string `protobuf:"bytes,1,opt,name=voucher_id,json=voucherId,proto3" json:"voucher_id,omitempty"`
+	// The member, when the credential is not a member's: 1 to 64 of A-Z, a-z, 0-9, "_", "." and "-".
+	MemberId      string `protobuf:"bytes,2,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetVoucherCodeRequest) Reset() {
+	*x = GetVoucherCodeRequest{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetVoucherCodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetVoucherCodeRequest) ProtoMessage() {}
+
+func (x *GetVoucherCodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetVoucherCodeRequest.ProtoReflect.Descriptor instead.
+func (*GetVoucherCodeRequest) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *GetVoucherCodeRequest) GetVoucherId() string {
+	if x != nil {
+		return x.VoucherId
+	}
+	return ""
+}
+
+func (x *GetVoucherCodeRequest) GetMemberId() string {
+	if x != nil {
+		return x.MemberId
+	}
+	return ""
+}
+
+// GetVoucherCodeResponse answers what to show.
+type GetVoucherCodeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 16 symbols, of which the last checks the others.
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// The codes to be shown as a QR, in the order of their times; none when the voucher cannot be used any more.
+	RotatingCodes []*RotatingCode `protobuf:"bytes,2,rep,name=rotating_codes,json=rotatingCodes,proto3" json:"rotating_codes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetVoucherCodeResponse) Reset() {
+	*x = GetVoucherCodeResponse{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetVoucherCodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetVoucherCodeResponse) ProtoMessage() {}
+
+func (x *GetVoucherCodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetVoucherCodeResponse.ProtoReflect.Descriptor instead.
+func (*GetVoucherCodeResponse) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *GetVoucherCodeResponse) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *GetVoucherCodeResponse) GetRotatingCodes() []*RotatingCode {
+	if x != nil {
+		return x.RotatingCodes
+	}
+	return nil
+}
+
+// RotatingCode is good at a till while it is shown, and for as long again: a picture of it is worth nothing a minute later.
+type RotatingCode struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The text of the QR.
+	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// From when it is shown.
+	From *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	// When the next is to be shown.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotatingCode) Reset() {
+	*x = RotatingCode{}
+	mi := &file_tallystick_v1_member_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotatingCode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotatingCode) ProtoMessage() {}
+
+func (x *RotatingCode) ProtoReflect() protoreflect.Message {
+	mi := &file_tallystick_v1_member_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotatingCode.ProtoReflect.Descriptor instead.
+func (*RotatingCode) Descriptor() ([]byte, []int) {
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RotatingCode) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *RotatingCode) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *RotatingCode) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
 // Tier is a status level.
 type Tier struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -680,7 +854,7 @@ type Tier struct {
 
 func (x *Tier) Reset() {
 	*x = Tier{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[5]
+	mi := &file_tallystick_v1_member_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -692,7 +866,7 @@ func (x *Tier) String() string {
 func (*Tier) ProtoMessage() {}
 
 func (x *Tier) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[5]
+	mi := &file_tallystick_v1_member_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -705,7 +879,7 @@ func (x *Tier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tier.ProtoReflect.Descriptor instead.
 func (*Tier) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{5}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Tier) GetId() string {
@@ -740,7 +914,7 @@ type GetWalletRequest struct {
 
 func (x *GetWalletRequest) Reset() {
 	*x = GetWalletRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[6]
+	mi := &file_tallystick_v1_member_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -752,7 +926,7 @@ func (x *GetWalletRequest) String() string {
 func (*GetWalletRequest) ProtoMessage() {}
 
 func (x *GetWalletRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[6]
+	mi := &file_tallystick_v1_member_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -765,7 +939,7 @@ func (x *GetWalletRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetWalletRequest.ProtoReflect.Descriptor instead.
 func (*GetWalletRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{6}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetWalletRequest) GetMemberId() string {
@@ -796,7 +970,7 @@ type GetWalletResponse struct {
 
 func (x *GetWalletResponse) Reset() {
 	*x = GetWalletResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[7]
+	mi := &file_tallystick_v1_member_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -808,7 +982,7 @@ func (x *GetWalletResponse) String() string {
 func (*GetWalletResponse) ProtoMessage() {}
 
 func (x *GetWalletResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[7]
+	mi := &file_tallystick_v1_member_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -821,7 +995,7 @@ func (x *GetWalletResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetWalletResponse.ProtoReflect.Descriptor instead.
 func (*GetWalletResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{7}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetWalletResponse) GetMemberId() string {
@@ -890,7 +1064,7 @@ type ListBenefitsRequest struct {
 
 func (x *ListBenefitsRequest) Reset() {
 	*x = ListBenefitsRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[8]
+	mi := &file_tallystick_v1_member_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -902,7 +1076,7 @@ func (x *ListBenefitsRequest) String() string {
 func (*ListBenefitsRequest) ProtoMessage() {}
 
 func (x *ListBenefitsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[8]
+	mi := &file_tallystick_v1_member_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -915,7 +1089,7 @@ func (x *ListBenefitsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBenefitsRequest.ProtoReflect.Descriptor instead.
 func (*ListBenefitsRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{8}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListBenefitsRequest) GetMemberId() string {
@@ -980,7 +1154,7 @@ type ListBenefitsResponse struct {
 
 func (x *ListBenefitsResponse) Reset() {
 	*x = ListBenefitsResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[9]
+	mi := &file_tallystick_v1_member_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -992,7 +1166,7 @@ func (x *ListBenefitsResponse) String() string {
 func (*ListBenefitsResponse) ProtoMessage() {}
 
 func (x *ListBenefitsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[9]
+	mi := &file_tallystick_v1_member_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1005,7 +1179,7 @@ func (x *ListBenefitsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBenefitsResponse.ProtoReflect.Descriptor instead.
 func (*ListBenefitsResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{9}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListBenefitsResponse) GetBenefits() []*Benefit {
@@ -1041,7 +1215,7 @@ type CheckEntitlementRequest struct {
 
 func (x *CheckEntitlementRequest) Reset() {
 	*x = CheckEntitlementRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[10]
+	mi := &file_tallystick_v1_member_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1053,7 +1227,7 @@ func (x *CheckEntitlementRequest) String() string {
 func (*CheckEntitlementRequest) ProtoMessage() {}
 
 func (x *CheckEntitlementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[10]
+	mi := &file_tallystick_v1_member_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1066,7 +1240,7 @@ func (x *CheckEntitlementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckEntitlementRequest.ProtoReflect.Descriptor instead.
 func (*CheckEntitlementRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{10}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CheckEntitlementRequest) GetMemberId() string {
@@ -1121,7 +1295,7 @@ type CheckEntitlementResponse struct {
 
 func (x *CheckEntitlementResponse) Reset() {
 	*x = CheckEntitlementResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[11]
+	mi := &file_tallystick_v1_member_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1133,7 +1307,7 @@ func (x *CheckEntitlementResponse) String() string {
 func (*CheckEntitlementResponse) ProtoMessage() {}
 
 func (x *CheckEntitlementResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[11]
+	mi := &file_tallystick_v1_member_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1146,7 +1320,7 @@ func (x *CheckEntitlementResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckEntitlementResponse.ProtoReflect.Descriptor instead.
 func (*CheckEntitlementResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{11}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CheckEntitlementResponse) GetMemberId() string {
@@ -1188,7 +1362,7 @@ type ListAllotmentsRequest struct {
 
 func (x *ListAllotmentsRequest) Reset() {
 	*x = ListAllotmentsRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[12]
+	mi := &file_tallystick_v1_member_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1200,7 +1374,7 @@ func (x *ListAllotmentsRequest) String() string {
 func (*ListAllotmentsRequest) ProtoMessage() {}
 
 func (x *ListAllotmentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[12]
+	mi := &file_tallystick_v1_member_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1213,7 +1387,7 @@ func (x *ListAllotmentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAllotmentsRequest.ProtoReflect.Descriptor instead.
 func (*ListAllotmentsRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{12}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListAllotmentsRequest) GetMemberId() string {
@@ -1250,7 +1424,7 @@ type Allotment struct {
 
 func (x *Allotment) Reset() {
 	*x = Allotment{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[13]
+	mi := &file_tallystick_v1_member_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1262,7 +1436,7 @@ func (x *Allotment) String() string {
 func (*Allotment) ProtoMessage() {}
 
 func (x *Allotment) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[13]
+	mi := &file_tallystick_v1_member_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1275,7 +1449,7 @@ func (x *Allotment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Allotment.ProtoReflect.Descriptor instead.
 func (*Allotment) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{13}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Allotment) GetUnit() string {
@@ -1357,7 +1531,7 @@ type AllotmentSource struct {
 
 func (x *AllotmentSource) Reset() {
 	*x = AllotmentSource{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[14]
+	mi := &file_tallystick_v1_member_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1369,7 +1543,7 @@ func (x *AllotmentSource) String() string {
 func (*AllotmentSource) ProtoMessage() {}
 
 func (x *AllotmentSource) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[14]
+	mi := &file_tallystick_v1_member_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1382,7 +1556,7 @@ func (x *AllotmentSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllotmentSource.ProtoReflect.Descriptor instead.
 func (*AllotmentSource) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{14}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *AllotmentSource) GetSource() string {
@@ -1417,7 +1591,7 @@ type ListAllotmentsResponse struct {
 
 func (x *ListAllotmentsResponse) Reset() {
 	*x = ListAllotmentsResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[15]
+	mi := &file_tallystick_v1_member_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1429,7 +1603,7 @@ func (x *ListAllotmentsResponse) String() string {
 func (*ListAllotmentsResponse) ProtoMessage() {}
 
 func (x *ListAllotmentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[15]
+	mi := &file_tallystick_v1_member_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1442,7 +1616,7 @@ func (x *ListAllotmentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAllotmentsResponse.ProtoReflect.Descriptor instead.
 func (*ListAllotmentsResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{15}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListAllotmentsResponse) GetAllotments() []*Allotment {
@@ -1477,7 +1651,7 @@ type PreviewRedemptionRequest struct {
 
 func (x *PreviewRedemptionRequest) Reset() {
 	*x = PreviewRedemptionRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[16]
+	mi := &file_tallystick_v1_member_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1489,7 +1663,7 @@ func (x *PreviewRedemptionRequest) String() string {
 func (*PreviewRedemptionRequest) ProtoMessage() {}
 
 func (x *PreviewRedemptionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[16]
+	mi := &file_tallystick_v1_member_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1502,7 +1676,7 @@ func (x *PreviewRedemptionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewRedemptionRequest.ProtoReflect.Descriptor instead.
 func (*PreviewRedemptionRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{16}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PreviewRedemptionRequest) GetMemberId() string {
@@ -1572,7 +1746,7 @@ type PreviewRedemptionResponse struct {
 
 func (x *PreviewRedemptionResponse) Reset() {
 	*x = PreviewRedemptionResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[17]
+	mi := &file_tallystick_v1_member_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1584,7 +1758,7 @@ func (x *PreviewRedemptionResponse) String() string {
 func (*PreviewRedemptionResponse) ProtoMessage() {}
 
 func (x *PreviewRedemptionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[17]
+	mi := &file_tallystick_v1_member_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1597,7 +1771,7 @@ func (x *PreviewRedemptionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewRedemptionResponse.ProtoReflect.Descriptor instead.
 func (*PreviewRedemptionResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{17}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PreviewRedemptionResponse) GetTransaction() *Transaction {
@@ -1634,7 +1808,7 @@ type RedeemBenefitRequest struct {
 
 func (x *RedeemBenefitRequest) Reset() {
 	*x = RedeemBenefitRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[18]
+	mi := &file_tallystick_v1_member_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1646,7 +1820,7 @@ func (x *RedeemBenefitRequest) String() string {
 func (*RedeemBenefitRequest) ProtoMessage() {}
 
 func (x *RedeemBenefitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[18]
+	mi := &file_tallystick_v1_member_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1659,7 +1833,7 @@ func (x *RedeemBenefitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemBenefitRequest.ProtoReflect.Descriptor instead.
 func (*RedeemBenefitRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{18}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RedeemBenefitRequest) GetIdempotencyKey() string {
@@ -1740,7 +1914,7 @@ type RedeemBenefitResponse struct {
 
 func (x *RedeemBenefitResponse) Reset() {
 	*x = RedeemBenefitResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[19]
+	mi := &file_tallystick_v1_member_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1752,7 +1926,7 @@ func (x *RedeemBenefitResponse) String() string {
 func (*RedeemBenefitResponse) ProtoMessage() {}
 
 func (x *RedeemBenefitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[19]
+	mi := &file_tallystick_v1_member_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1765,7 +1939,7 @@ func (x *RedeemBenefitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemBenefitResponse.ProtoReflect.Descriptor instead.
 func (*RedeemBenefitResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{19}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RedeemBenefitResponse) GetTransaction() *Transaction {
@@ -1808,7 +1982,7 @@ type CancelRedemptionRequest struct {
 
 func (x *CancelRedemptionRequest) Reset() {
 	*x = CancelRedemptionRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[20]
+	mi := &file_tallystick_v1_member_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1820,7 +1994,7 @@ func (x *CancelRedemptionRequest) String() string {
 func (*CancelRedemptionRequest) ProtoMessage() {}
 
 func (x *CancelRedemptionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[20]
+	mi := &file_tallystick_v1_member_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1833,7 +2007,7 @@ func (x *CancelRedemptionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRedemptionRequest.ProtoReflect.Descriptor instead.
 func (*CancelRedemptionRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{20}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CancelRedemptionRequest) GetIdempotencyKey() string {
@@ -1882,7 +2056,7 @@ type CancelRedemptionResponse struct {
 
 func (x *CancelRedemptionResponse) Reset() {
 	*x = CancelRedemptionResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[21]
+	mi := &file_tallystick_v1_member_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1894,7 +2068,7 @@ func (x *CancelRedemptionResponse) String() string {
 func (*CancelRedemptionResponse) ProtoMessage() {}
 
 func (x *CancelRedemptionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[21]
+	mi := &file_tallystick_v1_member_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1907,7 +2081,7 @@ func (x *CancelRedemptionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRedemptionResponse.ProtoReflect.Descriptor instead.
 func (*CancelRedemptionResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{21}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CancelRedemptionResponse) GetTransaction() *Transaction {
@@ -1933,7 +2107,7 @@ type ListVouchersRequest struct {
 
 func (x *ListVouchersRequest) Reset() {
 	*x = ListVouchersRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[22]
+	mi := &file_tallystick_v1_member_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1945,7 +2119,7 @@ func (x *ListVouchersRequest) String() string {
 func (*ListVouchersRequest) ProtoMessage() {}
 
 func (x *ListVouchersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[22]
+	mi := &file_tallystick_v1_member_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1958,7 +2132,7 @@ func (x *ListVouchersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVouchersRequest.ProtoReflect.Descriptor instead.
 func (*ListVouchersRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{22}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListVouchersRequest) GetMemberId() string {
@@ -1995,7 +2169,7 @@ type ListVouchersResponse struct {
 
 func (x *ListVouchersResponse) Reset() {
 	*x = ListVouchersResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[23]
+	mi := &file_tallystick_v1_member_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2007,7 +2181,7 @@ func (x *ListVouchersResponse) String() string {
 func (*ListVouchersResponse) ProtoMessage() {}
 
 func (x *ListVouchersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[23]
+	mi := &file_tallystick_v1_member_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2020,7 +2194,7 @@ func (x *ListVouchersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVouchersResponse.ProtoReflect.Descriptor instead.
 func (*ListVouchersResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{23}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListVouchersResponse) GetVouchers() []*Voucher {
@@ -2059,7 +2233,7 @@ type ListStatementRequest struct {
 
 func (x *ListStatementRequest) Reset() {
 	*x = ListStatementRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[24]
+	mi := &file_tallystick_v1_member_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2071,7 +2245,7 @@ func (x *ListStatementRequest) String() string {
 func (*ListStatementRequest) ProtoMessage() {}
 
 func (x *ListStatementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[24]
+	mi := &file_tallystick_v1_member_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2084,7 +2258,7 @@ func (x *ListStatementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStatementRequest.ProtoReflect.Descriptor instead.
 func (*ListStatementRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{24}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListStatementRequest) GetMemberId() string {
@@ -2142,7 +2316,7 @@ type ListStatementResponse struct {
 
 func (x *ListStatementResponse) Reset() {
 	*x = ListStatementResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[25]
+	mi := &file_tallystick_v1_member_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2154,7 +2328,7 @@ func (x *ListStatementResponse) String() string {
 func (*ListStatementResponse) ProtoMessage() {}
 
 func (x *ListStatementResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[25]
+	mi := &file_tallystick_v1_member_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2167,7 +2341,7 @@ func (x *ListStatementResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStatementResponse.ProtoReflect.Descriptor instead.
 func (*ListStatementResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{25}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListStatementResponse) GetEntries() []*Entry {
@@ -2199,7 +2373,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[26]
+	mi := &file_tallystick_v1_member_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2211,7 +2385,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[26]
+	mi := &file_tallystick_v1_member_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2224,7 +2398,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{26}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Event) GetBenefit() *Benefit {
@@ -2268,7 +2442,7 @@ type ListEventsRequest struct {
 
 func (x *ListEventsRequest) Reset() {
 	*x = ListEventsRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[27]
+	mi := &file_tallystick_v1_member_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2280,7 +2454,7 @@ func (x *ListEventsRequest) String() string {
 func (*ListEventsRequest) ProtoMessage() {}
 
 func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[27]
+	mi := &file_tallystick_v1_member_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2293,7 +2467,7 @@ func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListEventsRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{27}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListEventsRequest) GetMemberId() string {
@@ -2344,7 +2518,7 @@ type ListEventsResponse struct {
 
 func (x *ListEventsResponse) Reset() {
 	*x = ListEventsResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[28]
+	mi := &file_tallystick_v1_member_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2356,7 +2530,7 @@ func (x *ListEventsResponse) String() string {
 func (*ListEventsResponse) ProtoMessage() {}
 
 func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[28]
+	mi := &file_tallystick_v1_member_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2369,7 +2543,7 @@ func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListEventsResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{28}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListEventsResponse) GetEvents() []*Event {
@@ -2403,7 +2577,7 @@ type GetEventRequest struct {
 
 func (x *GetEventRequest) Reset() {
 	*x = GetEventRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[29]
+	mi := &file_tallystick_v1_member_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2415,7 +2589,7 @@ func (x *GetEventRequest) String() string {
 func (*GetEventRequest) ProtoMessage() {}
 
 func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[29]
+	mi := &file_tallystick_v1_member_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2428,7 +2602,7 @@ func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventRequest.ProtoReflect.Descriptor instead.
 func (*GetEventRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{29}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *GetEventRequest) GetMemberId() string {
@@ -2470,7 +2644,7 @@ type GetEventResponse struct {
 
 func (x *GetEventResponse) Reset() {
 	*x = GetEventResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[30]
+	mi := &file_tallystick_v1_member_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2482,7 +2656,7 @@ func (x *GetEventResponse) String() string {
 func (*GetEventResponse) ProtoMessage() {}
 
 func (x *GetEventResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[30]
+	mi := &file_tallystick_v1_member_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2495,7 +2669,7 @@ func (x *GetEventResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventResponse.ProtoReflect.Descriptor instead.
 func (*GetEventResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{30}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GetEventResponse) GetEvent() *Event {
@@ -2532,7 +2706,7 @@ type BookEventRequest struct {
 
 func (x *BookEventRequest) Reset() {
 	*x = BookEventRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[31]
+	mi := &file_tallystick_v1_member_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2544,7 +2718,7 @@ func (x *BookEventRequest) String() string {
 func (*BookEventRequest) ProtoMessage() {}
 
 func (x *BookEventRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[31]
+	mi := &file_tallystick_v1_member_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2557,7 +2731,7 @@ func (x *BookEventRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BookEventRequest.ProtoReflect.Descriptor instead.
 func (*BookEventRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{31}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *BookEventRequest) GetIdempotencyKey() string {
@@ -2636,7 +2810,7 @@ type BookEventResponse struct {
 
 func (x *BookEventResponse) Reset() {
 	*x = BookEventResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[32]
+	mi := &file_tallystick_v1_member_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2648,7 +2822,7 @@ func (x *BookEventResponse) String() string {
 func (*BookEventResponse) ProtoMessage() {}
 
 func (x *BookEventResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[32]
+	mi := &file_tallystick_v1_member_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2661,7 +2835,7 @@ func (x *BookEventResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BookEventResponse.ProtoReflect.Descriptor instead.
 func (*BookEventResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{32}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *BookEventResponse) GetTransaction() *Transaction {
@@ -2697,7 +2871,7 @@ type CancelBookingRequest struct {
 
 func (x *CancelBookingRequest) Reset() {
 	*x = CancelBookingRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[33]
+	mi := &file_tallystick_v1_member_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2709,7 +2883,7 @@ func (x *CancelBookingRequest) String() string {
 func (*CancelBookingRequest) ProtoMessage() {}
 
 func (x *CancelBookingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[33]
+	mi := &file_tallystick_v1_member_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2722,7 +2896,7 @@ func (x *CancelBookingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelBookingRequest.ProtoReflect.Descriptor instead.
 func (*CancelBookingRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{33}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CancelBookingRequest) GetIdempotencyKey() string {
@@ -2773,7 +2947,7 @@ type CancelBookingResponse struct {
 
 func (x *CancelBookingResponse) Reset() {
 	*x = CancelBookingResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[34]
+	mi := &file_tallystick_v1_member_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2785,7 +2959,7 @@ func (x *CancelBookingResponse) String() string {
 func (*CancelBookingResponse) ProtoMessage() {}
 
 func (x *CancelBookingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[34]
+	mi := &file_tallystick_v1_member_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2798,7 +2972,7 @@ func (x *CancelBookingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelBookingResponse.ProtoReflect.Descriptor instead.
 func (*CancelBookingResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{34}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CancelBookingResponse) GetTransaction() *Transaction {
@@ -2840,7 +3014,7 @@ type JoinWaitingListRequest struct {
 
 func (x *JoinWaitingListRequest) Reset() {
 	*x = JoinWaitingListRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[35]
+	mi := &file_tallystick_v1_member_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2852,7 +3026,7 @@ func (x *JoinWaitingListRequest) String() string {
 func (*JoinWaitingListRequest) ProtoMessage() {}
 
 func (x *JoinWaitingListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[35]
+	mi := &file_tallystick_v1_member_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2865,7 +3039,7 @@ func (x *JoinWaitingListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinWaitingListRequest.ProtoReflect.Descriptor instead.
 func (*JoinWaitingListRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{35}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *JoinWaitingListRequest) GetIdempotencyKey() string {
@@ -2935,7 +3109,7 @@ type JoinWaitingListResponse struct {
 
 func (x *JoinWaitingListResponse) Reset() {
 	*x = JoinWaitingListResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[36]
+	mi := &file_tallystick_v1_member_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2947,7 +3121,7 @@ func (x *JoinWaitingListResponse) String() string {
 func (*JoinWaitingListResponse) ProtoMessage() {}
 
 func (x *JoinWaitingListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[36]
+	mi := &file_tallystick_v1_member_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2960,7 +3134,7 @@ func (x *JoinWaitingListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinWaitingListResponse.ProtoReflect.Descriptor instead.
 func (*JoinWaitingListResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{36}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *JoinWaitingListResponse) GetWaitingPlace() int32 {
@@ -2983,7 +3157,7 @@ type LeaveWaitingListRequest struct {
 
 func (x *LeaveWaitingListRequest) Reset() {
 	*x = LeaveWaitingListRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[37]
+	mi := &file_tallystick_v1_member_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2995,7 +3169,7 @@ func (x *LeaveWaitingListRequest) String() string {
 func (*LeaveWaitingListRequest) ProtoMessage() {}
 
 func (x *LeaveWaitingListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[37]
+	mi := &file_tallystick_v1_member_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3008,7 +3182,7 @@ func (x *LeaveWaitingListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveWaitingListRequest.ProtoReflect.Descriptor instead.
 func (*LeaveWaitingListRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{37}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *LeaveWaitingListRequest) GetMemberId() string {
@@ -3034,7 +3208,7 @@ type LeaveWaitingListResponse struct {
 
 func (x *LeaveWaitingListResponse) Reset() {
 	*x = LeaveWaitingListResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[38]
+	mi := &file_tallystick_v1_member_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3046,7 +3220,7 @@ func (x *LeaveWaitingListResponse) String() string {
 func (*LeaveWaitingListResponse) ProtoMessage() {}
 
 func (x *LeaveWaitingListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[38]
+	mi := &file_tallystick_v1_member_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3059,7 +3233,7 @@ func (x *LeaveWaitingListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveWaitingListResponse.ProtoReflect.Descriptor instead.
 func (*LeaveWaitingListResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{38}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{41}
 }
 
 // AcceptOfferRequest says yes to an offer.
@@ -3079,7 +3253,7 @@ type AcceptOfferRequest struct {
 
 func (x *AcceptOfferRequest) Reset() {
 	*x = AcceptOfferRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[39]
+	mi := &file_tallystick_v1_member_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3091,7 +3265,7 @@ func (x *AcceptOfferRequest) String() string {
 func (*AcceptOfferRequest) ProtoMessage() {}
 
 func (x *AcceptOfferRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[39]
+	mi := &file_tallystick_v1_member_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3104,7 +3278,7 @@ func (x *AcceptOfferRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptOfferRequest.ProtoReflect.Descriptor instead.
 func (*AcceptOfferRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{39}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *AcceptOfferRequest) GetMemberId() string {
@@ -3148,7 +3322,7 @@ type AcceptOfferResponse struct {
 
 func (x *AcceptOfferResponse) Reset() {
 	*x = AcceptOfferResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[40]
+	mi := &file_tallystick_v1_member_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3160,7 +3334,7 @@ func (x *AcceptOfferResponse) String() string {
 func (*AcceptOfferResponse) ProtoMessage() {}
 
 func (x *AcceptOfferResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[40]
+	mi := &file_tallystick_v1_member_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3173,7 +3347,7 @@ func (x *AcceptOfferResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptOfferResponse.ProtoReflect.Descriptor instead.
 func (*AcceptOfferResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{40}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *AcceptOfferResponse) GetTransaction() *Transaction {
@@ -3209,7 +3383,7 @@ type DeclineOfferRequest struct {
 
 func (x *DeclineOfferRequest) Reset() {
 	*x = DeclineOfferRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[41]
+	mi := &file_tallystick_v1_member_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3221,7 +3395,7 @@ func (x *DeclineOfferRequest) String() string {
 func (*DeclineOfferRequest) ProtoMessage() {}
 
 func (x *DeclineOfferRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[41]
+	mi := &file_tallystick_v1_member_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3234,7 +3408,7 @@ func (x *DeclineOfferRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeclineOfferRequest.ProtoReflect.Descriptor instead.
 func (*DeclineOfferRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{41}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *DeclineOfferRequest) GetIdempotencyKey() string {
@@ -3283,7 +3457,7 @@ type DeclineOfferResponse struct {
 
 func (x *DeclineOfferResponse) Reset() {
 	*x = DeclineOfferResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[42]
+	mi := &file_tallystick_v1_member_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3295,7 +3469,7 @@ func (x *DeclineOfferResponse) String() string {
 func (*DeclineOfferResponse) ProtoMessage() {}
 
 func (x *DeclineOfferResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[42]
+	mi := &file_tallystick_v1_member_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3308,7 +3482,7 @@ func (x *DeclineOfferResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeclineOfferResponse.ProtoReflect.Descriptor instead.
 func (*DeclineOfferResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{42}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *DeclineOfferResponse) GetTransaction() *Transaction {
@@ -3334,7 +3508,7 @@ type ListBookingsRequest struct {
 
 func (x *ListBookingsRequest) Reset() {
 	*x = ListBookingsRequest{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[43]
+	mi := &file_tallystick_v1_member_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3346,7 +3520,7 @@ func (x *ListBookingsRequest) String() string {
 func (*ListBookingsRequest) ProtoMessage() {}
 
 func (x *ListBookingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[43]
+	mi := &file_tallystick_v1_member_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3359,7 +3533,7 @@ func (x *ListBookingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBookingsRequest.ProtoReflect.Descriptor instead.
 func (*ListBookingsRequest) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{43}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ListBookingsRequest) GetMemberId() string {
@@ -3396,7 +3570,7 @@ type ListBookingsResponse struct {
 
 func (x *ListBookingsResponse) Reset() {
 	*x = ListBookingsResponse{}
-	mi := &file_tallystick_v1_member_proto_msgTypes[44]
+	mi := &file_tallystick_v1_member_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3408,7 +3582,7 @@ func (x *ListBookingsResponse) String() string {
 func (*ListBookingsResponse) ProtoMessage() {}
 
 func (x *ListBookingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tallystick_v1_member_proto_msgTypes[44]
+	mi := &file_tallystick_v1_member_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3421,7 +3595,7 @@ func (x *ListBookingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBookingsResponse.ProtoReflect.Descriptor instead.
 func (*ListBookingsResponse) Descriptor() ([]byte, []int) {
-	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{44}
+	return file_tallystick_v1_member_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ListBookingsResponse) GetBookings() []*Booking {
@@ -3498,7 +3672,18 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\tissued_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bissuedAt\x129\n" +
 	"\n" +
 	"expires_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x123\n" +
-	"\bdelivery\x18\a \x01(\v2\x17.tallystick.v1.DeliveryR\bdelivery\"\x9a\x01\n" +
+	"\bdelivery\x18\a \x01(\v2\x17.tallystick.v1.DeliveryR\bdelivery\"y\n" +
+	"\x15GetVoucherCodeRequest\x12'\n" +
+	"\n" +
+	"voucher_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tvoucherId\x127\n" +
+	"\tmember_id\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\bmemberId\"p\n" +
+	"\x16GetVoucherCodeResponse\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12B\n" +
+	"\x0erotating_codes\x18\x02 \x03(\v2\x1b.tallystick.v1.RotatingCodeR\rrotatingCodes\"\x86\x01\n" +
+	"\fRotatingCode\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\x12.\n" +
+	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x120\n" +
+	"\x05until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\x9a\x01\n" +
 	"\x04Tier\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x124\n" +
 	"\x05names\x18\x02 \x03(\v2\x1e.tallystick.v1.Tier.NamesEntryR\x05names\x12\x12\n" +
@@ -3733,7 +3918,7 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\x14VOUCHER_STATE_ISSUED\x10\x01\x12\x1a\n" +
 	"\x16VOUCHER_STATE_REDEEMED\x10\x02\x12\x19\n" +
 	"\x15VOUCHER_STATE_EXPIRED\x10\x03\x12\x1a\n" +
-	"\x16VOUCHER_STATE_CANCELED\x10\x042\x80\x11\n" +
+	"\x16VOUCHER_STATE_CANCELED\x10\x042\xdf\x11\n" +
 	"\rMemberService\x12S\n" +
 	"\tGetWallet\x12\x1f.tallystick.v1.GetWalletRequest\x1a .tallystick.v1.GetWalletResponse\"\x03\x90\x02\x01\x12\\\n" +
 	"\fListBenefits\x12\".tallystick.v1.ListBenefitsRequest\x1a#.tallystick.v1.ListBenefitsResponse\"\x03\x90\x02\x01\x12h\n" +
@@ -3742,7 +3927,8 @@ const file_tallystick_v1_member_proto_rawDesc = "" +
 	"\x11PreviewRedemption\x12'.tallystick.v1.PreviewRedemptionRequest\x1a(.tallystick.v1.PreviewRedemptionResponse\"\x03\x90\x02\x01\x12Z\n" +
 	"\rRedeemBenefit\x12#.tallystick.v1.RedeemBenefitRequest\x1a$.tallystick.v1.RedeemBenefitResponse\x12c\n" +
 	"\x10CancelRedemption\x12&.tallystick.v1.CancelRedemptionRequest\x1a'.tallystick.v1.CancelRedemptionResponse\x12\\\n" +
-	"\fListVouchers\x12\".tallystick.v1.ListVouchersRequest\x1a#.tallystick.v1.ListVouchersResponse\"\x03\x90\x02\x01\x12_\n" +
+	"\fListVouchers\x12\".tallystick.v1.ListVouchersRequest\x1a#.tallystick.v1.ListVouchersResponse\"\x03\x90\x02\x01\x12]\n" +
+	"\x0eGetVoucherCode\x12$.tallystick.v1.GetVoucherCodeRequest\x1a%.tallystick.v1.GetVoucherCodeResponse\x12_\n" +
 	"\rListStatement\x12#.tallystick.v1.ListStatementRequest\x1a$.tallystick.v1.ListStatementResponse\"\x03\x90\x02\x01\x12Y\n" +
 	"\vListLounges\x12!.tallystick.v1.ListLoungesRequest\x1a\".tallystick.v1.ListLoungesResponse\"\x03\x90\x02\x01\x12n\n" +
 	"\x12GetLoungeAllotment\x12(.tallystick.v1.GetLoungeAllotmentRequest\x1a).tallystick.v1.GetLoungeAllotmentResponse\"\x03\x90\x02\x01\x12V\n" +
@@ -3774,7 +3960,7 @@ func file_tallystick_v1_member_proto_rawDescGZIP() []byte {
 }
 
 var file_tallystick_v1_member_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_tallystick_v1_member_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
+var file_tallystick_v1_member_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
 var file_tallystick_v1_member_proto_goTypes = []any{
 	(BenefitKind)(0),                   // 0: tallystick.v1.BenefitKind
 	(PayWith)(0),                       // 1: tallystick.v1.PayWith
@@ -3784,178 +3970,186 @@ var file_tallystick_v1_member_proto_goTypes = []any{
 	(*Obstacle)(nil),                   // 5: tallystick.v1.Obstacle
 	(*Benefit)(nil),                    // 6: tallystick.v1.Benefit
 	(*Voucher)(nil),                    // 7: tallystick.v1.Voucher
-	(*Tier)(nil),                       // 8: tallystick.v1.Tier
-	(*GetWalletRequest)(nil),           // 9: tallystick.v1.GetWalletRequest
-	(*GetWalletResponse)(nil),          // 10: tallystick.v1.GetWalletResponse
-	(*ListBenefitsRequest)(nil),        // 11: tallystick.v1.ListBenefitsRequest
-	(*ListBenefitsResponse)(nil),       // 12: tallystick.v1.ListBenefitsResponse
-	(*CheckEntitlementRequest)(nil),    // 13: tallystick.v1.CheckEntitlementRequest
-	(*CheckEntitlementResponse)(nil),   // 14: tallystick.v1.CheckEntitlementResponse
-	(*ListAllotmentsRequest)(nil),      // 15: tallystick.v1.ListAllotmentsRequest
-	(*Allotment)(nil),                  // 16: tallystick.v1.Allotment
-	(*AllotmentSource)(nil),            // 17: tallystick.v1.AllotmentSource
-	(*ListAllotmentsResponse)(nil),     // 18: tallystick.v1.ListAllotmentsResponse
-	(*PreviewRedemptionRequest)(nil),   // 19: tallystick.v1.PreviewRedemptionRequest
-	(*PreviewRedemptionResponse)(nil),  // 20: tallystick.v1.PreviewRedemptionResponse
-	(*RedeemBenefitRequest)(nil),       // 21: tallystick.v1.RedeemBenefitRequest
-	(*RedeemBenefitResponse)(nil),      // 22: tallystick.v1.RedeemBenefitResponse
-	(*CancelRedemptionRequest)(nil),    // 23: tallystick.v1.CancelRedemptionRequest
-	(*CancelRedemptionResponse)(nil),   // 24: tallystick.v1.CancelRedemptionResponse
-	(*ListVouchersRequest)(nil),        // 25: tallystick.v1.ListVouchersRequest
-	(*ListVouchersResponse)(nil),       // 26: tallystick.v1.ListVouchersResponse
-	(*ListStatementRequest)(nil),       // 27: tallystick.v1.ListStatementRequest
-	(*ListStatementResponse)(nil),      // 28: tallystick.v1.ListStatementResponse
-	(*Event)(nil),                      // 29: tallystick.v1.Event
-	(*ListEventsRequest)(nil),          // 30: tallystick.v1.ListEventsRequest
-	(*ListEventsResponse)(nil),         // 31: tallystick.v1.ListEventsResponse
-	(*GetEventRequest)(nil),            // 32: tallystick.v1.GetEventRequest
-	(*GetEventResponse)(nil),           // 33: tallystick.v1.GetEventResponse
-	(*BookEventRequest)(nil),           // 34: tallystick.v1.BookEventRequest
-	(*BookEventResponse)(nil),          // 35: tallystick.v1.BookEventResponse
-	(*CancelBookingRequest)(nil),       // 36: tallystick.v1.CancelBookingRequest
-	(*CancelBookingResponse)(nil),      // 37: tallystick.v1.CancelBookingResponse
-	(*JoinWaitingListRequest)(nil),     // 38: tallystick.v1.JoinWaitingListRequest
-	(*JoinWaitingListResponse)(nil),    // 39: tallystick.v1.JoinWaitingListResponse
-	(*LeaveWaitingListRequest)(nil),    // 40: tallystick.v1.LeaveWaitingListRequest
-	(*LeaveWaitingListResponse)(nil),   // 41: tallystick.v1.LeaveWaitingListResponse
-	(*AcceptOfferRequest)(nil),         // 42: tallystick.v1.AcceptOfferRequest
-	(*AcceptOfferResponse)(nil),        // 43: tallystick.v1.AcceptOfferResponse
-	(*DeclineOfferRequest)(nil),        // 44: tallystick.v1.DeclineOfferRequest
-	(*DeclineOfferResponse)(nil),       // 45: tallystick.v1.DeclineOfferResponse
-	(*ListBookingsRequest)(nil),        // 46: tallystick.v1.ListBookingsRequest
-	(*ListBookingsResponse)(nil),       // 47: tallystick.v1.ListBookingsResponse
-	nil,                                // 48: tallystick.v1.Obstacle.DetailsEntry
-	nil,                                // 49: tallystick.v1.Obstacle.HintsEntry
-	nil,                                // 50: tallystick.v1.Benefit.NamesEntry
-	nil,                                // 51: tallystick.v1.Benefit.TermsEntry
-	nil,                                // 52: tallystick.v1.Tier.NamesEntry
-	nil,                                // 53: tallystick.v1.GetWalletResponse.DueEntry
-	nil,                                // 54: tallystick.v1.CheckEntitlementResponse.ParametersEntry
-	(*timestamppb.Timestamp)(nil),      // 55: google.protobuf.Timestamp
-	(*Delivery)(nil),                   // 56: tallystick.v1.Delivery
-	(*Balance)(nil),                    // 57: tallystick.v1.Balance
-	(*Transaction)(nil),                // 58: tallystick.v1.Transaction
-	(*Entry)(nil),                      // 59: tallystick.v1.Entry
-	(*EventTerms)(nil),                 // 60: tallystick.v1.EventTerms
-	(*Booking)(nil),                    // 61: tallystick.v1.Booking
-	(*ListLoungesRequest)(nil),         // 62: tallystick.v1.ListLoungesRequest
-	(*GetLoungeAllotmentRequest)(nil),  // 63: tallystick.v1.GetLoungeAllotmentRequest
-	(*ListVisitsRequest)(nil),          // 64: tallystick.v1.ListVisitsRequest
-	(*GetTierRequest)(nil),             // 65: tallystick.v1.GetTierRequest
-	(*ListTierHistoryRequest)(nil),     // 66: tallystick.v1.ListTierHistoryRequest
-	(*ListLoungesResponse)(nil),        // 67: tallystick.v1.ListLoungesResponse
-	(*GetLoungeAllotmentResponse)(nil), // 68: tallystick.v1.GetLoungeAllotmentResponse
-	(*ListVisitsResponse)(nil),         // 69: tallystick.v1.ListVisitsResponse
-	(*GetTierResponse)(nil),            // 70: tallystick.v1.GetTierResponse
-	(*ListTierHistoryResponse)(nil),    // 71: tallystick.v1.ListTierHistoryResponse
+	(*GetVoucherCodeRequest)(nil),      // 8: tallystick.v1.GetVoucherCodeRequest
+	(*GetVoucherCodeResponse)(nil),     // 9: tallystick.v1.GetVoucherCodeResponse
+	(*RotatingCode)(nil),               // 10: tallystick.v1.RotatingCode
+	(*Tier)(nil),                       // 11: tallystick.v1.Tier
+	(*GetWalletRequest)(nil),           // 12: tallystick.v1.GetWalletRequest
+	(*GetWalletResponse)(nil),          // 13: tallystick.v1.GetWalletResponse
+	(*ListBenefitsRequest)(nil),        // 14: tallystick.v1.ListBenefitsRequest
+	(*ListBenefitsResponse)(nil),       // 15: tallystick.v1.ListBenefitsResponse
+	(*CheckEntitlementRequest)(nil),    // 16: tallystick.v1.CheckEntitlementRequest
+	(*CheckEntitlementResponse)(nil),   // 17: tallystick.v1.CheckEntitlementResponse
+	(*ListAllotmentsRequest)(nil),      // 18: tallystick.v1.ListAllotmentsRequest
+	(*Allotment)(nil),                  // 19: tallystick.v1.Allotment
+	(*AllotmentSource)(nil),            // 20: tallystick.v1.AllotmentSource
+	(*ListAllotmentsResponse)(nil),     // 21: tallystick.v1.ListAllotmentsResponse
+	(*PreviewRedemptionRequest)(nil),   // 22: tallystick.v1.PreviewRedemptionRequest
+	(*PreviewRedemptionResponse)(nil),  // 23: tallystick.v1.PreviewRedemptionResponse
+	(*RedeemBenefitRequest)(nil),       // 24: tallystick.v1.RedeemBenefitRequest
+	(*RedeemBenefitResponse)(nil),      // 25: tallystick.v1.RedeemBenefitResponse
+	(*CancelRedemptionRequest)(nil),    // 26: tallystick.v1.CancelRedemptionRequest
+	(*CancelRedemptionResponse)(nil),   // 27: tallystick.v1.CancelRedemptionResponse
+	(*ListVouchersRequest)(nil),        // 28: tallystick.v1.ListVouchersRequest
+	(*ListVouchersResponse)(nil),       // 29: tallystick.v1.ListVouchersResponse
+	(*ListStatementRequest)(nil),       // 30: tallystick.v1.ListStatementRequest
+	(*ListStatementResponse)(nil),      // 31: tallystick.v1.ListStatementResponse
+	(*Event)(nil),                      // 32: tallystick.v1.Event
+	(*ListEventsRequest)(nil),          // 33: tallystick.v1.ListEventsRequest
+	(*ListEventsResponse)(nil),         // 34: tallystick.v1.ListEventsResponse
+	(*GetEventRequest)(nil),            // 35: tallystick.v1.GetEventRequest
+	(*GetEventResponse)(nil),           // 36: tallystick.v1.GetEventResponse
+	(*BookEventRequest)(nil),           // 37: tallystick.v1.BookEventRequest
+	(*BookEventResponse)(nil),          // 38: tallystick.v1.BookEventResponse
+	(*CancelBookingRequest)(nil),       // 39: tallystick.v1.CancelBookingRequest
+	(*CancelBookingResponse)(nil),      // 40: tallystick.v1.CancelBookingResponse
+	(*JoinWaitingListRequest)(nil),     // 41: tallystick.v1.JoinWaitingListRequest
+	(*JoinWaitingListResponse)(nil),    // 42: tallystick.v1.JoinWaitingListResponse
+	(*LeaveWaitingListRequest)(nil),    // 43: tallystick.v1.LeaveWaitingListRequest
+	(*LeaveWaitingListResponse)(nil),   // 44: tallystick.v1.LeaveWaitingListResponse
+	(*AcceptOfferRequest)(nil),         // 45: tallystick.v1.AcceptOfferRequest
+	(*AcceptOfferResponse)(nil),        // 46: tallystick.v1.AcceptOfferResponse
+	(*DeclineOfferRequest)(nil),        // 47: tallystick.v1.DeclineOfferRequest
+	(*DeclineOfferResponse)(nil),       // 48: tallystick.v1.DeclineOfferResponse
+	(*ListBookingsRequest)(nil),        // 49: tallystick.v1.ListBookingsRequest
+	(*ListBookingsResponse)(nil),       // 50: tallystick.v1.ListBookingsResponse
+	nil,                                // 51: tallystick.v1.Obstacle.DetailsEntry
+	nil,                                // 52: tallystick.v1.Obstacle.HintsEntry
+	nil,                                // 53: tallystick.v1.Benefit.NamesEntry
+	nil,                                // 54: tallystick.v1.Benefit.TermsEntry
+	nil,                                // 55: tallystick.v1.Tier.NamesEntry
+	nil,                                // 56: tallystick.v1.GetWalletResponse.DueEntry
+	nil,                                // 57: tallystick.v1.CheckEntitlementResponse.ParametersEntry
+	(*timestamppb.Timestamp)(nil),      // 58: google.protobuf.Timestamp
+	(*Delivery)(nil),                   // 59: tallystick.v1.Delivery
+	(*Balance)(nil),                    // 60: tallystick.v1.Balance
+	(*Transaction)(nil),                // 61: tallystick.v1.Transaction
+	(*Entry)(nil),                      // 62: tallystick.v1.Entry
+	(*EventTerms)(nil),                 // 63: tallystick.v1.EventTerms
+	(*Booking)(nil),                    // 64: tallystick.v1.Booking
+	(*ListLoungesRequest)(nil),         // 65: tallystick.v1.ListLoungesRequest
+	(*GetLoungeAllotmentRequest)(nil),  // 66: tallystick.v1.GetLoungeAllotmentRequest
+	(*ListVisitsRequest)(nil),          // 67: tallystick.v1.ListVisitsRequest
+	(*GetTierRequest)(nil),             // 68: tallystick.v1.GetTierRequest
+	(*ListTierHistoryRequest)(nil),     // 69: tallystick.v1.ListTierHistoryRequest
+	(*ListLoungesResponse)(nil),        // 70: tallystick.v1.ListLoungesResponse
+	(*GetLoungeAllotmentResponse)(nil), // 71: tallystick.v1.GetLoungeAllotmentResponse
+	(*ListVisitsResponse)(nil),         // 72: tallystick.v1.ListVisitsResponse
+	(*GetTierResponse)(nil),            // 73: tallystick.v1.GetTierResponse
+	(*ListTierHistoryResponse)(nil),    // 74: tallystick.v1.ListTierHistoryResponse
 }
 var file_tallystick_v1_member_proto_depIdxs = []int32{
 	1,  // 0: tallystick.v1.Price.pay_with:type_name -> tallystick.v1.PayWith
 	4,  // 1: tallystick.v1.Price.cash:type_name -> tallystick.v1.Cash
-	48, // 2: tallystick.v1.Obstacle.details:type_name -> tallystick.v1.Obstacle.DetailsEntry
-	49, // 3: tallystick.v1.Obstacle.hints:type_name -> tallystick.v1.Obstacle.HintsEntry
-	50, // 4: tallystick.v1.Benefit.names:type_name -> tallystick.v1.Benefit.NamesEntry
+	51, // 2: tallystick.v1.Obstacle.details:type_name -> tallystick.v1.Obstacle.DetailsEntry
+	52, // 3: tallystick.v1.Obstacle.hints:type_name -> tallystick.v1.Obstacle.HintsEntry
+	53, // 4: tallystick.v1.Benefit.names:type_name -> tallystick.v1.Benefit.NamesEntry
 	0,  // 5: tallystick.v1.Benefit.kind:type_name -> tallystick.v1.BenefitKind
 	3,  // 6: tallystick.v1.Benefit.prices:type_name -> tallystick.v1.Price
-	51, // 7: tallystick.v1.Benefit.terms:type_name -> tallystick.v1.Benefit.TermsEntry
+	54, // 7: tallystick.v1.Benefit.terms:type_name -> tallystick.v1.Benefit.TermsEntry
 	5,  // 8: tallystick.v1.Benefit.obstacles:type_name -> tallystick.v1.Obstacle
 	2,  // 9: tallystick.v1.Voucher.state:type_name -> tallystick.v1.VoucherState
-	55, // 10: tallystick.v1.Voucher.issued_at:type_name -> google.protobuf.Timestamp
-	55, // 11: tallystick.v1.Voucher.expires_at:type_name -> google.protobuf.Timestamp
-	56, // 12: tallystick.v1.Voucher.delivery:type_name -> tallystick.v1.Delivery
-	52, // 13: tallystick.v1.Tier.names:type_name -> tallystick.v1.Tier.NamesEntry
-	8,  // 14: tallystick.v1.GetWalletResponse.tier:type_name -> tallystick.v1.Tier
-	8,  // 15: tallystick.v1.GetWalletResponse.next_tier:type_name -> tallystick.v1.Tier
-	57, // 16: tallystick.v1.GetWalletResponse.balances:type_name -> tallystick.v1.Balance
-	53, // 17: tallystick.v1.GetWalletResponse.due:type_name -> tallystick.v1.GetWalletResponse.DueEntry
-	0,  // 18: tallystick.v1.ListBenefitsRequest.kinds:type_name -> tallystick.v1.BenefitKind
-	6,  // 19: tallystick.v1.ListBenefitsResponse.benefits:type_name -> tallystick.v1.Benefit
-	5,  // 20: tallystick.v1.CheckEntitlementResponse.obstacles:type_name -> tallystick.v1.Obstacle
-	54, // 21: tallystick.v1.CheckEntitlementResponse.parameters:type_name -> tallystick.v1.CheckEntitlementResponse.ParametersEntry
-	55, // 22: tallystick.v1.Allotment.start:type_name -> google.protobuf.Timestamp
-	55, // 23: tallystick.v1.Allotment.end:type_name -> google.protobuf.Timestamp
-	17, // 24: tallystick.v1.Allotment.sources:type_name -> tallystick.v1.AllotmentSource
-	55, // 25: tallystick.v1.AllotmentSource.expires_at:type_name -> google.protobuf.Timestamp
-	16, // 26: tallystick.v1.ListAllotmentsResponse.allotments:type_name -> tallystick.v1.Allotment
-	1,  // 27: tallystick.v1.PreviewRedemptionRequest.pay_with:type_name -> tallystick.v1.PayWith
-	4,  // 28: tallystick.v1.PreviewRedemptionRequest.cash:type_name -> tallystick.v1.Cash
-	58, // 29: tallystick.v1.PreviewRedemptionResponse.transaction:type_name -> tallystick.v1.Transaction
-	1,  // 30: tallystick.v1.RedeemBenefitRequest.pay_with:type_name -> tallystick.v1.PayWith
-	4,  // 31: tallystick.v1.RedeemBenefitRequest.cash:type_name -> tallystick.v1.Cash
-	58, // 32: tallystick.v1.RedeemBenefitResponse.transaction:type_name -> tallystick.v1.Transaction
-	7,  // 33: tallystick.v1.RedeemBenefitResponse.voucher:type_name -> tallystick.v1.Voucher
-	7,  // 34: tallystick.v1.RedeemBenefitResponse.parts:type_name -> tallystick.v1.Voucher
-	58, // 35: tallystick.v1.CancelRedemptionResponse.transaction:type_name -> tallystick.v1.Transaction
-	7,  // 36: tallystick.v1.ListVouchersResponse.vouchers:type_name -> tallystick.v1.Voucher
-	55, // 37: tallystick.v1.ListStatementRequest.from:type_name -> google.protobuf.Timestamp
-	55, // 38: tallystick.v1.ListStatementRequest.to:type_name -> google.protobuf.Timestamp
-	59, // 39: tallystick.v1.ListStatementResponse.entries:type_name -> tallystick.v1.Entry
-	6,  // 40: tallystick.v1.Event.benefit:type_name -> tallystick.v1.Benefit
-	60, // 41: tallystick.v1.Event.terms:type_name -> tallystick.v1.EventTerms
-	29, // 42: tallystick.v1.ListEventsResponse.events:type_name -> tallystick.v1.Event
-	29, // 43: tallystick.v1.GetEventResponse.event:type_name -> tallystick.v1.Event
-	1,  // 44: tallystick.v1.BookEventRequest.pay_with:type_name -> tallystick.v1.PayWith
-	4,  // 45: tallystick.v1.BookEventRequest.cash:type_name -> tallystick.v1.Cash
-	58, // 46: tallystick.v1.BookEventResponse.transaction:type_name -> tallystick.v1.Transaction
-	61, // 47: tallystick.v1.BookEventResponse.booking:type_name -> tallystick.v1.Booking
-	58, // 48: tallystick.v1.CancelBookingResponse.transaction:type_name -> tallystick.v1.Transaction
-	4,  // 49: tallystick.v1.CancelBookingResponse.kept:type_name -> tallystick.v1.Cash
-	1,  // 50: tallystick.v1.JoinWaitingListRequest.pay_with:type_name -> tallystick.v1.PayWith
-	58, // 51: tallystick.v1.AcceptOfferResponse.transaction:type_name -> tallystick.v1.Transaction
-	61, // 52: tallystick.v1.AcceptOfferResponse.booking:type_name -> tallystick.v1.Booking
-	58, // 53: tallystick.v1.DeclineOfferResponse.transaction:type_name -> tallystick.v1.Transaction
-	61, // 54: tallystick.v1.ListBookingsResponse.bookings:type_name -> tallystick.v1.Booking
-	9,  // 55: tallystick.v1.MemberService.GetWallet:input_type -> tallystick.v1.GetWalletRequest
-	11, // 56: tallystick.v1.MemberService.ListBenefits:input_type -> tallystick.v1.ListBenefitsRequest
-	13, // 57: tallystick.v1.MemberService.CheckEntitlement:input_type -> tallystick.v1.CheckEntitlementRequest
-	15, // 58: tallystick.v1.MemberService.ListAllotments:input_type -> tallystick.v1.ListAllotmentsRequest
-	19, // 59: tallystick.v1.MemberService.PreviewRedemption:input_type -> tallystick.v1.PreviewRedemptionRequest
-	21, // 60: tallystick.v1.MemberService.RedeemBenefit:input_type -> tallystick.v1.RedeemBenefitRequest
-	23, // 61: tallystick.v1.MemberService.CancelRedemption:input_type -> tallystick.v1.CancelRedemptionRequest
-	25, // 62: tallystick.v1.MemberService.ListVouchers:input_type -> tallystick.v1.ListVouchersRequest
-	27, // 63: tallystick.v1.MemberService.ListStatement:input_type -> tallystick.v1.ListStatementRequest
-	62, // 64: tallystick.v1.MemberService.ListLounges:input_type -> tallystick.v1.ListLoungesRequest
-	63, // 65: tallystick.v1.MemberService.GetLoungeAllotment:input_type -> tallystick.v1.GetLoungeAllotmentRequest
-	64, // 66: tallystick.v1.MemberService.ListVisits:input_type -> tallystick.v1.ListVisitsRequest
-	65, // 67: tallystick.v1.MemberService.GetTier:input_type -> tallystick.v1.GetTierRequest
-	66, // 68: tallystick.v1.MemberService.ListTierHistory:input_type -> tallystick.v1.ListTierHistoryRequest
-	30, // 69: tallystick.v1.MemberService.ListEvents:input_type -> tallystick.v1.ListEventsRequest
-	32, // 70: tallystick.v1.MemberService.GetEvent:input_type -> tallystick.v1.GetEventRequest
-	34, // 71: tallystick.v1.MemberService.BookEvent:input_type -> tallystick.v1.BookEventRequest
-	36, // 72: tallystick.v1.MemberService.CancelBooking:input_type -> tallystick.v1.CancelBookingRequest
-	38, // 73: tallystick.v1.MemberService.JoinWaitingList:input_type -> tallystick.v1.JoinWaitingListRequest
-	40, // 74: tallystick.v1.MemberService.LeaveWaitingList:input_type -> tallystick.v1.LeaveWaitingListRequest
-	42, // 75: tallystick.v1.MemberService.AcceptOffer:input_type -> tallystick.v1.AcceptOfferRequest
-	44, // 76: tallystick.v1.MemberService.DeclineOffer:input_type -> tallystick.v1.DeclineOfferRequest
-	46, // 77: tallystick.v1.MemberService.ListBookings:input_type -> tallystick.v1.ListBookingsRequest
-	10, // 78: tallystick.v1.MemberService.GetWallet:output_type -> tallystick.v1.GetWalletResponse
-	12, // 79: tallystick.v1.MemberService.ListBenefits:output_type -> tallystick.v1.ListBenefitsResponse
-	14, // 80: tallystick.v1.MemberService.CheckEntitlement:output_type -> tallystick.v1.CheckEntitlementResponse
-	18, // 81: tallystick.v1.MemberService.ListAllotments:output_type -> tallystick.v1.ListAllotmentsResponse
-	20, // 82: tallystick.v1.MemberService.PreviewRedemption:output_type -> tallystick.v1.PreviewRedemptionResponse
-	22, // 83: tallystick.v1.MemberService.RedeemBenefit:output_type -> tallystick.v1.RedeemBenefitResponse
-	24, // 84: tallystick.v1.MemberService.CancelRedemption:output_type -> tallystick.v1.CancelRedemptionResponse
-	26, // 85: tallystick.v1.MemberService.ListVouchers:output_type -> tallystick.v1.ListVouchersResponse
-	28, // 86: tallystick.v1.MemberService.ListStatement:output_type -> tallystick.v1.ListStatementResponse
-	67, // 87: tallystick.v1.MemberService.ListLounges:output_type -> tallystick.v1.ListLoungesResponse
-	68, // 88: tallystick.v1.MemberService.GetLoungeAllotment:output_type -> tallystick.v1.GetLoungeAllotmentResponse
-	69, // 89: tallystick.v1.MemberService.ListVisits:output_type -> tallystick.v1.ListVisitsResponse
-	70, // 90: tallystick.v1.MemberService.GetTier:output_type -> tallystick.v1.GetTierResponse
-	71, // 91: tallystick.v1.MemberService.ListTierHistory:output_type -> tallystick.v1.ListTierHistoryResponse
-	31, // 92: tallystick.v1.MemberService.ListEvents:output_type -> tallystick.v1.ListEventsResponse
-	33, // 93: tallystick.v1.MemberService.GetEvent:output_type -> tallystick.v1.GetEventResponse
-	35, // 94: tallystick.v1.MemberService.BookEvent:output_type -> tallystick.v1.BookEventResponse
-	37, // 95: tallystick.v1.MemberService.CancelBooking:output_type -> tallystick.v1.CancelBookingResponse
-	39, // 96: tallystick.v1.MemberService.JoinWaitingList:output_type -> tallystick.v1.JoinWaitingListResponse
-	41, // 97: tallystick.v1.MemberService.LeaveWaitingList:output_type -> tallystick.v1.LeaveWaitingListResponse
-	43, // 98: tallystick.v1.MemberService.AcceptOffer:output_type -> tallystick.v1.AcceptOfferResponse
-	45, // 99: tallystick.v1.MemberService.DeclineOffer:output_type -> tallystick.v1.DeclineOfferResponse
-	47, // 100: tallystick.v1.MemberService.ListBookings:output_type -> tallystick.v1.ListBookingsResponse
-	78, // [78:101] is the sub-list for method output_type
-	55, // [55:78] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	58, // 10: tallystick.v1.Voucher.issued_at:type_name -> google.protobuf.Timestamp
+	58, // 11: tallystick.v1.Voucher.expires_at:type_name -> google.protobuf.Timestamp
+	59, // 12: tallystick.v1.Voucher.delivery:type_name -> tallystick.v1.Delivery
+	10, // 13: tallystick.v1.GetVoucherCodeResponse.rotating_codes:type_name -> tallystick.v1.RotatingCode
+	58, // 14: tallystick.v1.RotatingCode.from:type_name -> google.protobuf.Timestamp
+	58, // 15: tallystick.v1.RotatingCode.until:type_name -> google.protobuf.Timestamp
+	55, // 16: tallystick.v1.Tier.names:type_name -> tallystick.v1.Tier.NamesEntry
+	11, // 17: tallystick.v1.GetWalletResponse.tier:type_name -> tallystick.v1.Tier
+	11, // 18: tallystick.v1.GetWalletResponse.next_tier:type_name -> tallystick.v1.Tier
+	60, // 19: tallystick.v1.GetWalletResponse.balances:type_name -> tallystick.v1.Balance
+	56, // 20: tallystick.v1.GetWalletResponse.due:type_name -> tallystick.v1.GetWalletResponse.DueEntry
+	0,  // 21: tallystick.v1.ListBenefitsRequest.kinds:type_name -> tallystick.v1.BenefitKind
+	6,  // 22: tallystick.v1.ListBenefitsResponse.benefits:type_name -> tallystick.v1.Benefit
+	5,  // 23: tallystick.v1.CheckEntitlementResponse.obstacles:type_name -> tallystick.v1.Obstacle
+	57, // 24: tallystick.v1.CheckEntitlementResponse.parameters:type_name -> tallystick.v1.CheckEntitlementResponse.ParametersEntry
+	58, // 25: tallystick.v1.Allotment.start:type_name -> google.protobuf.Timestamp
+	58, // 26: tallystick.v1.Allotment.end:type_name -> google.protobuf.Timestamp
+	20, // 27: tallystick.v1.Allotment.sources:type_name -> tallystick.v1.AllotmentSource
+	58, // 28: tallystick.v1.AllotmentSource.expires_at:type_name -> google.protobuf.Timestamp
+	19, // 29: tallystick.v1.ListAllotmentsResponse.allotments:type_name -> tallystick.v1.Allotment
+	1,  // 30: tallystick.v1.PreviewRedemptionRequest.pay_with:type_name -> tallystick.v1.PayWith
+	4,  // 31: tallystick.v1.PreviewRedemptionRequest.cash:type_name -> tallystick.v1.Cash
+	61, // 32: tallystick.v1.PreviewRedemptionResponse.transaction:type_name -> tallystick.v1.Transaction
+	1,  // 33: tallystick.v1.RedeemBenefitRequest.pay_with:type_name -> tallystick.v1.PayWith
+	4,  // 34: tallystick.v1.RedeemBenefitRequest.cash:type_name -> tallystick.v1.Cash
+	61, // 35: tallystick.v1.RedeemBenefitResponse.transaction:type_name -> tallystick.v1.Transaction
+	7,  // 36: tallystick.v1.RedeemBenefitResponse.voucher:type_name -> tallystick.v1.Voucher
+	7,  // 37: tallystick.v1.RedeemBenefitResponse.parts:type_name -> tallystick.v1.Voucher
+	61, // 38: tallystick.v1.CancelRedemptionResponse.transaction:type_name -> tallystick.v1.Transaction
+	7,  // 39: tallystick.v1.ListVouchersResponse.vouchers:type_name -> tallystick.v1.Voucher
+	58, // 40: tallystick.v1.ListStatementRequest.from:type_name -> google.protobuf.Timestamp
+	58, // 41: tallystick.v1.ListStatementRequest.to:type_name -> google.protobuf.Timestamp
+	62, // 42: tallystick.v1.ListStatementResponse.entries:type_name -> tallystick.v1.Entry
+	6,  // 43: tallystick.v1.Event.benefit:type_name -> tallystick.v1.Benefit
+	63, // 44: tallystick.v1.Event.terms:type_name -> tallystick.v1.EventTerms
+	32, // 45: tallystick.v1.ListEventsResponse.events:type_name -> tallystick.v1.Event
+	32, // 46: tallystick.v1.GetEventResponse.event:type_name -> tallystick.v1.Event
+	1,  // 47: tallystick.v1.BookEventRequest.pay_with:type_name -> tallystick.v1.PayWith
+	4,  // 48: tallystick.v1.BookEventRequest.cash:type_name -> tallystick.v1.Cash
+	61, // 49: tallystick.v1.BookEventResponse.transaction:type_name -> tallystick.v1.Transaction
+	64, // 50: tallystick.v1.BookEventResponse.booking:type_name -> tallystick.v1.Booking
+	61, // 51: tallystick.v1.CancelBookingResponse.transaction:type_name -> tallystick.v1.Transaction
+	4,  // 52: tallystick.v1.CancelBookingResponse.kept:type_name -> tallystick.v1.Cash
+	1,  // 53: tallystick.v1.JoinWaitingListRequest.pay_with:type_name -> tallystick.v1.PayWith
+	61, // 54: tallystick.v1.AcceptOfferResponse.transaction:type_name -> tallystick.v1.Transaction
+	64, // 55: tallystick.v1.AcceptOfferResponse.booking:type_name -> tallystick.v1.Booking
+	61, // 56: tallystick.v1.DeclineOfferResponse.transaction:type_name -> tallystick.v1.Transaction
+	64, // 57: tallystick.v1.ListBookingsResponse.bookings:type_name -> tallystick.v1.Booking
+	12, // 58: tallystick.v1.MemberService.GetWallet:input_type -> tallystick.v1.GetWalletRequest
+	14, // 59: tallystick.v1.MemberService.ListBenefits:input_type -> tallystick.v1.ListBenefitsRequest
+	16, // 60: tallystick.v1.MemberService.CheckEntitlement:input_type -> tallystick.v1.CheckEntitlementRequest
+	18, // 61: tallystick.v1.MemberService.ListAllotments:input_type -> tallystick.v1.ListAllotmentsRequest
+	22, // 62: tallystick.v1.MemberService.PreviewRedemption:input_type -> tallystick.v1.PreviewRedemptionRequest
+	24, // 63: tallystick.v1.MemberService.RedeemBenefit:input_type -> tallystick.v1.RedeemBenefitRequest
+	26, // 64: tallystick.v1.MemberService.CancelRedemption:input_type -> tallystick.v1.CancelRedemptionRequest
+	28, // 65: tallystick.v1.MemberService.ListVouchers:input_type -> tallystick.v1.ListVouchersRequest
+	8,  // 66: tallystick.v1.MemberService.GetVoucherCode:input_type -> tallystick.v1.GetVoucherCodeRequest
+	30, // 67: tallystick.v1.MemberService.ListStatement:input_type -> tallystick.v1.ListStatementRequest
+	65, // 68: tallystick.v1.MemberService.ListLounges:input_type -> tallystick.v1.ListLoungesRequest
+	66, // 69: tallystick.v1.MemberService.GetLoungeAllotment:input_type -> tallystick.v1.GetLoungeAllotmentRequest
+	67, // 70: tallystick.v1.MemberService.ListVisits:input_type -> tallystick.v1.ListVisitsRequest
+	68, // 71: tallystick.v1.MemberService.GetTier:input_type -> tallystick.v1.GetTierRequest
+	69, // 72: tallystick.v1.MemberService.ListTierHistory:input_type -> tallystick.v1.ListTierHistoryRequest
+	33, // 73: tallystick.v1.MemberService.ListEvents:input_type -> tallystick.v1.ListEventsRequest
+	35, // 74: tallystick.v1.MemberService.GetEvent:input_type -> tallystick.v1.GetEventRequest
+	37, // 75: tallystick.v1.MemberService.BookEvent:input_type -> tallystick.v1.BookEventRequest
+	39, // 76: tallystick.v1.MemberService.CancelBooking:input_type -> tallystick.v1.CancelBookingRequest
+	41, // 77: tallystick.v1.MemberService.JoinWaitingList:input_type -> tallystick.v1.JoinWaitingListRequest
+	43, // 78: tallystick.v1.MemberService.LeaveWaitingList:input_type -> tallystick.v1.LeaveWaitingListRequest
+	45, // 79: tallystick.v1.MemberService.AcceptOffer:input_type -> tallystick.v1.AcceptOfferRequest
+	47, // 80: tallystick.v1.MemberService.DeclineOffer:input_type -> tallystick.v1.DeclineOfferRequest
+	49, // 81: tallystick.v1.MemberService.ListBookings:input_type -> tallystick.v1.ListBookingsRequest
+	13, // 82: tallystick.v1.MemberService.GetWallet:output_type -> tallystick.v1.GetWalletResponse
+	15, // 83: tallystick.v1.MemberService.ListBenefits:output_type -> tallystick.v1.ListBenefitsResponse
+	17, // 84: tallystick.v1.MemberService.CheckEntitlement:output_type -> tallystick.v1.CheckEntitlementResponse
+	21, // 85: tallystick.v1.MemberService.ListAllotments:output_type -> tallystick.v1.ListAllotmentsResponse
+	23, // 86: tallystick.v1.MemberService.PreviewRedemption:output_type -> tallystick.v1.PreviewRedemptionResponse
+	25, // 87: tallystick.v1.MemberService.RedeemBenefit:output_type -> tallystick.v1.RedeemBenefitResponse
+	27, // 88: tallystick.v1.MemberService.CancelRedemption:output_type -> tallystick.v1.CancelRedemptionResponse
+	29, // 89: tallystick.v1.MemberService.ListVouchers:output_type -> tallystick.v1.ListVouchersResponse
+	9,  // 90: tallystick.v1.MemberService.GetVoucherCode:output_type -> tallystick.v1.GetVoucherCodeResponse
+	31, // 91: tallystick.v1.MemberService.ListStatement:output_type -> tallystick.v1.ListStatementResponse
+	70, // 92: tallystick.v1.MemberService.ListLounges:output_type -> tallystick.v1.ListLoungesResponse
+	71, // 93: tallystick.v1.MemberService.GetLoungeAllotment:output_type -> tallystick.v1.GetLoungeAllotmentResponse
+	72, // 94: tallystick.v1.MemberService.ListVisits:output_type -> tallystick.v1.ListVisitsResponse
+	73, // 95: tallystick.v1.MemberService.GetTier:output_type -> tallystick.v1.GetTierResponse
+	74, // 96: tallystick.v1.MemberService.ListTierHistory:output_type -> tallystick.v1.ListTierHistoryResponse
+	34, // 97: tallystick.v1.MemberService.ListEvents:output_type -> tallystick.v1.ListEventsResponse
+	36, // 98: tallystick.v1.MemberService.GetEvent:output_type -> tallystick.v1.GetEventResponse
+	38, // 99: tallystick.v1.MemberService.BookEvent:output_type -> tallystick.v1.BookEventResponse
+	40, // 100: tallystick.v1.MemberService.CancelBooking:output_type -> tallystick.v1.CancelBookingResponse
+	42, // 101: tallystick.v1.MemberService.JoinWaitingList:output_type -> tallystick.v1.JoinWaitingListResponse
+	44, // 102: tallystick.v1.MemberService.LeaveWaitingList:output_type -> tallystick.v1.LeaveWaitingListResponse
+	46, // 103: tallystick.v1.MemberService.AcceptOffer:output_type -> tallystick.v1.AcceptOfferResponse
+	48, // 104: tallystick.v1.MemberService.DeclineOffer:output_type -> tallystick.v1.DeclineOfferResponse
+	50, // 105: tallystick.v1.MemberService.ListBookings:output_type -> tallystick.v1.ListBookingsResponse
+	82, // [82:106] is the sub-list for method output_type
+	58, // [58:82] is the sub-list for method input_type
+	58, // [58:58] is the sub-list for extension type_name
+	58, // [58:58] is the sub-list for extension extendee
+	0,  // [0:58] is the sub-list for field type_name
 }
 
 func init() { file_tallystick_v1_member_proto_init() }
@@ -3975,7 +4169,7 @@ func file_tallystick_v1_member_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tallystick_v1_member_proto_rawDesc), len(file_tallystick_v1_member_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   52,
+			NumMessages:   55,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -26,7 +26,7 @@ const (
 // ValidateVoucherRequest asks about a voucher. It is not a GET: a code in a URL would end up in logs.
 type ValidateVoucherRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The voucher's code as it was typed or scanned: case, blanks and hyphens do not matter.
+	// The voucher's code, typed or scanned: case, blanks and hyphens do not matter; or the rotating code of its QR.
 	Code          string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -156,7 +156,7 @@ type RedeemVoucherRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The caller's own id of this one intent: 1 to 128 of A-Z, a-z, 0-9, "_", ".", ":" and "-".
 	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
-	// The voucher's code as it was typed or scanned: case, blanks and hyphens do not matter.
+	// The voucher's code, typed or scanned: case, blanks and hyphens do not matter; or the rotating code of its QR.
 	Code string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
 	// The outlet, when the credential does not name one.
 	Outlet string `protobuf:"bytes,3,opt,name=outlet,proto3" json:"outlet,omitempty"`
@@ -443,7 +443,7 @@ type CheckInRequest struct {
 	EventId string `protobuf:"bytes,2,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	// The gate.
 	ListId string `protobuf:"bytes,3,opt,name=list_id,json=listId,proto3" json:"list_id,omitempty"`
-	// The ticket's code as it was typed or scanned: case, blanks and hyphens do not matter.
+	// The ticket's code, typed or scanned: case, blanks and hyphens do not matter; or the rotating code of its QR.
 	Code string `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`
 	// Whether to try only: the answer is whether the scan would let in now, and nothing is used.
 	Preview       bool `protobuf:"varint,5,opt,name=preview,proto3" json:"preview,omitempty"`
@@ -584,9 +584,9 @@ var File_tallystick_v1_merchant_proto protoreflect.FileDescriptor
 
 const file_tallystick_v1_merchant_proto_rawDesc = "" +
 	"\n" +
-	"\x1ctallystick/v1/merchant.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctallystick/v1/delivery.proto\x1a\x1atallystick/v1/lounge.proto\x1a\x1atallystick/v1/member.proto\"I\n" +
-	"\x16ValidateVoucherRequest\x12/\n" +
-	"\x04code\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16\x10\x01\x18@2\x10^[0-9A-Za-z -]+$R\x04code\"\xe5\x02\n" +
+	"\x1ctallystick/v1/merchant.proto\x12\rtallystick.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctallystick/v1/delivery.proto\x1a\x1atallystick/v1/lounge.proto\x1a\x1atallystick/v1/member.proto\"L\n" +
+	"\x16ValidateVoucherRequest\x122\n" +
+	"\x04code\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[0-9A-Za-z ._-]+$R\x04code\"\xe5\x02\n" +
 	"\x17ValidateVoucherResponse\x12\x1d\n" +
 	"\n" +
 	"benefit_id\x18\x01 \x01(\tR\tbenefitId\x12]\n" +
@@ -598,10 +598,10 @@ const file_tallystick_v1_merchant_proto_rawDesc = "" +
 	"blocked_by\x18\x05 \x01(\tR\tblockedBy\x1a?\n" +
 	"\x11BenefitNamesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xde\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xe1\x01\n" +
 	"\x14RedeemVoucherRequest\x12G\n" +
-	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x12/\n" +
-	"\x04code\x18\x02 \x01(\tB\x1b\xbaH\x18r\x16\x10\x01\x18@2\x10^[0-9A-Za-z -]+$R\x04code\x122\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x0eidempotencyKey\x122\n" +
+	"\x04code\x18\x02 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[0-9A-Za-z ._-]+$R\x04code\x122\n" +
 	"\x06outlet\x18\x03 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9_.-]*$R\x06outlet\x12\x18\n" +
 	"\apreview\x18\x04 \x01(\bR\apreview\"\xe2\x01\n" +
 	"\x15RedeemVoucherResponse\x12#\n" +
@@ -621,12 +621,12 @@ const file_tallystick_v1_merchant_proto_rawDesc = "" +
 	"\vreversal_id\x18\x01 \x01(\tR\n" +
 	"reversalId\x12;\n" +
 	"\vrecorded_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"recordedAt\"\x9b\x02\n" +
+	"recordedAt\"\x9e\x02\n" +
 	"\x0eCheckInRequest\x124\n" +
 	"\x05nonce\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[A-Za-z0-9_.:-]+$R\x05nonce\x12D\n" +
 	"\bevent_id\x18\x02 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\aeventId\x12B\n" +
-	"\alist_id\x18\x03 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\x06listId\x12/\n" +
-	"\x04code\x18\x04 \x01(\tB\x1b\xbaH\x18r\x16\x10\x01\x18@2\x10^[0-9A-Za-z -]+$R\x04code\x12\x18\n" +
+	"\alist_id\x18\x03 \x01(\tB)\xbaH&r$\x10\x01\x18@2\x1e^[A-Za-z0-9][A-Za-z0-9_.:/-]*$R\x06listId\x122\n" +
+	"\x04code\x18\x04 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18\x80\x012\x12^[0-9A-Za-z ._-]+$R\x04code\x12\x18\n" +
 	"\apreview\x18\x05 \x01(\bR\apreview\"\x83\x01\n" +
 	"\x0fCheckInResponse\x12\x14\n" +
 	"\x05seats\x18\x01 \x01(\x05R\x05seats\x12>\n" +

@@ -56,6 +56,9 @@ const (
 	// MemberServiceListVouchersProcedure is the fully-qualified name of the MemberService's
 	// ListVouchers RPC.
 	MemberServiceListVouchersProcedure = "/tallystick.v1.MemberService/ListVouchers"
+	// MemberServiceGetVoucherCodeProcedure is the fully-qualified name of the MemberService's
+	// GetVoucherCode RPC.
+	MemberServiceGetVoucherCodeProcedure = "/tallystick.v1.MemberService/GetVoucherCode"
 	// MemberServiceListStatementProcedure is the fully-qualified name of the MemberService's
 	// ListStatement RPC.
 	MemberServiceListStatementProcedure = "/tallystick.v1.MemberService/ListStatement"
@@ -132,6 +135,10 @@ type MemberServiceClient interface {
 	// ListVouchers reads a member's vouchers, newest first.
 	// Reasons: NOT_FOUND (not_found), PAGE_TOKEN_INVALID.
 	ListVouchers(context.Context, *v1.ListVouchersRequest) (*v1.ListVouchersResponse, error)
+	// GetVoucherCode reads what makes a voucher good at a till: the code that can be typed, and the rotating codes that a screen
+	// shows as a QR, one after the other, for the next two minutes. It is not a GET, so that no cache keeps an answer.
+	// Reasons: NOT_FOUND (not_found).
+	GetVoucherCode(context.Context, *v1.GetVoucherCodeRequest) (*v1.GetVoucherCodeResponse, error)
 	// ListStatement reads a wallet's statement, oldest first.
 	// Reasons: NOT_FOUND (not_found), INVALID_FIELD, PAGE_TOKEN_INVALID, UNKNOWN_UNIT (invalid_argument).
 	ListStatement(context.Context, *v1.ListStatementRequest) (*v1.ListStatementResponse, error)
@@ -253,6 +260,12 @@ func NewMemberServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		getVoucherCode: connect.NewClient[v1.GetVoucherCodeRequest, v1.GetVoucherCodeResponse](
+			httpClient,
+			baseURL+MemberServiceGetVoucherCodeProcedure,
+			connect.WithSchema(memberServiceMethods.ByName("GetVoucherCode")),
+			connect.WithClientOptions(opts...),
+		),
 		listStatement: connect.NewClient[v1.ListStatementRequest, v1.ListStatementResponse](
 			httpClient,
 			baseURL+MemberServiceListStatementProcedure,
@@ -365,6 +378,7 @@ type memberServiceClient struct {
 	redeemBenefit      *connect.Client[v1.RedeemBenefitRequest, v1.RedeemBenefitResponse]
 	cancelRedemption   *connect.Client[v1.CancelRedemptionRequest, v1.CancelRedemptionResponse]
 	listVouchers       *connect.Client[v1.ListVouchersRequest, v1.ListVouchersResponse]
+	getVoucherCode     *connect.Client[v1.GetVoucherCodeRequest, v1.GetVoucherCodeResponse]
 	listStatement      *connect.Client[v1.ListStatementRequest, v1.ListStatementResponse]
 	listLounges        *connect.Client[v1.ListLoungesRequest, v1.ListLoungesResponse]
 	getLoungeAllotment *connect.Client[v1.GetLoungeAllotmentRequest, v1.GetLoungeAllotmentResponse]
@@ -448,6 +462,15 @@ func (c *memberServiceClient) CancelRedemption(ctx context.Context, req *v1.Canc
 // ListVouchers calls tallystick.v1.MemberService.ListVouchers.
 func (c *memberServiceClient) ListVouchers(ctx context.Context, req *v1.ListVouchersRequest) (*v1.ListVouchersResponse, error) {
 	response, err := c.listVouchers.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetVoucherCode calls tallystick.v1.MemberService.GetVoucherCode.
+func (c *memberServiceClient) GetVoucherCode(ctx context.Context, req *v1.GetVoucherCodeRequest) (*v1.GetVoucherCodeResponse, error) {
+	response, err := c.getVoucherCode.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -621,6 +644,10 @@ type MemberServiceHandler interface {
 	// ListVouchers reads a member's vouchers, newest first.
 	// Reasons: NOT_FOUND (not_found), PAGE_TOKEN_INVALID.
 	ListVouchers(context.Context, *v1.ListVouchersRequest) (*v1.ListVouchersResponse, error)
+	// GetVoucherCode reads what makes a voucher good at a till: the code that can be typed, and the rotating codes that a screen
+	// shows as a QR, one after the other, for the next two minutes. It is not a GET, so that no cache keeps an answer.
+	// Reasons: NOT_FOUND (not_found).
+	GetVoucherCode(context.Context, *v1.GetVoucherCodeRequest) (*v1.GetVoucherCodeResponse, error)
 	// ListStatement reads a wallet's statement, oldest first.
 	// Reasons: NOT_FOUND (not_found), INVALID_FIELD, PAGE_TOKEN_INVALID, UNKNOWN_UNIT (invalid_argument).
 	ListStatement(context.Context, *v1.ListStatementRequest) (*v1.ListStatementResponse, error)
@@ -736,6 +763,12 @@ func NewMemberServiceHandler(svc MemberServiceHandler, opts ...connect.HandlerOp
 		svc.ListVouchers,
 		connect.WithSchema(memberServiceMethods.ByName("ListVouchers")),
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	memberServiceGetVoucherCodeHandler := connect.NewUnaryHandlerSimple(
+		MemberServiceGetVoucherCodeProcedure,
+		svc.GetVoucherCode,
+		connect.WithSchema(memberServiceMethods.ByName("GetVoucherCode")),
 		connect.WithHandlerOptions(opts...),
 	)
 	memberServiceListStatementHandler := connect.NewUnaryHandlerSimple(
@@ -855,6 +888,8 @@ func NewMemberServiceHandler(svc MemberServiceHandler, opts ...connect.HandlerOp
 			memberServiceCancelRedemptionHandler.ServeHTTP(w, r)
 		case MemberServiceListVouchersProcedure:
 			memberServiceListVouchersHandler.ServeHTTP(w, r)
+		case MemberServiceGetVoucherCodeProcedure:
+			memberServiceGetVoucherCodeHandler.ServeHTTP(w, r)
 		case MemberServiceListStatementProcedure:
 			memberServiceListStatementHandler.ServeHTTP(w, r)
 		case MemberServiceListLoungesProcedure:
@@ -924,6 +959,10 @@ func (UnimplementedMemberServiceHandler) CancelRedemption(context.Context, *v1.C
 
 func (UnimplementedMemberServiceHandler) ListVouchers(context.Context, *v1.ListVouchersRequest) (*v1.ListVouchersResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MemberService.ListVouchers is not implemented"))
+}
+
+func (UnimplementedMemberServiceHandler) GetVoucherCode(context.Context, *v1.GetVoucherCodeRequest) (*v1.GetVoucherCodeResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tallystick.v1.MemberService.GetVoucherCode is not implemented"))
 }
 
 func (UnimplementedMemberServiceHandler) ListStatement(context.Context, *v1.ListStatementRequest) (*v1.ListStatementResponse, error) {

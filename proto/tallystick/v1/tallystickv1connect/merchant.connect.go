@@ -64,24 +64,24 @@ const (
 // MerchantServiceClient is a client for the tallystick.v1.MerchantService service.
 type MerchantServiceClient interface {
 	// ValidateVoucher looks at a voucher without using it. Only RedeemVoucher decides.
-	// Reasons: CODE_MALFORMED (invalid_argument), NOT_FOUND (not_found).
+	// Reasons: CODE_MALFORMED, CODE_CHECKSUM (invalid_argument), NOT_FOUND (not_found).
 	ValidateVoucher(context.Context, *v1.ValidateVoucherRequest) (*v1.ValidateVoucherResponse, error)
 	// RedeemVoucher uses a voucher, once.
-	// Reasons: CODE_MALFORMED, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED,
-	// VOUCHER_USED, VOUCHER_EXPIRED, MEMBER_FROZEN (failed_precondition).
+	// Reasons: CODE_MALFORMED, CODE_CHECKSUM, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED,
+	// TOKEN_EXPIRED, VOUCHER_USED, VOUCHER_EXPIRED, MEMBER_FROZEN (failed_precondition).
 	RedeemVoucher(context.Context, *v1.RedeemVoucherRequest) (*v1.RedeemVoucherResponse, error)
 	// ReverseVoucher takes a redemption back: the voucher can be redeemed again, and nothing is owed for it.
 	// Reasons: NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, ALREADY_REVERSED (failed_precondition).
 	ReverseVoucher(context.Context, *v1.ReverseVoucherRequest) (*v1.ReverseVoucherResponse, error)
 	// CheckIn lets the party of a ticket into an event at one of its gates. The first check-in of a ticket uses it, and the
 	// merchant is owed what the agreement says for each seat. A scan that is sent again with its nonce gets the first answer.
-	// Reasons: CODE_MALFORMED, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), VOUCHER_USED, VOUCHER_EXPIRED,
+	// Reasons: CODE_MALFORMED, CODE_CHECKSUM, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), VOUCHER_USED, VOUCHER_EXPIRED,
 	// MEMBER_FROZEN, ALREADY_CHECKED_IN with at (failed_precondition).
 	CheckIn(context.Context, *v1.CheckInRequest) (*v1.CheckInResponse, error)
 	// CheckInVisit lets a member and guests into a lounge of the merchant's, all or none. Each head that costs something holds what
 	// pays for it until the visit is reported, or its days are over: uses of an allotment, then what the member agreed to. A
 	// pass is used at once. A retry with the same key gets the same visit, as it is by then.
-	// Reasons: CODE_MALFORMED, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, MEMBER_FROZEN,
+	// Reasons: CODE_MALFORMED, CODE_CHECKSUM, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, MEMBER_FROZEN,
 	// MEMBER_TERMINATED, NOT_OPEN, VOUCHER_USED, VOUCHER_EXPIRED, NOT_ELIGIBLE, LIMIT_REACHED with because: guests beyond the most
 	// that may come, or entry or guest for a head that would cost one of accepted; INSUFFICIENT_POINTS (failed_precondition).
 	CheckInVisit(context.Context, *v1.CheckInVisitRequest) (*v1.CheckInVisitResponse, error)
@@ -91,7 +91,7 @@ type MerchantServiceClient interface {
 	// ReportVisit charges a visit: who came pays, what was held for others goes back, and the merchant is owed for each. More
 	// guests than were let in pay as at the door; a report that comes late pays by what was held first. The record's own id is
 	// the idempotency key.
-	// Reasons: CODE_MALFORMED, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), HOLD_CLOSED (failed_precondition: the
+	// Reasons: CODE_MALFORMED, CODE_CHECKSUM, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), HOLD_CLOSED (failed_precondition: the
 	// visit was canceled), REFERENCE_USED (already_exists: a second record of a visit, or another visit of a record).
 	ReportVisit(context.Context, *v1.ReportVisitRequest) (*v1.ReportVisitResponse, error)
 	// ListDeliveries reads what the merchant has to deliver, or has delivered.
@@ -271,24 +271,24 @@ func (c *merchantServiceClient) ReportDelivery(ctx context.Context, req *v1.Repo
 // MerchantServiceHandler is an implementation of the tallystick.v1.MerchantService service.
 type MerchantServiceHandler interface {
 	// ValidateVoucher looks at a voucher without using it. Only RedeemVoucher decides.
-	// Reasons: CODE_MALFORMED (invalid_argument), NOT_FOUND (not_found).
+	// Reasons: CODE_MALFORMED, CODE_CHECKSUM (invalid_argument), NOT_FOUND (not_found).
 	ValidateVoucher(context.Context, *v1.ValidateVoucherRequest) (*v1.ValidateVoucherResponse, error)
 	// RedeemVoucher uses a voucher, once.
-	// Reasons: CODE_MALFORMED, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED,
-	// VOUCHER_USED, VOUCHER_EXPIRED, MEMBER_FROZEN (failed_precondition).
+	// Reasons: CODE_MALFORMED, CODE_CHECKSUM, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED,
+	// TOKEN_EXPIRED, VOUCHER_USED, VOUCHER_EXPIRED, MEMBER_FROZEN (failed_precondition).
 	RedeemVoucher(context.Context, *v1.RedeemVoucherRequest) (*v1.RedeemVoucherResponse, error)
 	// ReverseVoucher takes a redemption back: the voucher can be redeemed again, and nothing is owed for it.
 	// Reasons: NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, ALREADY_REVERSED (failed_precondition).
 	ReverseVoucher(context.Context, *v1.ReverseVoucherRequest) (*v1.ReverseVoucherResponse, error)
 	// CheckIn lets the party of a ticket into an event at one of its gates. The first check-in of a ticket uses it, and the
 	// merchant is owed what the agreement says for each seat. A scan that is sent again with its nonce gets the first answer.
-	// Reasons: CODE_MALFORMED, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), VOUCHER_USED, VOUCHER_EXPIRED,
+	// Reasons: CODE_MALFORMED, CODE_CHECKSUM, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), VOUCHER_USED, VOUCHER_EXPIRED,
 	// MEMBER_FROZEN, ALREADY_CHECKED_IN with at (failed_precondition).
 	CheckIn(context.Context, *v1.CheckInRequest) (*v1.CheckInResponse, error)
 	// CheckInVisit lets a member and guests into a lounge of the merchant's, all or none. Each head that costs something holds what
 	// pays for it until the visit is reported, or its days are over: uses of an allotment, then what the member agreed to. A
 	// pass is used at once. A retry with the same key gets the same visit, as it is by then.
-	// Reasons: CODE_MALFORMED, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, MEMBER_FROZEN,
+	// Reasons: CODE_MALFORMED, CODE_CHECKSUM, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), IDEMPOTENCY_KEY_REUSED, MEMBER_FROZEN,
 	// MEMBER_TERMINATED, NOT_OPEN, VOUCHER_USED, VOUCHER_EXPIRED, NOT_ELIGIBLE, LIMIT_REACHED with because: guests beyond the most
 	// that may come, or entry or guest for a head that would cost one of accepted; INSUFFICIENT_POINTS (failed_precondition).
 	CheckInVisit(context.Context, *v1.CheckInVisitRequest) (*v1.CheckInVisitResponse, error)
@@ -298,7 +298,7 @@ type MerchantServiceHandler interface {
 	// ReportVisit charges a visit: who came pays, what was held for others goes back, and the merchant is owed for each. More
 	// guests than were let in pay as at the door; a report that comes late pays by what was held first. The record's own id is
 	// the idempotency key.
-	// Reasons: CODE_MALFORMED, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), HOLD_CLOSED (failed_precondition: the
+	// Reasons: CODE_MALFORMED, CODE_CHECKSUM, INVALID_FIELD (invalid_argument), NOT_FOUND (not_found), HOLD_CLOSED (failed_precondition: the
 	// visit was canceled), REFERENCE_USED (already_exists: a second record of a visit, or another visit of a record).
 	ReportVisit(context.Context, *v1.ReportVisitRequest) (*v1.ReportVisitResponse, error)
 	// ListDeliveries reads what the merchant has to deliver, or has delivered.
